@@ -1,0 +1,88 @@
+"""The roles that the decisions need played, one Protocol each. Adapters implement them; tests use fakes we own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from schemas.events import Status
+
+
+class GuardIdentity(msgspec.Struct, frozen=True):
+    """Which guard speaks. All three are part of every verdict and of every drift stream's key."""
+
+    name: str
+    version: str
+    prompt_hash: str
+
+
+class Score(msgspec.Struct, frozen=True, gc=False):
+    """A guard's answer on one exchange. With status "ok", refusal and response_harm are None iff no response."""
+
+    status: Status
+    prompt_harm: float | None
+    refusal: float | None
+    response_harm: float | None
+    category: str
+    category_probability: float | None
+    truncated: bool
+
+
+class Guard(Protocol):
+    """Scores exchanges. Input i gives answer i."""
+
+    @property
+    def identity(self) -> GuardIdentity:
+        """Known once the guard is connected."""
+        ...
+
+    async def score(self, prompts: Sequence[str], responses: Sequence[str | None]) -> Sequence[Score]:
+        """As many scores as prompts, in order. An exchange the model refuses alone gets status "error",
+        an answer that can't be read gets "unknown"; Retryable is raised where the guard as a whole is away."""
+        ...
+
+
+class VerdictStore(Protocol):
+    """Keeps verdicts, once per event id."""
+
+    async def insert(self, verdicts: Sequence[bytes]) -> None:
+        """Insert records of safety.verdicts (JSON, already validated). Durable on return; idempotent.
+        Raises Retryable, or Rejected where the store says that the rows themselves are bad."""
+        ...
+
+
+class OutRecord(msgspec.Struct, frozen=True, gc=False):
+    """A record to produce. `timestamp_ms` None: the producer's clock."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+    timestamp_ms: int | None = None
+
+
+class Outbox(Protocol):
+    """Produces to Kafka, whole batches, acknowledged by all in-sync replicas."""
+
+    async def publish(self, topic: str, partition: int, records: Sequence[OutRecord]) -> None:
+        """Append in order to one partition (modulo the topic's partition count). Durable on return. Raises
+        Retryable, after which any part of the batch may or may not be there."""
+        ...
+
+
+class Clock(Protocol):
+    """Says what time it is."""
+
+    def now(self) -> datetime:
+        """The current time, timezone-aware, UTC."""
+        ...
+
+
+class Probe(Protocol):
+    """Tells whether a part is there: used by `watchkeeper check` and by readiness."""
+
+    async def ping(self) -> Mapping[str, str]:
+        """Facts about the part, for a person. Raises Retryable or Misconfigured with the remedy."""
+        ...

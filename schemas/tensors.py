@@ -1,0 +1,44 @@
+"""What the guard models and their clients agree on: tensor names, types, shapes and label order.
+
+Every guard takes a batch of n exchanges and gives one row each. A prompt-only exchange has has_response False and
+an empty response; its refusal and response_harm are NaN (not applicable), never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from schemas.taxonomy import CATEGORIES
+
+DType = Literal["BYTES", "FP32", "BOOL", "UINT8"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor as KServe v2 names it; `shape` is without the batch dimension."""
+
+    name: str
+    dtype: DType
+    shape: tuple[int, ...]
+
+
+GUARD_INPUTS: Final = (
+    Tensor("prompt", "BYTES", (1,)),
+    Tensor("response", "BYTES", (1,)),
+    Tensor("has_response", "BOOL", (1,)),
+)
+GUARD_OUTPUTS: Final = (
+    Tensor("prompt_harm", "FP32", (1,)),
+    Tensor("refusal", "FP32", (1,)),
+    Tensor("response_harm", "FP32", (1,)),
+    Tensor("category", "FP32", (len(CATEGORIES),)),
+    Tensor("truncated", "BOOL", (1,)),
+)
+
+# Keys of `parameters` in a guard's config.pbtxt, read once by the client through the model-config call.
+PARAMETER_VERSION: Final = "guard_version"
+PARAMETER_PROMPT_HASH: Final = "prompt_hash"
+"""For a prompted guard the hash of its template; for guard_lite the hash of its weights."""
+PARAMETER_LABELS: Final = "category_labels"
+"""The category labels joined by commas: must equal schemas.taxonomy.CATEGORIES."""

@@ -1,0 +1,40 @@
+"""The Kafka topics: name, key, partitions, retention. Names can be changed in settings; these are the defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as Watchkeeper creates it. `retention_h` None means compacted."""
+
+    name: str
+    key: str
+    partitions: int
+    retention_h: int | None
+    stamped_by_broker: bool = False
+    """True where arrival is defined by the broker's append time (message.timestamp.type=LogAppendTime)."""
+
+
+CHAT_LOGS: Final = Topic("chat.logs", "conversation id, or none", 4, 7 * 24, stamped_by_broker=True)
+VERDICTS: Final = Topic("safety.verdicts", "event id; same partition number as the chat log", 4, 7 * 24)
+CHAT_LOGS_DLQ: Final = Topic("chat.logs.dlq", "as the chat log", 4, 30 * 24)
+VERDICTS_DLQ: Final = Topic("safety.verdicts.dlq", "as the verdict", 4, 30 * 24)
+
+TOPICS: Final = (CHAT_LOGS, VERDICTS, CHAT_LOGS_DLQ, VERDICTS_DLQ)
+
+DLQ_SUFFIX: Final = ".dlq"
+
+# Headers of a dead letter. Values are ASCII and never hold user text.
+HEADER_TOPIC: Final = "watchkeeper-topic"
+HEADER_PARTITION: Final = "watchkeeper-partition"
+HEADER_OFFSET: Final = "watchkeeper-offset"
+HEADER_INDEX: Final = "watchkeeper-index"
+"""Which exchange of the message was bad; -1 where the whole message was."""
+HEADER_ATTEMPTS: Final = "watchkeeper-attempts"
+HEADER_REASON: Final = "watchkeeper-reason"
+HEADER_DETAIL: Final = "watchkeeper-detail"
+HEADER_VERSION: Final = "watchkeeper-version"
+HEADER_ARRIVED_AT: Final = "watchkeeper-arrived-at"
