@@ -79,6 +79,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     the row out, in the open, through coverage. With status "ok", `refused` and `response_harmful` are None for a
     prompt-only exchange. `source_*` is the record this came from (`source_index`: which exchange of it), the proof
     that nothing is lost. `arrived_at` is the broker's append time where it stamps one, else when it was taken.
+    `occurred_at_source` is "arrival" where the log names no time, or one that can't be (before 2000, or more than a
+    day after arrival): `occurred_at` is then `arrived_at`.
     """
 
     event_id: str
@@ -87,6 +89,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: str
     format: ChatFormat
     occurred_at: datetime
+    occurred_at_source: Literal["log", "arrival"]
     arrived_at: datetime
     source_topic: str
     source_partition: int
