@@ -1,0 +1,200 @@
+"""Kafka at the edge: client options from settings, whole-batch producing, and the topics we own."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+
+from monitor.errors import Misconfigured, Retryable, WatchkeeperError
+from monitor.ports import OutRecord
+from monitor.settings import KafkaSettings
+from schemas.topics import CHAT_LOGS, CHAT_LOGS_DLQ, VERDICTS, VERDICTS_DLQ, Topic
+
+MAX_BATCH_BYTES = 1_048_576
+"""A produced batch closes here: large enough to carry 500 verdicts in one request, far below any broker's limit."""
+
+
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
+    """Keyword arguments that every aiokafka client takes: address, TLS, SASL."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap,
+        "security_protocol": settings.security_protocol,
+        "request_timeout_ms": int(settings.request_timeout_s * 1000),
+    }
+    if settings.security_protocol in ("SSL", "SASL_SSL"):
+        options["ssl_context"] = _ssl_context(settings)
+    if settings.security_protocol.startswith("SASL"):
+        if not settings.sasl_username or settings.sasl_password is None:
+            raise Misconfigured(
+                f"WATCHKEEPER_KAFKA__SECURITY_PROTOCOL is {settings.security_protocol}, but a SASL name or password is "
+                "missing",
+                "set WATCHKEEPER_KAFKA__SASL_USERNAME and WATCHKEEPER_KAFKA__SASL_PASSWORD",
+            )
+        options["sasl_mechanism"] = settings.sasl_mechanism
+        options["sasl_plain_username"] = settings.sasl_username
+        options["sasl_plain_password"] = settings.sasl_password.get_secret_value()
+    return options
+
+
+def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.ssl_ca_file)
+        if settings.ssl_cert_file is not None:
+            password = settings.ssl_key_password.get_secret_value() if settings.ssl_key_password else None
+            context.load_cert_chain(settings.ssl_cert_file, settings.ssl_key_file, password)
+    except (OSError, ssl.SSLError) as exc:
+        raise Misconfigured(
+            f"the TLS files for Kafka can't be read: {type(exc).__name__}: {exc.strerror or exc}",
+            "check WATCHKEEPER_KAFKA__SSL_CA_FILE, __SSL_CERT_FILE, __SSL_KEY_FILE and __SSL_KEY_PASSWORD",
+        ) from exc
+    return context
+
+
+def translated(exc: KafkaError, doing: str) -> WatchkeeperError:
+    """Ours for aiokafka's: what only a person can mend is Misconfigured, all else may pass."""
+    if isinstance(exc, MessageSizeTooLargeError):
+        return Misconfigured(
+            f"{doing}: the broker refuses a record of this size",
+            "raise max.message.bytes of that topic to that of the topic it is fed from, plus 64 KiB for headers",
+        )
+    if isinstance(exc, TopicAuthorizationFailedError):
+        return Misconfigured(f"{doing}: this user may not use the topic", "grant it to the SASL user or certificate")
+    if isinstance(exc, UnknownTopicOrPartitionError):
+        return Retryable(f"{doing}: the topic or partition isn't there (yet)")
+    return Retryable(f"{doing}: {type(exc).__name__}")
+
+
+class KafkaOutbox:
+    """Produces whole batches, idempotent, acks=all; implements ports.Outbox.
+
+    A batch a partition, in order: aiokafka keeps one request a partition in flight, so order holds over retries.
+    """
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+        self._partitions: dict[str, int] = {}
+
+    @classmethod
+    async def connect(cls, settings: KafkaSettings) -> KafkaOutbox:
+        """Start a producer. Raises Retryable where no broker answers."""
+        producer = AIOKafkaProducer(
+            **client_options(settings),
+            enable_idempotence=True,
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=settings.max_message_bytes + MAX_BATCH_BYTES,
+        )
+        try:
+            await producer.start()
+        except KafkaConnectionError as exc:
+            await producer.stop()
+            raise Retryable(f"no Kafka broker answers at {settings.bootstrap}") from exc
+        return cls(producer)
+
+    async def aclose(self) -> None:
+        """Flush and close."""
+        await self._producer.stop()
+
+    async def publish(self, topic: str, partition: int, records: Sequence[OutRecord]) -> None:
+        """See ports.Outbox. A batch larger than MAX_BATCH_BYTES goes as several, in order."""
+        if not records:
+            return
+        try:
+            count = self._partitions.get(topic)
+            if count is None:
+                count = self._partitions[topic] = len(await self._producer.partitions_for(topic))
+            partition %= count
+            sent: list[asyncio.Future[Any]] = []
+            batch = self._producer.create_batch()
+            for record in records:
+                while (
+                    batch.append(
+                        timestamp=record.timestamp_ms, key=record.key, value=record.value, headers=record.headers
+                    )
+                    is None
+                ):
+                    sent.append(await self._producer.send_batch(batch, topic, partition=partition))
+                    batch = self._producer.create_batch()
+            sent.append(await self._producer.send_batch(batch, topic, partition=partition))
+            for future in sent:
+                await future
+        except KafkaError as exc:
+            self._partitions.pop(topic, None)
+            raise translated(exc, f"writing to {topic}/{partition}") from exc
+
+
+def owned_topics(settings: KafkaSettings) -> tuple[Topic, ...]:
+    """The topics of schemas/topics.py under the names that the settings give them."""
+    names = {
+        CHAT_LOGS: settings.chat_logs_topic,
+        VERDICTS: settings.verdicts_topic,
+        CHAT_LOGS_DLQ: settings.chat_logs_dlq_topic,
+        VERDICTS_DLQ: settings.verdicts_dlq_topic,
+    }
+    return tuple(
+        Topic(name, topic.key, topic.partitions, topic.retention_h, topic.stamped_by_broker)
+        for topic, name in names.items()
+    )
+
+
+def topic_config(topic: Topic, max_message_bytes: int) -> Mapping[str, str]:
+    """The broker-side configuration of a topic that we create."""
+    config = {"max.message.bytes": str(max_message_bytes)}
+    if topic.retention_h is None:
+        config["cleanup.policy"] = "compact"
+    else:
+        config["retention.ms"] = str(topic.retention_h * 3_600_000)
+    if topic.stamped_by_broker:
+        config["message.timestamp.type"] = "LogAppendTime"
+    return config
+
+
+async def ensure_topics(settings: KafkaSettings) -> list[str]:
+    """Create the topics that are missing and return their names; idempotent, safe to race.
+
+    A dead letter is as large as its message and its headers, so its topic takes a little more. Topics that follow
+    another (verdicts, dead letters) get as many partitions as that one has: partition n maps to partition n.
+    Raises Retryable where no broker answers.
+    """
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        await admin.start()
+        existing = {
+            entry["topic"]: len(entry["partitions"])
+            for entry in await admin.describe_topics()
+            if entry["error_code"] == 0
+        }
+        partitions = existing.get(settings.chat_logs_topic, CHAT_LOGS.partitions)
+        created: list[str] = []
+        for topic in owned_topics(settings):
+            if topic.name in existing:
+                continue
+            room = 65_536 if topic.name in (settings.chat_logs_dlq_topic, settings.verdicts_dlq_topic) else 0
+            new = NewTopic(
+                name=topic.name,
+                num_partitions=partitions,
+                replication_factor=settings.replication,
+                topic_configs=dict(topic_config(topic, settings.max_message_bytes + room)),
+            )
+            try:
+                await admin.create_topics([new])
+            except TopicAlreadyExistsError:
+                continue
+            created.append(topic.name)
+        return created
+    except KafkaError as exc:
+        raise translated(exc, f"creating topics at {settings.bootstrap}") from exc
+    finally:
+        await admin.close()
