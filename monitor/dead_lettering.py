@@ -31,7 +31,9 @@ class Origin:
     arrived_at: datetime
 
 
-def dead_letter(origin: Origin, *, reason: str, detail: str, version: str, index: int = WHOLE_MESSAGE) -> OutRecord:
+def dead_letter(
+    origin: Origin, *, reason: str, detail: str, version: str, index: int = WHOLE_MESSAGE
+) -> OutRecord:
     """The dead letter of `origin`: key, value and its own headers whole, ours beside them, none with user text."""
     kept = tuple((name, value) for name, value in origin.headers if not name.startswith("watchkeeper-"))
     attempts = 1 + max(

@@ -50,12 +50,18 @@ class KafkaSettings(Group):
     group_prefix: str = Field(
         "watchkeeper", description="Consumer groups are <prefix>.moderation and <prefix>.storage."
     )
-    session_timeout_s: float = Field(30.0, gt=0, description="After this silence a worker's partitions move on.")
+    session_timeout_s: float = Field(
+        30.0, gt=0, description="After this silence a worker's partitions move on."
+    )
     request_timeout_s: float = Field(40.0, gt=0, description="Longest wait for one answer of a broker.")
     max_message_bytes: int = Field(
-        33_554_432, gt=0, description="Largest record read or written; a larger chat log stops its partition loudly."
+        33_554_432,
+        gt=0,
+        description="Largest record read or written; a larger chat log stops its partition loudly.",
     )
-    create_topics: bool = Field(True, description="Create missing topics at the start, as schemas/topics.py says.")
+    create_topics: bool = Field(
+        True, description="Create missing topics at the start, as schemas/topics.py says."
+    )
     replication: int = Field(-1, description="Replication of created topics; -1 is the broker's default.")
 
 
@@ -65,15 +71,23 @@ class TritonSettings(Group):
     url: str = Field("127.0.0.1:8001", description="Triton's gRPC address, host:port.")
     guard_model: str = Field("guard_lite", description="The guard model's name in the model repository.")
     tls: bool = Field(False, description="Use TLS to Triton.")
-    tls_ca_file: Path | None = Field(None, description="CA certificates (PEM) for Triton; the system's if empty.")
+    tls_ca_file: Path | None = Field(
+        None, description="CA certificates (PEM) for Triton; the system's if empty."
+    )
     deadline_s: float = Field(10.0, gt=0, description="Deadline of one inference call.")
-    attempts: int = Field(4, ge=1, description="Tries of one call, for retryable codes only, before backing off.")
+    attempts: int = Field(
+        4, ge=1, description="Tries of one call, for retryable codes only, before backing off."
+    )
     max_batch: int = Field(64, ge=1, description="Exchanges in one inference call.")
     concurrency: int = Field(8, ge=1, description="Inference calls in flight from one worker.")
     breaker_failures: int = Field(5, ge=1, description="Failed calls in a row that open the breaker.")
-    breaker_open_s: float = Field(5.0, gt=0, description="How long an open breaker waits before it tries again.")
+    breaker_open_s: float = Field(
+        5.0, gt=0, description="How long an open breaker waits before it tries again."
+    )
     max_text_chars: int = Field(
-        20_000, ge=100, description="Longer prompts and responses keep head and tail, and are marked truncated."
+        20_000,
+        ge=100,
+        description="Longer prompts and responses keep head and tail, and are marked truncated.",
     )
 
 
@@ -96,12 +110,21 @@ class ModerationSettings(Group):
     batch_max_events: int = Field(500, ge=1, description="Most messages in one batch.")
     batch_max_bytes: int = Field(4_194_304, ge=1, description="A batch closes once it holds this many bytes.")
     flush_after_s: float = Field(0.2, ge=0, description="Longest wait for a batch to fill.")
-    in_flight_batches: int = Field(3, ge=1, description="Batches worked on side by side (decode, guard, write).")
-    prompt_harm_threshold: float = Field(0.5, ge=0, le=1, description="Prompt harm from which the label is true.")
+    in_flight_batches: int = Field(
+        3, ge=1, description="Batches worked on side by side (decode, guard, write)."
+    )
+    prompt_harm_threshold: float = Field(
+        0.5, ge=0, le=1, description="Prompt harm from which the label is true."
+    )
     refusal_threshold: float = Field(0.5, ge=0, le=1, description="Refusal probability from which it is one.")
-    response_harm_threshold: float = Field(0.5, ge=0, le=1, description="Response harm from which it is true.")
+    response_harm_threshold: float = Field(
+        0.5, ge=0, le=1, description="Response harm from which it is true."
+    )
     sample_probability: float = Field(
-        1.0, gt=0, le=1, description="Share of exchanges scored, chosen by a hash of the event id; weights correct it."
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of exchanges scored, chosen by a hash of the event id; weights correct it.",
     )
     default_tenant: str = Field("default", min_length=1, description="Tenant of chat logs that name none.")
     max_context_turns: int = Field(20, ge=0, description="Earlier turns kept; the oldest are dropped first.")
@@ -111,7 +134,9 @@ class StorageSettings(Group):
     """The storage worker."""
 
     batch_max_events: int = Field(5_000, ge=1, description="Most verdicts in one insert.")
-    batch_max_bytes: int = Field(8_388_608, ge=1, description="An insert closes once it holds this many bytes.")
+    batch_max_bytes: int = Field(
+        8_388_608, ge=1, description="An insert closes once it holds this many bytes."
+    )
     flush_after_s: float = Field(0.5, ge=0, description="Longest wait for an insert to fill.")
     in_flight_batches: int = Field(2, ge=1, description="Inserts worked on side by side.")
 
@@ -119,8 +144,12 @@ class StorageSettings(Group):
 class DeadLetterSettings(Group):
     """When to stop instead of draining the topic into the dead letters."""
 
-    window_messages: int = Field(1_000, ge=1, description="Messages over which the share is taken, per partition.")
-    max_share: float = Field(0.5, gt=0, le=1, description="Share of bad messages in the window that stops the worker.")
+    window_messages: int = Field(
+        1_000, ge=1, description="Messages over which the share is taken, per partition."
+    )
+    max_share: float = Field(
+        0.5, gt=0, le=1, description="Share of bad messages in the window that stops the worker."
+    )
     max_run: int = Field(200, ge=1, description="Bad messages in a row that stop the worker.")
 
 
@@ -128,9 +157,12 @@ class PrivacySettings(Group):
     """What is kept of what people wrote."""
 
     excerpt_policy: Literal["none", "redacted", "full"] = Field(
-        "redacted", description="none: no text at all. redacted: masked, bounded excerpts. full: bounded, not masked."
+        "redacted",
+        description="none: no text at all. redacted: masked, bounded excerpts. full: bounded, not masked.",
     )
-    excerpt_max_chars: int = Field(160, ge=0, le=100_000, description="Longest excerpt of a prompt or a response.")
+    excerpt_max_chars: int = Field(
+        160, ge=0, le=100_000, description="Longest excerpt of a prompt or a response."
+    )
     hash_key: SecretStr = Field(
         SecretStr(""), description="Key of the content hash; without one, guessed texts could be confirmed."
     )
@@ -146,16 +178,22 @@ class RetrySettings(Group):
 class WorkerSettings(Group):
     """The worker process."""
 
-    drain_s: float = Field(20.0, gt=0, description="How long a stop or a rebalance waits for batches in flight.")
+    drain_s: float = Field(
+        20.0, gt=0, description="How long a stop or a rebalance waits for batches in flight."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
-    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: pretty on a terminal, else JSON.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: pretty on a terminal, else JSON."
+    )
 
 
 class EmbeddedSettings(Group):
     """The embedded stack (`watchkeeper up`, `watchkeeper demo`)."""
 
     data: Path | None = Field(None, description="Its data folder; empty: the user's data folder.")
-    model_repository: Path | None = Field(None, description="Triton model repository; empty: the one installed.")
+    model_repository: Path | None = Field(
+        None, description="Triton model repository; empty: the one installed."
+    )
     broker_heap_mb: int = Field(512, ge=128, description="Java heap of the broker.")
 
 
@@ -163,7 +201,11 @@ class Settings(BaseSettings):
     """All settings. Frozen; build with `load`."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
     )
 
     kafka: KafkaSettings = KafkaSettings()
@@ -211,7 +253,10 @@ def load(environ: Mapping[str, str] | None = None, defaults: Mapping[str, str] |
     `defaults` are variables that count only where the environment is silent (the addresses of a running embedded
     stack, say). An empty variable counts as unset. Raises Misconfigured with every fault at once.
     """
-    given = {**(defaults or {}), **{k: v for k, v in (os.environ if environ is None else environ).items() if v != ""}}
+    given = {
+        **(defaults or {}),
+        **{k: v for k, v in (os.environ if environ is None else environ).items() if v != ""},
+    }
     known = known_variables()
     faults: list[str] = []
     values: dict[str, dict[str, Any]] = {}

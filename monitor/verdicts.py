@@ -81,7 +81,9 @@ class VerdictMaker:
             refusal=refusal,
             refused=None if refusal is None else refusal >= settings.refusal_threshold,
             response_harm=response_harm,
-            response_harmful=None if response_harm is None else response_harm >= settings.response_harm_threshold,
+            response_harmful=None
+            if response_harm is None
+            else response_harm >= settings.response_harm_threshold,
             category=score.category if is_ok else "",
             category_probability=score.category_probability if is_ok else None,
             has_response=exchange.response is not None,

@@ -71,7 +71,9 @@ def translated(exc: KafkaError, doing: str) -> WatchkeeperError:
             "raise max.message.bytes of that topic to that of the topic it is fed from, plus 64 KiB for headers",
         )
     if isinstance(exc, TopicAuthorizationFailedError):
-        return Misconfigured(f"{doing}: this user may not use the topic", "grant it to the SASL user or certificate")
+        return Misconfigured(
+            f"{doing}: this user may not use the topic", "grant it to the SASL user or certificate"
+        )
     if isinstance(exc, UnknownTopicOrPartitionError):
         return Retryable(f"{doing}: the topic or partition isn't there (yet)")
     return Retryable(f"{doing}: {type(exc).__name__}")
@@ -121,7 +123,10 @@ class KafkaOutbox:
             for record in records:
                 while (
                     batch.append(
-                        timestamp=record.timestamp_ms, key=record.key, value=record.value, headers=record.headers
+                        timestamp=record.timestamp_ms,
+                        key=record.key,
+                        value=record.value,
+                        headers=record.headers,
                     )
                     is None
                 ):

@@ -1,0 +1,406 @@
+"""The one way in: whole batches from a consumer group, acknowledged in order once durable.
+
+Why not Faust's own event path: docs/adr/0001. The promise, per partition:
+
+    committed offset = end of the longest prefix of batches that their agent has called durable
+
+A batch is tracked from the moment it leaves the consumer until it is durable or abandoned. Losing a partition
+drains what is in flight, commits, and abandons the rest; an abandoned batch can still be written by a late
+agent (a harmless duplicate: rows are once per event id) but can never move an offset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+from mode import Service
+
+from monitor.adapters.kafka import client_options
+from monitor.backoff import Backoff
+from monitor.errors import Misconfigured, Retryable
+from monitor.ledger import Ledger
+from monitor.settings import KafkaSettings, RetrySettings
+from workers.batch import Batch, Message
+
+log = structlog.get_logger("watchkeeper.intake")
+
+COMMIT_EVERY_S: Final = 0.5
+"""What a crash may make us do again. A commit costs one round trip for all partitions."""
+STALLED_AFTER_S: Final = 5.0
+"""With no room for this long, partitions are paused and the consumer is polled so that it stays in its group."""
+HALTED_LOG_EVERY_S: Final = 30.0
+
+
+class Channel(Protocol):
+    """The Faust channel that an agent iterates over."""
+
+    async def put(self, value: Any) -> None:
+        """Hand over one value; waits while the channel is full."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """When a batch closes, and how many may be under way at once."""
+
+    max_events: int
+    max_bytes: int
+    flush_after_s: float
+    in_flight: int
+
+
+@dataclass(slots=True)
+class _Partition:
+    """A partition that is ours, from the committed position on."""
+
+    next_offset: int
+    ledger: Ledger
+    outstanding: deque[Batch] = field(default_factory=deque)
+    buffer: list[Message] = field(default_factory=list)
+    buffer_bytes: int = 0
+    buffer_since_s: float = 0.0
+    committed_offset: int = -1
+    position: int = -1
+    """End of the durable prefix: what the next commit says."""
+    is_leaving: bool = False
+    """Being drained: nothing more is begun."""
+
+
+class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neither library is typed
+    """Owns one consumer group membership on one topic and feeds one channel.
+
+    Start it after the agents, stop it before them: `on_stop` drains through the running agents.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        topic: str,
+        group: str,
+        kafka: KafkaSettings,
+        limits: BatchLimits,
+        retry: RetrySettings,
+        drain_s: float,
+        **service: Any,
+    ) -> None:
+        super().__init__(**service)
+        self.channel = channel
+        self.topic = topic
+        self.group = group
+        self.limits = limits
+        self.halted: Misconfigured | None = None
+        self._kafka = kafka
+        self._retry = retry
+        self._drain_s = drain_s
+        self._partitions: dict[TopicPartition, _Partition] = {}
+        self._ready = asyncio.Event()
+        self._room = asyncio.Event()
+        self._durable = asyncio.Event()
+        self._commit_lock = asyncio.Lock()
+        self._backoffs: dict[Batch, Backoff] = {}
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def on_start(self) -> None:
+        """Join the group; retried for as long as no broker answers."""
+        backoff = Backoff(self._retry)
+        while not self.should_stop:
+            options = client_options(self._kafka)
+            self._admin = AIOKafkaAdminClient(**options)
+            self._consumer = AIOKafkaConsumer(
+                **options,
+                group_id=self.group,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                session_timeout_ms=int(self._kafka.session_timeout_s * 1000),
+                heartbeat_interval_ms=int(self._kafka.session_timeout_s * 1000 / 10),
+                rebalance_timeout_ms=int((self._drain_s + 10) * 1000),
+                max_partition_fetch_bytes=1_048_576,
+                fetch_max_bytes=8_388_608,
+                fetch_max_wait_ms=100,
+            )
+            self._consumer.subscribe([self.topic], listener=self)
+            try:
+                await self._admin.start()
+                await self._consumer.start()
+            except KafkaError as exc:
+                wait_s = backoff.next_s()
+                log.warning(
+                    "broker away", topic=self.topic, error=type(exc).__name__, retry_in_s=round(wait_s, 2)
+                )
+                await self._close_clients()
+                await self.sleep(wait_s)
+                continue
+            self.add_future(self._take())
+            self.add_future(self._commit_now_and_then())
+            return
+
+    async def on_stop(self) -> None:
+        """Stop taking, drain what is in flight, commit, leave the group."""
+        await self._drain(list(self._partitions), self._drain_s)
+        await self._commit()
+        self._abandon(list(self._partitions))
+        await self._close_clients()
+
+    async def _close_clients(self) -> None:
+        with suppress(KafkaError):
+            await self._consumer.stop()
+        with suppress(KafkaError):
+            await self._admin.close()
+
+    # -- taking -------------------------------------------------------------------------------------------------
+
+    async def _take(self) -> None:
+        while not self.should_stop:
+            try:
+                if not await self._has_room():
+                    continue
+                records = await self._consumer.getmany(
+                    timeout_ms=self._poll_ms(), max_records=self.limits.max_events
+                )
+                await self._ready.wait()
+                now_s = time.monotonic()
+                for partition, messages in records.items():
+                    self._buffer(partition, messages, now_s)
+                await self._dispatch(now_s)
+            except KafkaError as exc:
+                log.warning("reading failed", topic=self.topic, error=type(exc).__name__)
+                await self.sleep(self._retry.first_s)
+
+    def _poll_ms(self) -> int:
+        waiting = [p.buffer_since_s for p in self._partitions.values() if p.buffer]
+        if not waiting:
+            return 200
+        return max(0, int(1000 * (min(waiting) + self.limits.flush_after_s - time.monotonic())))
+
+    def _buffer(self, partition: TopicPartition, messages: Sequence[Message], now_s: float) -> None:
+        state = self._partitions.get(partition)
+        if state is None or state.is_leaving:
+            return  # revoked while the fetch was under way: its next owner reads these
+        fresh = [message for message in messages if message.offset >= state.next_offset]
+        if not fresh:
+            return
+        if not state.buffer:
+            state.buffer_since_s = now_s
+        state.buffer.extend(fresh)
+        state.buffer_bytes += sum(len(m.value or b"") + len(m.key or b"") for m in fresh)
+        state.next_offset = fresh[-1].offset + 1
+
+    async def _dispatch(self, now_s: float) -> None:
+        limits = self.limits
+        for partition, state in list(self._partitions.items()):
+            is_full = len(state.buffer) >= limits.max_events or state.buffer_bytes >= limits.max_bytes
+            if (
+                state.is_leaving
+                or not state.buffer
+                or not (is_full or now_s - state.buffer_since_s >= limits.flush_after_s)
+            ):
+                continue
+            while not await self._has_room():
+                if self.should_stop:
+                    return
+            if state.is_leaving or self._partitions.get(partition) is not state:
+                continue
+            batch = Batch(
+                topic=partition.topic,
+                partition=partition.partition,
+                messages=state.buffer,
+                size_bytes=state.buffer_bytes,
+                intake=self,
+                previous=state.outstanding[-1] if state.outstanding else None,
+            )
+            state.buffer, state.buffer_bytes = [], 0
+            state.outstanding.append(batch)
+            await self.channel.put(batch)
+
+    async def _has_room(self) -> bool:
+        """True when another batch may be under way; False after a wait in which none became free."""
+        if self.halted is None and self._in_flight() <= self.limits.in_flight:
+            return True
+        self._room.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._room.wait(), STALLED_AFTER_S)
+            return self.halted is None
+        await self._stay_in_group()
+        return False
+
+    async def _stay_in_group(self) -> None:
+        """A consumer that is never polled leaves its group: poll it with everything paused."""
+        paused = list(self._consumer.assignment())
+        self._consumer.pause(*paused)
+        try:
+            await self._consumer.getmany(timeout_ms=0)
+        finally:
+            self._consumer.resume(*(set(paused) & self._consumer.assignment()))
+
+    def _in_flight(self) -> int:
+        return sum(len(state.outstanding) for state in self._partitions.values())
+
+    # -- what a batch says --------------------------------------------------------------------------------------
+
+    def settled(self, batch: Batch) -> None:
+        """Move the durable prefix of its partition over every batch that is done."""
+        self._backoffs.pop(batch, None)
+        batch.done.set()
+        state = self._partitions.get(TopicPartition(batch.topic, batch.partition))
+        if state is not None:
+            while state.outstanding and (counted := state.outstanding[0].counts) is not None:
+                head = state.outstanding.popleft()
+                state.ledger = state.ledger.plus(counted)
+                state.position = head.next_offset
+        self._room.set()
+        self._durable.set()
+
+    async def wait_to_retry(self, batch: Batch, trouble: Exception) -> None:
+        """Log once a try (class and place, never text) and wait with backoff."""
+        backoff = self._backoffs.setdefault(batch, Backoff(self._retry))
+        is_ours = isinstance(trouble, Retryable)
+        wait_s = backoff.next_s(trouble.retry_after_s if isinstance(trouble, Retryable) else None)
+        emit = log.warning if is_ours else log.error
+        emit(
+            "batch waits" if is_ours else "batch failed unexpectedly",
+            topic=batch.topic,
+            partition=batch.partition,
+            first_offset=batch.messages[0].offset,
+            attempts=batch.attempts,
+            error=str(trouble) if is_ours else _where(trouble),
+            retry_in_s=round(wait_s, 2),
+        )
+        with suppress(TimeoutError):
+            await asyncio.wait_for(batch.done.wait(), wait_s)
+
+    def halt(self, trouble: Misconfigured) -> None:
+        """Take nothing more until a restart. What isn't durable stays unacknowledged, so nothing is lost."""
+        if self.halted is None:
+            self.halted = trouble
+            self.add_future(self._say_halted())
+
+    async def _say_halted(self) -> None:
+        while not self.should_stop:
+            log.error("halted", topic=self.topic, group=self.group, cause=str(self.halted))
+            await self.sleep(HALTED_LOG_EVERY_S)
+
+    # -- acknowledging ------------------------------------------------------------------------------------------
+
+    async def _commit_now_and_then(self) -> None:
+        while not self.should_stop:
+            await self.sleep(COMMIT_EVERY_S)
+            await self._commit()
+
+    async def _commit(self, only: Collection[TopicPartition] | None = None) -> None:
+        """Commit every durable prefix that has moved. A failed commit costs a repetition, never a loss."""
+        async with self._commit_lock:
+            moved = {
+                partition: state
+                for partition, state in self._partitions.items()
+                if state.position > state.committed_offset and (only is None or partition in only)
+            }
+            if not moved:
+                return
+            offsets = {p: OffsetAndMetadata(s.position, s.ledger.to_metadata()) for p, s in moved.items()}
+            try:
+                await self._consumer.commit(offsets)
+            except (CommitFailedError, IllegalStateError) as exc:
+                log.warning("commit came too late: the partitions have moved", error=type(exc).__name__)
+            except KafkaError as exc:
+                log.warning("commit failed, tried again later", error=type(exc).__name__)
+            else:
+                for partition, state in moved.items():
+                    state.committed_offset = offsets[partition].offset
+
+    # -- rebalances ---------------------------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Called by aiokafka, which waits for us before it lets go."""
+        self._ready.clear()
+        await self._drain(revoked, self._drain_s)
+        await self._commit(revoked)
+        self._abandon(revoked)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Called by aiokafka once the partitions are ours; reads position and ledger of each."""
+        backoff = Backoff(self._retry)
+        while not self.should_stop:
+            try:
+                await self._load(assigned)
+            except KafkaError as exc:
+                log.warning("reading committed offsets failed", error=type(exc).__name__)
+                await self.sleep(backoff.next_s())
+            else:
+                self._ready.set()
+                log.info(
+                    "partitions ours", topic=self.topic, partitions=sorted(p.partition for p in assigned)
+                )
+                return
+
+    async def _load(self, assigned: Collection[TopicPartition]) -> None:
+        if not assigned:
+            return
+        commits = await self._admin.list_consumer_group_offsets(self.group, partitions=list(assigned))
+        begins = await self._consumer.beginning_offsets(list(assigned))
+        for partition in assigned:
+            commit = commits.get(partition)
+            begin = begins[partition]
+            if commit is None or commit.offset < 0:
+                self._partitions[partition] = _Partition(begin, Ledger(begin))
+                continue
+            if commit.offset < begin:
+                log.error(
+                    "messages were deleted by retention before they were read",
+                    topic=partition.topic,
+                    partition=partition.partition,
+                    lost_offsets=begin - commit.offset,
+                )
+            self._partitions[partition] = _Partition(
+                next_offset=commit.offset,
+                ledger=Ledger.from_metadata(commit.metadata, commit.offset),
+                committed_offset=commit.offset,
+                position=commit.offset,
+            )
+
+    async def _drain(self, partitions: Collection[TopicPartition], longest_s: float) -> None:
+        """Wait until their batches are done, or as long as a drain may take."""
+        for partition in partitions:
+            if partition in self._partitions:
+                self._partitions[partition].is_leaving = True
+        deadline = time.monotonic() + longest_s
+        while self.halted is None and any(
+            self._partitions[p].outstanding for p in partitions if p in self._partitions
+        ):
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                log.warning("drain ran out of time; the next owner repeats these batches", after_s=longest_s)
+                return
+            self._durable.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._durable.wait(), left_s)
+
+    def _abandon(self, partitions: Collection[TopicPartition]) -> None:
+        for partition in partitions:
+            state = self._partitions.pop(partition, None)
+            for batch in state.outstanding if state is not None else ():
+                self._backoffs.pop(batch, None)
+                batch.abandon()
+        self._room.set()
+        self._durable.set()
+
+
+def _where(trouble: BaseException) -> str:
+    """Class and place of an unexpected exception; its message could hold user text."""
+    frame = trouble.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = f" at {frame.tb_frame.f_code.co_qualname}:{frame.tb_lineno}" if frame is not None else ""
+    return f"{type(trouble).__name__}{place}"

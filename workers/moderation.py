@@ -1,0 +1,189 @@
+"""The moderation agent: chat logs in; verdicts and dead letters out."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+import structlog
+from monitor.ingest.decoder import Decoded
+
+from monitor.dead_lettering import DeadLetterLimit, Origin, dead_letter
+from monitor.errors import Rejected
+from monitor.ledger import Ledger
+from monitor.ports import Clock, Guard, Outbox, OutRecord, Score
+from monitor.sampling import is_sampled
+from monitor.settings import DeadLetterSettings
+from monitor.verdicts import SAMPLED_OUT, Position, VerdictMaker
+from schemas.events import Exchange
+from workers.batch import Batch, Message
+
+log = structlog.get_logger("watchkeeper.moderation")
+
+LOG_APPEND_TIME: Final = 1
+INTERNAL_ERROR: Final = "internal_error"
+"""Reason of a dead letter that made our own decoder fail: a bug of ours, kept whole for when it is mended."""
+
+
+class Decoder(Protocol):
+    """Reads chat logs (monitor/ingest/decoder.py)."""
+
+    def decode(
+        self, value: bytes | None, headers: Sequence[tuple[str, bytes]], *, fallback_id: str
+    ) -> Decoded:
+        """The exchanges of one message. Raises Rejected."""
+        ...
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one batch's messages turned into, in order."""
+
+    exchanges: list[tuple[Exchange, int, Position]] = field(default_factory=list)
+    dead: list[tuple[Message, str, str, int]] = field(default_factory=list)
+    is_bad: list[bool] = field(default_factory=list)
+    not_chat: int = 0
+    dead_exchanges: int = 0
+
+
+@dataclass(frozen=True)
+class Moderation:
+    """Scores chat logs. `handle` is idempotent but for repeated records with the same event ids."""
+
+    decoder: Decoder
+    guard: Guard
+    outbox: Outbox
+    maker: VerdictMaker
+    clock: Clock
+    verdicts_topic: str
+    dlq_topic: str
+    dead_letter_settings: DeadLetterSettings
+    version: str
+    _limits: dict[int, DeadLetterLimit] = field(default_factory=dict)
+
+    async def consume(self, batches: AsyncIterable[Batch]) -> None:
+        """Take a batch, handle it, say that it is durable."""
+        async for batch in batches:
+            await batch.settle(self.handle)
+
+    async def handle(self, batch: Batch) -> Ledger:
+        """Decode, score, write; returns what became of the messages. Raises Retryable, Misconfigured, Abandoned."""
+        started_s = time.perf_counter()
+        work = self._decode(batch)
+        decoded_s = time.perf_counter()
+        records, sampled_out = await self._judge(work)
+        judged_s = time.perf_counter()
+
+        await batch.turn()
+        limit = self._limits.setdefault(batch.partition, DeadLetterLimit(self.dead_letter_settings))
+        reasons = Counter(reason for _, reason, _, _ in work.dead)
+        if work.dead:
+            limit.check(
+                work.is_bad,
+                place=f"{batch.topic}/{batch.partition}",
+                reasons=", ".join(f"{reason}: {count}" for reason, count in reasons.most_common(5)),
+            )
+            await self.outbox.publish(
+                self.dlq_topic, batch.partition, [self._dead(batch, *d) for d in work.dead]
+            )
+        await self.outbox.publish(self.verdicts_topic, batch.partition, records)
+        limit.record(work.is_bad)
+        log.info(
+            "batch judged",
+            topic=batch.topic,
+            partition=batch.partition,
+            first_offset=batch.messages[0].offset,
+            messages=len(batch.messages),
+            bytes=batch.size_bytes,
+            exchanges=len(records),
+            not_chat=work.not_chat,
+            dead=dict(reasons),
+            decode_ms=round(1000 * (decoded_s - started_s), 1),
+            judge_ms=round(1000 * (judged_s - decoded_s), 1),
+            write_ms=round(1000 * (time.perf_counter() - judged_s), 1),
+            attempts=batch.attempts + 1,
+        )
+        return Ledger(
+            0,
+            messages=len(batch.messages),
+            exchanges=len(records),
+            sampled_out=sampled_out,
+            not_chat=work.not_chat,
+            dead_messages=len(work.dead) - work.dead_exchanges,
+            dead_exchanges=work.dead_exchanges,
+        )
+
+    def _decode(self, batch: Batch) -> _Work:
+        work = _Work()
+        topic, partition = batch.topic, batch.partition
+        prefix = f"{topic}-{partition}-"
+        decode = self.decoder.decode
+        taken_at = self.clock.now()
+        for message in batch.messages:
+            try:
+                decoded = decode(message.value, message.headers, fallback_id=f"{prefix}{message.offset}")
+            except Rejected as exc:
+                work.dead.append((message, exc.reason, exc.detail, -1))
+                work.is_bad.append(True)
+                continue
+            except Exception as exc:  # noqa: BLE001  # one message must not stop its partition
+                log.error(
+                    "decoder failed",
+                    topic=topic,
+                    partition=partition,
+                    offset=message.offset,
+                    error=type(exc).__name__,
+                )
+                work.dead.append((message, INTERNAL_ERROR, type(exc).__name__, -1))
+                work.is_bad.append(True)
+                continue
+            position = Position(topic, partition, message.offset, self._arrived_at(message, taken_at))
+            for index, exchange in decoded.exchanges:
+                work.exchanges.append((exchange, index, position))
+            for part in decoded.rejected:
+                work.dead.append((message, part.reason, part.detail, part.index))
+            work.dead_exchanges += len(decoded.rejected)
+            work.not_chat += decoded.not_chat
+            work.is_bad.append(bool(decoded.rejected) and not decoded.exchanges)
+        return work
+
+    async def _judge(self, work: _Work) -> tuple[list[OutRecord], int]:
+        probability = self.maker.settings.sample_probability
+        taken = [is_sampled(exchange.event_id, probability) for exchange, _, _ in work.exchanges]
+        scored = [exchange for (exchange, _, _), is_in in zip(work.exchanges, taken, strict=True) if is_in]
+        answers: Sequence[Score] = ()
+        if scored:
+            answers = await self.guard.score([e.prompt for e in scored], [e.response for e in scored])
+        identity = self.guard.identity
+        remaining = iter(answers)
+        make = self.maker.verdict
+        records = []
+        for (exchange, index, position), is_in in zip(work.exchanges, taken, strict=True):
+            score = next(remaining) if is_in else SAMPLED_OUT
+            verdict = make(exchange, score, identity=identity, position=position, index=index)
+            records.append(OutRecord(exchange.event_id.encode(), verdict.to_bytes()))
+        return records, len(taken) - len(scored)
+
+    def _dead(self, batch: Batch, message: Message, reason: str, detail: str, index: int) -> OutRecord:
+        origin = Origin(
+            batch.topic,
+            batch.partition,
+            message.offset,
+            message.key,
+            message.value,
+            message.headers,
+            message.timestamp,
+            self._arrived_at(message, self.clock.now()),
+        )
+        return dead_letter(origin, reason=reason, detail=detail, version=self.version, index=index)
+
+    @staticmethod
+    def _arrived_at(message: Message, taken_at: datetime) -> datetime:
+        """The broker's append time where it stamps one; a producer's own clock can't say when something arrived."""
+        if message.timestamp_type == LOG_APPEND_TIME:
+            return datetime.fromtimestamp(message.timestamp / 1000, UTC)
+        return taken_at
