@@ -211,7 +211,7 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
             while not await self._has_room():
                 if self.should_stop:
                     return
-            if state.is_leaving or self._partitions.get(partition) is not state:
+            if not self._keeps(partition, state):  # it may have left while we waited
                 continue
             batch = Batch(
                 topic=partition.topic,
@@ -224,6 +224,9 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
             state.buffer, state.buffer_bytes = [], 0
             state.outstanding.append(batch)
             await self.channel.put(batch)
+
+    def _keeps(self, partition: TopicPartition, state: _Partition) -> bool:
+        return self._partitions.get(partition) is state and not state.is_leaving
 
     async def _has_room(self) -> bool:
         """True when another batch may be under way; False after a wait in which none became free."""

@@ -1,0 +1,26 @@
+"""An outbox in memory that can be told to fail."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from monitor.errors import WatchkeeperError
+from monitor.ports import OutRecord
+
+
+@dataclass
+class FakeOutbox:
+    """Implements ports.Outbox. `failures` are raised one a call, first to last, before anything is written."""
+
+    failures: list[WatchkeeperError] = field(default_factory=list)
+    published: dict[tuple[str, int], list[OutRecord]] = field(default_factory=lambda: defaultdict(list))
+
+    async def publish(self, topic: str, partition: int, records: Sequence[OutRecord]) -> None:
+        """Append, or raise the next failure."""
+        if not records:
+            return
+        if self.failures:
+            raise self.failures.pop(0)
+        self.published[topic, partition].extend(records)

@@ -1,0 +1,118 @@
+"""Verdicts become rows; what can't be a row is dead-lettered alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from monitor.errors import Misconfigured, Rejected, Retryable
+from monitor.ledger import Ledger
+from monitor.settings import DeadLetterSettings
+from schemas import topics
+from schemas.events import Verdict
+from tests.fakes.intake import FakeIntake
+from tests.fakes.outbox import FakeOutbox
+from tests.fakes.verdicts import a_verdict
+from workers.storage import Storage
+
+
+class _Clock:
+    def now(self) -> datetime:
+        return datetime(2025, 3, 3, tzinfo=UTC)
+
+
+@dataclass
+class _PickyStore:
+    """Refuses a block that holds any of `poison`, as ClickHouse refuses a whole insert for one row."""
+
+    poison: frozenset[bytes] = frozenset()
+    failures: list[Exception] = field(default_factory=list)
+    rows: list[bytes] = field(default_factory=list)
+
+    async def insert(self, verdicts: Sequence[bytes]) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        if self.poison & set(verdicts):
+            raise Rejected("bad_row", "a value out of range")
+        self.rows.extend(verdicts)
+
+
+def _agent(store: _PickyStore, outbox: FakeOutbox, settings: DeadLetterSettings | None = None) -> Storage:
+    return Storage(
+        store=store,
+        outbox=outbox,
+        clock=_Clock(),
+        dlq_topic="safety.verdicts.dlq",
+        dead_letter_settings=settings or DeadLetterSettings(),
+        version="1",
+    )
+
+
+def _values(count: int) -> list[bytes]:
+    return [msgspec.structs.replace(a_verdict(), event_id=f"e{i}").to_bytes() for i in range(count)]
+
+
+async def test_the_bytes_on_kafka_are_the_row() -> None:
+    store, outbox = _PickyStore(), FakeOutbox()
+    values = _values(3)
+
+    counts = await _agent(store, outbox).handle(FakeIntake().batch(values))
+
+    assert (store.rows, dict(outbox.published), counts) == (values, {}, Ledger(0, messages=3, exchanges=3))
+
+
+async def test_a_bad_record_is_dead_lettered_alone_and_whole() -> None:
+    store, outbox = _PickyStore(), FakeOutbox()
+    good = _values(2)
+    bad: list[bytes | None] = [b"\xff\xfe", b"{}", b"[" * 100_000, None]
+
+    counts = await _agent(store, outbox).handle(FakeIntake().batch([good[0], *bad, good[1]]))
+
+    letters = outbox.published["safety.verdicts.dlq", 0]
+    reasons = [dict(letter.headers)[topics.HEADER_REASON] for letter in letters]
+    assert store.rows == good
+    assert [letter.value for letter in letters] == bad
+    assert reasons == [b"not_a_verdict", b"not_a_verdict", b"not_a_verdict", b"tombstone"]
+    assert counts == Ledger(0, messages=6, exchanges=2, dead_messages=4)
+
+
+async def test_a_row_that_the_store_refuses_is_found_and_dead_lettered_alone() -> None:
+    values = _values(9)
+    store, outbox = _PickyStore(poison=frozenset({values[4]})), FakeOutbox()
+
+    counts = await _agent(store, outbox).handle(FakeIntake().batch(values))
+
+    letters = outbox.published["safety.verdicts.dlq", 0]
+    assert store.rows == values[:4] + values[5:]
+    assert [(letter.value, dict(letter.headers)[topics.HEADER_OFFSET]) for letter in letters] == [(values[4], b"4")]
+    assert counts == Ledger(0, messages=9, exchanges=8, dead_messages=1)
+
+
+async def test_a_store_that_is_away_is_the_loops_to_retry() -> None:
+    store = _PickyStore(failures=[Retryable("away")])
+    intake = FakeIntake()
+    batch = intake.batch(_values(2))
+
+    await batch.settle(_agent(store, FakeOutbox()).handle)
+
+    assert (intake.waits, store.rows, batch.counts) == (["Retryable"], _values(2), Ledger(0, messages=2, exchanges=2))
+
+
+async def test_too_many_bad_records_in_a_row_stop_before_they_drain() -> None:
+    outbox = FakeOutbox()
+    agent = _agent(_PickyStore(), outbox, DeadLetterSettings(max_run=3))
+
+    with pytest.raises(Misconfigured, match="3 messages in a row"):
+        await agent.handle(FakeIntake().batch([b"x", b"y", b"z"]))
+
+    assert dict(outbox.published) == {}
+
+
+async def test_a_verdict_survives_the_wire_whole() -> None:
+    verdict = a_verdict()
+
+    assert Verdict.from_bytes(verdict.to_bytes()) == verdict
