@@ -1,0 +1,330 @@
+"""The proof by counting: produced = stored + dead-lettered + sampled-out + pending. Pure: facts in, account out.
+
+Two equations, for each partition and in total.
+
+Messages of a topic, counted by offset since the ledger of its consumer group began:
+
+    produced = handled + pending + expired + unproven + lost
+
+`produced` comes from the broker's offsets, `handled` from the ledger that travels with the committed offset
+(monitor/ledger.py), so neither can hide a mistake of the other. Offsets that hold no message (transaction markers,
+what compaction took away) are measured by reading the log, never inferred.
+
+Exchanges found in the chat logs, below the committed offset:
+
+    found = stored + repeats + sampled_out + dead + pending + lost
+
+`found` and part of `dead` are the ledger's; `stored`, `repeats` and `sampled_out` are counted in the store;
+`pending` and the rest of `dead` are what the storage group hasn't read, or has refused, in the verdicts topic.
+Only `lost` is ever a remainder. While verdicts are on their way it is a lower bound; once none is pending it is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from monitor.ledger import Ledger
+
+State = Literal["balanced", "on the way", "unproven", "unbalanced"]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionFacts:
+    """What the broker and the group say of one partition.
+
+    `log_start` is the first offset that is still there, `end` the one after the last. `committed` and `ledger` are
+    None where the group never committed. `empty_handled` and `empty_pending` count the offsets that hold no message
+    in [max(ledger.from_offset, log_start), committed) and in [max(committed, log_start), end); None: not measured.
+    """
+
+    topic: str
+    partition: int
+    log_start: int
+    end: int
+    committed: int | None
+    ledger: Ledger | None
+    empty_handled: int | None = None
+    empty_pending: int | None = None
+
+    @property
+    def base(self) -> int:
+        """The offset from which messages are counted."""
+        if self.ledger is not None:
+            return self.ledger.from_offset
+        return self.log_start if self.committed is None else self.committed
+
+    @property
+    def position(self) -> int:
+        """The next offset the group reads, were there no retention."""
+        return self.base if self.committed is None else self.committed
+
+    @property
+    def unhandled_offsets(self) -> int:
+        """Offsets below the committed one that no ledger counts as a message: empty, or else lost."""
+        return self.position - self.base - (self.ledger.messages if self.ledger is not None else 0)
+
+    @property
+    def pending_offsets(self) -> int:
+        """Offsets that the group has not read yet and still can."""
+        return max(0, self.end - max(self.position, self.log_start))
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAccount:
+    """Where the messages of a partition, or of a topic, are. `dead` of the `handled` went whole to dead letters.
+
+    `before`: offsets below the ledger's beginning, nobody's to count. `expired`: removed by retention before they
+    were read. `unproven`: offsets the ledger doesn't know and the log no longer shows.
+    """
+
+    produced: int = 0
+    handled: int = 0
+    dead: int = 0
+    not_chat: int = 0
+    pending: int = 0
+    expired: int = 0
+    unproven: int = 0
+    lost: int = 0
+    empty: int = 0
+    before: int = 0
+
+    def plus(self, other: MessageAccount) -> MessageAccount:
+        """The sum."""
+        return MessageAccount(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def state(self) -> State:
+        """The verdict on these figures."""
+        if self.lost or self.expired:
+            return "unbalanced"
+        if self.unproven:
+            return "unproven"
+        return "on the way" if self.pending else "balanced"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPositions:
+    """What the store holds of the exchanges of one chat-log partition, in [ledger.from_offset, committed).
+
+    `positions` are distinct (offset, index); of them `repeats` brought an event id that another position had brought
+    before, and `sampled_out` are first arrivals that the sample left out.
+    """
+
+    positions: int = 0
+    repeats: int = 0
+    sampled_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeAccount:
+    """Where the exchanges of a partition, or of the topic, are. `lost` < 0: the store holds more than was found."""
+
+    found: int = 0
+    stored: int = 0
+    repeats: int = 0
+    sampled_out: int = 0
+    dead: int = 0
+    pending: int = 0
+    lost: int = 0
+
+    def plus(self, other: ExchangeAccount) -> ExchangeAccount:
+        """The sum."""
+        return ExchangeAccount(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def state(self) -> State:
+        """The verdict on these figures."""
+        if self.lost:
+            return "unbalanced"
+        return "on the way" if self.pending else "balanced"
+
+
+def message_account(facts: PartitionFacts) -> MessageAccount:
+    """The messages of one partition.
+
+    More handled than there are offsets, or more empty ones than unhandled, gives a negative `lost`: counted twice.
+    """
+    ledger = facts.ledger
+    expired = max(0, facts.log_start - facts.position)
+    unreadable = max(0, min(facts.log_start, facts.position) - facts.base)
+    unhandled = facts.unhandled_offsets
+    unexplained = unhandled - (facts.empty_handled or 0)
+    if facts.empty_handled is None:
+        unproven = max(0, unhandled)
+    else:
+        unproven = max(0, min(unexplained, unreadable))
+    empty = (facts.empty_handled or 0) + (facts.empty_pending or 0)
+    produced = max(facts.end, facts.position) - facts.base - empty
+    handled = ledger.messages if ledger is not None else 0
+    pending = facts.pending_offsets - (facts.empty_pending or 0)
+    return MessageAccount(
+        produced=produced,
+        handled=handled,
+        dead=ledger.dead_messages if ledger is not None else 0,
+        not_chat=ledger.not_chat if ledger is not None else 0,
+        pending=pending,
+        expired=expired,
+        unproven=unproven,
+        lost=produced - handled - pending - expired - unproven,
+        empty=empty,
+        before=max(0, facts.base - facts.log_start),
+    )
+
+
+def exchange_account(
+    ledger: Ledger | None, stored: StoredPositions, *, verdicts_pending: int, verdicts_dead: int
+) -> ExchangeAccount:
+    """The exchanges of one chat-log partition, or of several with their figures added up.
+
+    `verdicts_pending` and `verdicts_dead` are the verdicts of these exchanges that storage has not read, or has
+    refused. They may repeat what the store already has (a batch is written again after a crash), so they count only
+    as far as exchanges are missing from the store.
+    """
+    if ledger is None:
+        return ExchangeAccount()
+    missing = ledger.exchanges - stored.positions
+    dead = min(max(missing, 0), verdicts_dead)
+    pending = min(max(missing - dead, 0), verdicts_pending)
+    return ExchangeAccount(
+        found=ledger.exchanges + ledger.dead_exchanges,
+        stored=stored.positions - stored.repeats - stored.sampled_out,
+        repeats=stored.repeats,
+        sampled_out=stored.sampled_out,
+        dead=ledger.dead_exchanges + dead,
+        pending=pending,
+        lost=missing - dead - pending,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLine:
+    """The account of one partition; `exchanges` is None for a topic that isn't the chat logs."""
+
+    partition: int
+    messages: MessageAccount
+    exchanges: ExchangeAccount | None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicAccount:
+    """The account of one topic, by partition and in total."""
+
+    topic: str
+    group: str
+    partitions: tuple[PartitionLine, ...]
+    messages: MessageAccount
+    exchanges: ExchangeAccount | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account of the stream: chat logs, then verdicts."""
+
+    chat_logs: TopicAccount
+    verdicts: TopicAccount
+    findings: tuple[str, ...]
+
+    @property
+    def state(self) -> State:
+        """The worst of all its parts."""
+        exchanges = self.chat_logs.exchanges or ExchangeAccount()
+        states = (self.chat_logs.messages.state, self.verdicts.messages.state, exchanges.state)
+        order: tuple[State, ...] = ("unbalanced", "unproven", "on the way", "balanced")
+        return min(states, key=order.index)
+
+
+def account(
+    chat_logs: Sequence[PartitionFacts],
+    verdicts: Sequence[PartitionFacts],
+    stored: dict[int, StoredPositions],
+    *,
+    moderation_group: str,
+    storage_group: str,
+) -> Account:
+    """The account of the stream.
+
+    `chat_logs` must have been read before `verdicts`, and both before `stored` (by chat-log partition): then what
+    happens meanwhile only makes `pending` smaller, and can't look like a loss. Verdict partition n holds the
+    verdicts of the chat-log partitions that are n modulo the number of verdict partitions.
+    """
+    verdict_lines = tuple(PartitionLine(f.partition, message_account(f), None) for f in verdicts)
+    by_partition = {line.partition: line.messages for line in verdict_lines}
+    lines: list[PartitionLine] = []
+    credit = {p: [m.pending, m.dead] for p, m in by_partition.items()}
+    for facts in chat_logs:
+        # Where several chat-log partitions share a verdict partition, its verdicts are credited once.
+        left = credit.get(facts.partition % len(by_partition), [0, 0]) if by_partition else [0, 0]
+        positions = stored.get(facts.partition, StoredPositions())
+        exchanges = exchange_account(facts.ledger, positions, verdicts_pending=left[0], verdicts_dead=left[1])
+        own_dead = facts.ledger.dead_exchanges if facts.ledger is not None else 0
+        left[0] -= exchanges.pending
+        left[1] -= exchanges.dead - own_dead
+        lines.append(PartitionLine(facts.partition, message_account(facts), exchanges))
+    chat = TopicAccount(
+        _topic(chat_logs),
+        moderation_group,
+        tuple(lines),
+        _sum_messages(line.messages for line in lines),
+        _sum_exchanges(line.exchanges for line in lines if line.exchanges is not None),
+    )
+    verdict = TopicAccount(
+        _topic(verdicts), storage_group, verdict_lines, _sum_messages(by_partition.values()), None
+    )
+    return Account(chat, verdict, tuple(_findings(chat)) + tuple(_findings(verdict)))
+
+
+def _topic(facts: Sequence[PartitionFacts]) -> str:
+    return facts[0].topic if facts else ""
+
+
+def _sum_messages(accounts: Iterable[MessageAccount]) -> MessageAccount:
+    total = MessageAccount()
+    for one in accounts:
+        total = total.plus(one)
+    return total
+
+
+def _sum_exchanges(accounts: Iterable[ExchangeAccount]) -> ExchangeAccount:
+    total = ExchangeAccount()
+    for one in accounts:
+        total = total.plus(one)
+    return total
+
+
+def _findings(topic: TopicAccount) -> Iterable[str]:
+    """What is wrong or can't be proved, each with its place and the next step."""
+    for line in topic.partitions:
+        place = f"{topic.topic}/{line.partition}"
+        messages, exchanges = line.messages, line.exchanges
+        if messages.expired:
+            yield (
+                f"{place}: retention removed {messages.expired:,} messages before {topic.group} read them. They are "
+                "lost: raise retention.ms of the topic, and add workers until the lag shrinks"
+            )
+        if messages.lost > 0:
+            yield (
+                f"{place}: {messages.lost:,} messages were read past without being handled by {topic.group}. Keep the "
+                "topic's retention, and replay those offsets"
+            )
+        if messages.lost < 0:
+            yield (
+                f"{place}: {topic.group} counts {-messages.lost:,} messages more than there are offsets. Was the topic "
+                "deleted and made again? Then delete the group's offsets too"
+            )
+        if messages.unproven:
+            yield (
+                f"{place}: {messages.unproven:,} offsets hold no message that {topic.group} counted, and were not or "
+                "can't be looked at. Transaction markers explain them, a loss would too: `watchkeeper account --verify`"
+            )
+        if exchanges is not None and exchanges.lost > 0:
+            yield (
+                f"{place}: {exchanges.lost:,} exchanges were judged, and neither stored nor on their way nor "
+                "dead-lettered. Was the store emptied? Replay the chat logs: stored ones won't count twice"
+            )
+        if exchanges is not None and exchanges.lost < 0:
+            yield (
+                f"{place}: the store holds {-exchanges.lost:,} exchanges more than {topic.group} counts. Was the topic "
+                "made again under a store that kept its rows? Then the store's older rows have the same offsets"
+            )

@@ -1,0 +1,261 @@
+"""What the command line asks of Kafka: topics, offsets, groups, and records read without joining any group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
+
+from monitor.adapters.kafka import client_options, translated
+from monitor.errors import Misconfigured, Retryable
+from monitor.settings import KafkaSettings
+
+CONNECT_S: Final = 10.0
+"""Longest wait for a first answer: a person is waiting."""
+STALLED_S: Final = 20.0
+"""Reading a range that brings nothing for this long is given up."""
+
+
+class Record(Protocol):
+    """A record as aiokafka gives it."""
+
+    @property
+    def partition(self) -> int:
+        """Its partition."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """Its offset."""
+        ...
+
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since 1970."""
+        ...
+
+    @property
+    def key(self) -> bytes | None:
+        """Its key."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """Its value; None for a tombstone."""
+        ...
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Its headers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A group's committed offset in a partition, and the metadata string committed with it."""
+
+    offset: int
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The offsets of a partition: the first that is still there, and the one after the last."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """A consumer group: its state as Kafka names it, and how many members it has."""
+
+    state: str
+    members: int
+
+
+class KafkaAdmin:
+    """Asks one cluster. Every method raises Retryable where the broker doesn't answer, Misconfigured where a person
+    has to change something."""
+
+    def __init__(
+        self, settings: KafkaSettings, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer
+    ) -> None:
+        self._settings = settings
+        self._admin = admin
+        self._consumer = consumer
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls, settings: KafkaSettings, connect_s: float = CONNECT_S
+    ) -> AsyncIterator[KafkaAdmin]:
+        """A connected admin, closed at the end of the block."""
+        options = client_options(settings)
+        admin = AIOKafkaAdminClient(**options)
+        consumer = AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False)
+        try:
+            try:
+                async with asyncio.timeout(connect_s):
+                    await admin.start()
+                    await consumer.start()
+            except (TimeoutError, KafkaError, OSError, ValueError) as exc:
+                raise _no_broker(settings, exc) from exc
+            yield cls(settings, admin, consumer)
+        finally:
+            await consumer.stop()
+            await admin.close()
+
+    async def partitions(self) -> dict[str, int]:
+        """Every topic with its number of partitions."""
+        with _translating(f"listing topics at {self._settings.bootstrap}"):
+            topics = await self._admin.describe_topics()
+        return {topic["topic"]: len(topic["partitions"]) for topic in topics if topic["error_code"] == 0}
+
+    async def require_topic(self, topic: str) -> int:
+        """The number of partitions of a topic. Raises Misconfigured where it doesn't exist."""
+        partitions = await self.partitions()
+        if topic not in partitions:
+            raise Misconfigured(
+                f"the topic {topic} doesn't exist at {self._settings.bootstrap}",
+                "start the workers, which create their topics (`watchkeeper up`, or `python -m workers`), or "
+                "correct its name: `watchkeeper config`",
+            )
+        return partitions[topic]
+
+    async def topic_configs(self, topics: Sequence[str]) -> dict[str, dict[str, str]]:
+        """The configuration in force for each topic."""
+        resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+        with _translating(f"reading the configuration of topics at {self._settings.bootstrap}"):
+            responses = await self._admin.describe_configs(resources)
+        found: dict[str, dict[str, str]] = {}
+        for response in responses:
+            for _code, _message, _kind, name, entries in response.resources:
+                found[name] = {entry[0]: entry[1] or "" for entry in entries}
+        return found
+
+    async def ranges(self, topic: str) -> dict[int, Range]:
+        """The offsets of every partition of a topic."""
+        count = await self.require_topic(topic)
+        partitions = [TopicPartition(topic, number) for number in range(count)]
+        with _translating(f"reading the offsets of {topic}"):
+            starts = await self._consumer.beginning_offsets(partitions)
+            ends = await self._consumer.end_offsets(partitions)
+        return {p.partition: Range(starts[p], ends[p]) for p in partitions}
+
+    async def commits(self, group: str, topic: str) -> dict[int, Commit]:
+        """The group's commits in a topic, by partition; partitions it never committed are missing."""
+        with _translating(f"reading the offsets of group {group}"):
+            offsets = await self._admin.list_consumer_group_offsets(group)
+        return {
+            partition.partition: Commit(commit.offset, commit.metadata)
+            for partition, commit in offsets.items()
+            if partition.topic == topic and commit.offset >= 0
+        }
+
+    async def group(self, group: str) -> GroupState:
+        """State and members of a group; "Dead" without members where it doesn't exist."""
+        with _translating(f"looking at group {group}"):
+            (response,) = await self._admin.describe_consumer_groups([group])
+        (described,) = response.to_object()["groups"]
+        return GroupState(described["state"], len(described["members"]))
+
+    async def offsets_at(self, topic: str, moment: datetime) -> dict[int, int]:
+        """For each partition the first offset whose record is not older than `moment`; its end where none is."""
+        ranges = await self.ranges(topic)
+        asked = {TopicPartition(topic, number): int(moment.timestamp() * 1000) for number in ranges}
+        with _translating(f"looking for a time in {topic}"):
+            found = await self._consumer.offsets_for_times(asked)
+        return {
+            partition.partition: at.offset if at is not None else ranges[partition.partition].end
+            for partition, at in found.items()
+        }
+
+    async def read(self, topic: str, ranges: Mapping[int, Range]) -> AsyncIterator[Record]:
+        """The records in these ranges, in order within a partition, then it ends. Joins no group, commits nothing."""
+        left = {TopicPartition(topic, n): r.end for n, r in ranges.items() if r.end > r.start}
+        if not left:
+            return
+        self._consumer.assign(list(left))
+        try:
+            with _translating(f"reading {topic}"):
+                for partition in left:
+                    self._consumer.seek(partition, ranges[partition.partition].start)
+                while left:
+                    batches = await self._poll(topic, left)
+                    for partition, records in batches.items():
+                        for record in records:
+                            if partition in left and record.offset < left[partition]:
+                                yield record
+                    for partition in list(left):
+                        if await self._consumer.position(partition) >= left[partition]:
+                            del left[partition]
+                            self._consumer.pause(partition)
+        finally:
+            self._consumer.unsubscribe()
+
+    async def _poll(
+        self, topic: str, left: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, list[Record]]:
+        """Records, or nothing once a position has moved without any (transaction markers)."""
+        before = {partition: await self._consumer.position(partition) for partition in left}
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + STALLED_S
+        while True:
+            batches: dict[TopicPartition, list[Record]] = await self._consumer.getmany(
+                *left, timeout_ms=500, max_records=2_000
+            )
+            moved = [p for p in left if await self._consumer.position(p) != before[p]]
+            if batches or moved:
+                return batches
+            if loop.time() > deadline:
+                raise Retryable(f"reading {topic} brought nothing for {STALLED_S:.0f} s")
+
+    async def count(self, topic: str, partition: int, offsets: Range) -> int:
+        """How many messages there really are in a range: reads it."""
+        count = 0
+        async for _ in self.read(topic, {partition: offsets}):
+            count += 1
+        return count
+
+    async def follow(self, topic: str, begins: Mapping[int, int]) -> AsyncIterator[list[Record]]:
+        """Records from these offsets on, as they arrive, in lists; never ends. An empty list: nothing for a while.
+
+        Survives a broker that goes away and comes back.
+        """
+        partitions = [TopicPartition(topic, number) for number in begins]
+        self._consumer.assign(partitions)
+        for partition in partitions:
+            self._consumer.seek(partition, begins[partition.partition])
+        while True:
+            with _translating(f"reading {topic}"):
+                batches = await self._consumer.getmany(timeout_ms=500, max_records=500)
+            yield sorted(
+                (record for records in batches.values() for record in records), key=lambda r: r.timestamp
+            )
+
+
+@contextmanager
+def _translating(doing: str) -> Iterator[None]:
+    """Raises ours for aiokafka's."""
+    try:
+        yield
+    except KafkaError as exc:
+        raise translated(exc, doing) from exc
+
+
+def _no_broker(settings: KafkaSettings, exc: Exception) -> Retryable | Misconfigured:
+    if isinstance(exc, ValueError):
+        return Misconfigured(
+            f"WATCHKEEPER_KAFKA__BOOTSTRAP {settings.bootstrap!r} is no list of host:port",
+            "write it as host:port, several separated by commas",
+        )
+    return Retryable(f"no Kafka broker answers at {settings.bootstrap} ({type(exc).__name__})")

@@ -1,0 +1,140 @@
+"""The command line `watchkeeper`: the table of its commands, each loaded only when it is called or asked for help."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from monitor.cli.failures import guarded
+from monitor.cli.help_text import help_text
+from monitor.version import watchkeeper_version
+
+_STACK: Final = "Start here"
+_WATCH: Final = "Watch"
+_RUN: Final = "Run it"
+_HELP: Final = {"help_option_names": ["-h", "--help"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command: `function` of `module`, or a group of `commands`. `summary` is what --help lists."""
+
+    name: str
+    summary: str
+    panel: str | None = None
+    module: str = ""
+    function: str = ""
+    commands: tuple[Entry, ...] = ()
+
+
+COMMANDS: Final = (
+    Entry("demo", "See it work: a synthetic day of chat traffic through the real parts.", _STACK, "monitor.cli.demo", "demo"),
+    Entry("up", "Run the embedded stack (Kafka, Triton, ClickHouse engine, workers) until Ctrl-C.", _STACK, "monitor.cli.up", "up"),
+    Entry("replay", "Send chat logs from files or stdin through the stream.", _STACK, "monitor.cli.replay", "replay"),
+    Entry("rates", "Refusal and harm rates, with intervals and coverage.", _WATCH, "monitor.cli.rates", "rates"),
+    Entry("tail", "Verdicts as they arrive, one line each.", _WATCH, "monitor.cli.tail", "tail"),
+    Entry("account", "Prove that nothing was lost: every message and exchange, counted.", _WATCH, "monitor.cli.account", "account"),
+    Entry("agreement", "Compare the stored verdicts with labels.", _WATCH, "monitor.cli.agreement", "agreement"),
+    Entry("check", "Ask every part whether it is well, and say what to do if not.", _RUN, "monitor.cli.check", "check"),
+    Entry("migrate", "Bring the ClickHouse schema up to date.", _RUN, "monitor.cli.migrate", "migrate"),
+    Entry("config", "Every setting: its value, where it comes from, what it means.", _RUN, "monitor.cli.config", "config"),
+    Entry(
+        "dlq",
+        "Dead letters: list them, look at one, send them back.",
+        _RUN,
+        commands=(
+            Entry("list", "What was refused, by reason and topic, and the newest letters.", None, "monitor.cli.dlq", "list_letters"),
+            Entry("show", "One dead letter: where it came from and why it was refused.", None, "monitor.cli.dlq", "show"),
+            Entry("replay", "Send dead letters back to the topic they came from.", None, "monitor.cli.dlq", "replay"),
+        ),
+    ),
+)  # fmt: skip
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are summaries until one is resolved; so `--help` imports no client library."""
+
+    entries: tuple[Entry, ...] = ()
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As the parent's, with the summary replaced by the real command."""
+        name, command, rest = super().resolve_command(ctx, args)
+        for entry in self.entries:
+            if command is not None and entry.name == name:
+                command = load(entry)
+        return name, command, rest
+
+
+def load(entry: Entry) -> Any:
+    """The real command of an entry: imports its module. Typer's command object."""
+    if entry.commands:
+        return _group(entry.name, entry.commands, help_text=entry.summary)
+    function = getattr(importlib.import_module(entry.module), entry.function)
+    app = typer.Typer(add_completion=False)
+    app.command(entry.name, help=help_text(function), context_settings=_HELP)(guarded(function))
+    return typer.main.get_command(app)
+
+
+def _summary(entry: Entry) -> TyperCommand:
+    return TyperCommand(entry.name, help=entry.summary, rich_help_panel=entry.panel, callback=None, params=[])
+
+
+def _group(name: str, entries: Sequence[Entry], *, help_text: str) -> LazyGroup:
+    group = LazyGroup(
+        name=name,
+        commands={entry.name: _summary(entry) for entry in entries},
+        help=help_text,
+        no_args_is_help=True,
+        context_settings=_HELP,
+    )
+    group.entries = tuple(entries)
+    return group
+
+
+def build() -> LazyGroup:
+    """The command line."""
+    app = typer.Typer(rich_markup_mode="rich", no_args_is_help=True)
+    app.callback(cls=LazyGroup, help=help_text(watchkeeper), context_settings=_HELP)(watchkeeper)
+    group = typer.main.get_group(app)
+    if not isinstance(group, LazyGroup):
+        raise TypeError(f"typer built a {type(group).__name__}, not a LazyGroup")
+    group.entries = COMMANDS
+    for entry in COMMANDS:
+        group.add_command(_summary(entry), entry.name)
+    return group
+
+
+def watchkeeper(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Watchkeeper watches what people ask your language models and what the models answer.
+
+    How often do they refuse, how often should they have, how often do they harm: continuously, per risk category,
+    from your chat logs on Kafka.
+
+    New here? `watchkeeper demo` shows all of it on this machine. To point it at your own Kafka, Triton and
+    ClickHouse, set WATCHKEEPER_KAFKA__BOOTSTRAP, WATCHKEEPER_TRITON__URL and WATCHKEEPER_CLICKHOUSE__URL, then run
+    `watchkeeper check`. Without them, commands use the embedded stack that runs on this machine.
+    """
+
+
+def main() -> None:
+    """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # Libraries may log what they like; a command says what matters itself, in its own words.
+    logging.getLogger().addHandler(logging.NullHandler())
+    build().main(prog_name="watchkeeper")

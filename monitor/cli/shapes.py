@@ -1,0 +1,157 @@
+"""The documents that `--json` prints: one stable shape a command, described in docs/cli.md from here.
+
+A field is never renamed or taken away; new ones may come. All times are UTC, RFC 3339.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Document(BaseModel):
+    """A document of `--json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+
+class SettingLine(Document):
+    """One setting."""
+
+    variable: str = Field(description="The environment variable that sets it.")
+    value: str | None = Field(
+        description="The value in force; `**********` for a secret, null where it is empty."
+    )
+    source: Literal["environment", "embedded", "default"] = Field(
+        description="`environment`: set by that variable. `embedded`: the embedded stack that runs here. `default`."
+    )
+    meaning: str = Field(description="What it does.")
+
+
+class ConfigDocument(Document):
+    """`watchkeeper config --json`."""
+
+    embedded_data: str | None = Field(description="Data folder of the embedded stack in use, or null.")
+    settings: list[SettingLine] = Field(description="Every setting, in the order of docs/settings.md.")
+
+
+class PartCheck(Document):
+    """One thing that was checked."""
+
+    part: Literal["kafka", "triton", "clickhouse", "workers"] = Field(description="The part.")
+    check: str = Field(description="What was checked.")
+    state: Literal["ok", "warning", "failed"] = Field(
+        description="The outcome; only `failed` fails the command."
+    )
+    facts: str = Field(description="What was found.")
+    remedy: str = Field(description="The next step for a person; empty where all is well.")
+
+
+class CheckDocument(Document):
+    """`watchkeeper check --json`."""
+
+    healthy: bool = Field(description="Whether nothing failed.")
+    checks: list[PartCheck] = Field(description="Every check, failed or not.")
+
+
+class MigrationLine(Document):
+    """One migration."""
+
+    name: str = Field(description="Its file, e.g. `0001_create_verdicts`.")
+    state: Literal["applied", "pending", "applied now"] = Field(
+        description="Where it stands after the command."
+    )
+
+
+class MigrateDocument(Document):
+    """`watchkeeper migrate --json`."""
+
+    database: str = Field(description="The ClickHouse database.")
+    dry_run: bool = Field(description="Whether nothing was changed on purpose.")
+    migrations: list[MigrationLine] = Field(description="All migrations, in order.")
+
+
+class ReplayDocument(Document):
+    """`watchkeeper replay --json`: printed when all is acknowledged."""
+
+    topic: str = Field(description="The topic written to.")
+    produced: int = Field(description="Messages that the broker acknowledged.")
+    bytes: int = Field(description="Their size.")
+    empty_lines: int = Field(description="Blank lines, which are not sent.")
+    seconds: float = Field(description="How long it took.")
+    files: list[str] = Field(description="The files, `-` for standard input.")
+    interrupted: bool = Field(description="Whether Ctrl-C ended it early.")
+
+
+class UpDocument(Document):
+    """`watchkeeper up --json`: one line when all is ready; the stack then runs until it is stopped."""
+
+    kafka: str = Field(description="Bootstrap address of the broker.")
+    triton: str = Field(description="Triton's gRPC address.")
+    clickhouse: str = Field(description="ClickHouse's HTTP address.")
+    data: str = Field(description="The data folder.")
+    pids: dict[str, int] = Field(description="Process ids by part.")
+    environment: dict[str, str] = Field(description="The settings that point another process at this stack.")
+
+
+class LetterLine(Document):
+    """One dead letter, without its message."""
+
+    id: str = Field(
+        description="`<dead-letter topic>/<partition>/<offset>`: what `dlq show` and `dlq replay` take."
+    )
+    reason: str = Field(description="Why it was refused: a slug of a bounded set.")
+    detail: str = Field(
+        description="Where in the message, and what was expected there. Never quotes the message."
+    )
+    topic: str = Field(description="The topic it came from.")
+    partition: int = Field(description="The partition it came from.")
+    offset: int = Field(description="Its offset there.")
+    index: int = Field(description="Which exchange of the message was bad; -1 where the whole message was.")
+    attempts: int = Field(description="How often it has been tried.")
+    version: str = Field(description="The Watchkeeper version that refused it.")
+    arrived_at: datetime | None = Field(description="When the message arrived.")
+    written_at: datetime = Field(description="When the dead letter was written.")
+    bytes: int = Field(description="Size of the message.")
+
+
+class LetterCount(Document):
+    """Dead letters of one reason from one topic."""
+
+    topic: str = Field(description="The topic they came from.")
+    reason: str = Field(description="Why.")
+    count: int = Field(description="How many there are.")
+    newest_at: datetime = Field(description="When the newest was written.")
+
+
+class LettersDocument(Document):
+    """`watchkeeper dlq list --json`."""
+
+    total: int = Field(description="Dead letters that match.")
+    counts: list[LetterCount] = Field(description="By topic and reason, most first.")
+    letters: list[LetterLine] = Field(description="The newest, at most `--limit`.")
+
+
+class LetterDocument(Document):
+    """`watchkeeper dlq show --json`."""
+
+    letter: LetterLine = Field(description="The dead letter.")
+    headers: dict[str, str] = Field(
+        description="The message's own headers; bytes that are no UTF-8 as \\xNN."
+    )
+    key: str | None = Field(
+        description="The message's key, only with --body; bytes that are no UTF-8 as \\xNN."
+    )
+    body: str | None = Field(description="The message, only with --body; bytes that are no UTF-8 as \\xNN.")
+
+
+class LetterReplayDocument(Document):
+    """`watchkeeper dlq replay --json`."""
+
+    dry_run: bool = Field(description="Whether nothing was sent on purpose.")
+    replayed: list[str] = Field(description="Ids of the dead letters sent back (or, dry, that would be).")
+    exhausted: list[str] = Field(description="Ids left alone: tried --max-attempts times already.")
+    same_message: list[str] = Field(description="Ids of further letters of a message that is sent back once.")
+    unreturnable: list[str] = Field(description="Ids left alone: they name no topic that Watchkeeper reads.")
