@@ -150,7 +150,7 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
     async def on_stop(self) -> None:
         """Stop taking, drain what is in flight, commit, leave the group."""
         await self._drain(list(self._partitions), self._drain_s)
-        await self._commit()
+        await self.commit()
         self._abandon(list(self._partitions))
         await self._close_clients()
 
@@ -159,6 +159,10 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
             await self._consumer.stop()
         with suppress(KafkaError):
             await self._admin.close()
+
+    def ledgers(self) -> dict[int, Ledger]:
+        """What became of the messages of each partition that is ours, up to its durable prefix."""
+        return {partition.partition: state.ledger for partition, state in self._partitions.items()}
 
     # -- taking -------------------------------------------------------------------------------------------------
 
@@ -300,9 +304,9 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
     async def _commit_now_and_then(self) -> None:
         while not self.should_stop:
             await self.sleep(COMMIT_EVERY_S)
-            await self._commit()
+            await self.commit()
 
-    async def _commit(self, only: Collection[TopicPartition] | None = None) -> None:
+    async def commit(self, only: Collection[TopicPartition] | None = None) -> None:
         """Commit every durable prefix that has moved. A failed commit costs a repetition, never a loss."""
         async with self._commit_lock:
             moved = {
@@ -329,7 +333,7 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         """Called by aiokafka, which waits for us before it lets go."""
         self._ready.clear()
         await self._drain(revoked, self._drain_s)
-        await self._commit(revoked)
+        await self.commit(revoked)
         self._abandon(revoked)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
