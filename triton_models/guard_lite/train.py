@@ -23,9 +23,9 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sparse
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
+from scipy import sparse  # type: ignore[import-untyped]  # ships no types
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # ships no types
+from sklearn.model_selection import StratifiedGroupKFold  # type: ignore[import-untyped]  # ships no types
 
 HERE: Final = Path(__file__).resolve().parent
 SEED: Final = 20_250_310
@@ -85,7 +85,9 @@ def design(rows: Sequence[Row], blocks: Sequence[Any]) -> sparse.csr_matrix:
     parts = []
     for block in blocks:
         texts = [(row[block.side] or "").encode("utf-8", "replace") for row in rows]
-        split = scorer.features.words([scorer.features.fold(scorer.features.cut(text)[0]) for text in texts], powers)
+        split = scorer.features.words(
+            [scorer.features.fold(scorer.features.cut(text)[0]) for text in texts], powers
+        )
         columns, first = block.rows(split)
         counts = np.diff(first)
         owner = np.tile(np.repeat(np.arange(len(rows)), counts), len(columns))
@@ -110,7 +112,9 @@ def labelled(rows: Sequence[Row], field: str) -> list[Row]:
     return list({row["prompt"]: row for row in chosen}.values()) if field == "prompt_harmful" else chosen
 
 
-def fit(matrix: sparse.csr_matrix, labels: Doubles, weights: Doubles, inverse_strength: float) -> LogisticRegression:
+def fit(
+    matrix: sparse.csr_matrix, labels: Doubles, weights: Doubles, inverse_strength: float
+) -> LogisticRegression:
     """A logistic regression, deterministic."""
     model = LogisticRegression(C=inverse_strength, solver="liblinear", random_state=SEED, max_iter=300)
     return model.fit(matrix, labels, sample_weight=weights)
@@ -118,7 +122,9 @@ def fit(matrix: sparse.csr_matrix, labels: Doubles, weights: Doubles, inverse_st
 
 def platt(logits: Doubles, labels: Doubles, weights: Doubles) -> tuple[float, float]:
     """Slope and offset that make the logits' probabilities match the labels (Platt 1999), by held-out logits."""
-    model = LogisticRegression(C=1e6, solver="lbfgs").fit(logits.reshape(-1, 1), labels, sample_weight=weights)
+    model = LogisticRegression(C=1e6, solver="lbfgs").fit(
+        logits.reshape(-1, 1), labels, sample_weight=weights
+    )
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
@@ -143,7 +149,9 @@ def train_question(rows: Sequence[Row], question: Question) -> tuple[dict[str, D
 
 def train_category(rows: Sequence[Row], slugs: Sequence[str]) -> tuple[Doubles, Doubles]:
     """Weights (13, 2**bits) and biases (13,) of the harms, from harmful prompts with a category."""
-    chosen = list({row["prompt"]: row for row in rows if row["prompt_harmful"] == 1 and row["category"]}.values())
+    chosen = list(
+        {row["prompt"]: row for row in rows if row["prompt_harmful"] == 1 and row["category"]}.values()
+    )
     labels = np.array([slugs.index(row["category"]) for row in chosen])
     matrix = design(chosen, blocks_of("harm_1"))
     model = LogisticRegression(C=CATEGORY_STRENGTH, solver="lbfgs", max_iter=400)
@@ -155,7 +163,9 @@ def train_category(rows: Sequence[Row], slugs: Sequence[str]) -> tuple[Doubles, 
 
 def config_labels() -> list[str]:
     """The label order, as config.pbtxt states it."""
-    found = re.search(r'"category_labels"\s*value: \{ string_value: "([^"]*)"', (HERE / "config.pbtxt").read_text())
+    found = re.search(
+        r'"category_labels"\s*value: \{ string_value: "([^"]*)"', (HERE / "config.pbtxt").read_text()
+    )
     if found is None:
         raise SystemExit(f"{HERE / 'config.pbtxt'} has no category_labels parameter; restore it")
     return found[1].split(",")
@@ -188,8 +198,10 @@ def write(arrays: dict[str, npt.NDArray[Any]], path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name in sorted(arrays):
             buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, arrays[name], allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), buffer.getvalue(), zipfile.ZIP_DEFLATED)
+            np.save(buffer, arrays[name], allow_pickle=False)
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), buffer.getvalue(), zipfile.ZIP_DEFLATED
+            )
 
 
 def stamp(digest: str) -> None:
@@ -201,7 +213,9 @@ def stamp(digest: str) -> None:
 
 def main() -> None:
     """Train, write, score dev, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path, help="folder with train.jsonl.gz and dev.jsonl.gz")
     folder = parser.parse_args().data
     weights = HERE / "1" / "weights.npz"

@@ -55,8 +55,8 @@ class TritonPythonModel:
                 )
                 if not len(prompt) == len(response) == len(flag):
                     raise ValueError(f"{len(prompt)} prompts, {len(response)} responses, {len(flag)} flags")
-            except Exception as exc:  # whatever is wrong with one request stays with that request
-                message = f"guard_lite can't read this request ({type(exc).__name__}); send equally long BYTES tensors"
+            except Exception as exc:  # noqa: BLE001  # what is wrong with one request stays with it
+                message = f"guard_lite can't read this request ({type(exc).__name__}); see schemas/tensors.py"
                 answers[index] = pb_utils.InferenceResponse(
                     error=pb_utils.TritonError(message, pb_utils.TritonError.INVALID_ARG)
                 )
@@ -69,7 +69,8 @@ class TritonPythonModel:
             scores = self._scorer.score(prompts, responses, np.concatenate(flags))
             for index, start, stop in places:
                 tensors = [
-                    pb_utils.Tensor(name, getattr(scores, name)[start:stop].reshape(-1, 1)) for name in _ONE_PER_ROW
+                    pb_utils.Tensor(name, getattr(scores, name)[start:stop].reshape(-1, 1))
+                    for name in _ONE_PER_ROW
                 ]
                 tensors.append(pb_utils.Tensor("category", np.ascontiguousarray(scores.category[start:stop])))
                 answers[index] = pb_utils.InferenceResponse(tensors)

@@ -62,16 +62,14 @@ class Block:
     def rows(self, words: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Table rows of each word, shape (kinds, words), and where each text begins, shape (n + 1,)."""
         first = words.first
-        if self.words is None:
-            chosen = slice(None)
-        else:
+        hashes = [getattr(words, kind) for kind in self.kinds]
+        if self.words is not None:
             place = np.arange(len(words.word)) - np.repeat(first[:-1], np.diff(first))
-            chosen = np.flatnonzero(place < self.words)
+            opening = place < self.words
+            hashes = [of_kind[opening] for of_kind in hashes]
             first = np.zeros_like(first)
             np.cumsum(np.minimum(words.counts, self.words), out=first[1:])
-        return np.stack(
-            [features.buckets(getattr(words, kind)[chosen], self.bits, salt) for salt, kind in enumerate(self.kinds)]
-        ), first
+        return np.stack([features.buckets(of, self.bits, salt) for salt, of in enumerate(hashes)]), first
 
 
 HARM_SLOTS: Final = tuple(f"harm_{index}" for index in range(1, CATEGORY_COUNT))
@@ -100,7 +98,9 @@ class Scores:
 class Scorer:
     """The weights in memory. Scoring changes nothing but a cache of powers: use one scorer a thread."""
 
-    def __init__(self, tables: dict[str, npt.NDArray[np.int16]], scales: dict[str, Floats], bias: Floats) -> None:
+    def __init__(
+        self, tables: dict[str, npt.NDArray[np.int16]], scales: dict[str, Floats], bias: Floats
+    ) -> None:
         self._tables = tables
         self._scales = scales
         self._bias = bias
@@ -116,7 +116,9 @@ class Scorer:
         for block in BLOCKS:
             shape = (1 << block.bits, len(block.outputs))
             if tables[block.name].shape != shape or tables[block.name].dtype != np.int16:
-                raise ValueError(f"{weights}: table {block.name} isn't int16 of shape {shape}; run train.py again")
+                raise ValueError(
+                    f"{weights}: table {block.name} isn't int16 of shape {shape}; run train.py again"
+                )
         if bias.shape != (len(OUTPUTS),):
             raise ValueError(f"{weights}: bias isn't of shape ({len(OUTPUTS)},); run train.py again")
         return cls(tables, scales, bias)
