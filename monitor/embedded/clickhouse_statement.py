@@ -1,0 +1,110 @@
+"""What a ClickHouse statement is, as far as the HTTP front has to know before the engine parses it.
+
+An INSERT that carries data has to be cut into head, format name and data, so that the data can be streamed; for
+everything else the front wants the output format (a response header) and to refuse what a server refuses over HTTP.
+This is a tokeniser of ClickHouse SQL, not a parser: the engine has the last word on every statement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+_TOKEN: Final = re.compile(
+    rb"""(?P<space>[\s\x00]+)
+    |(?P<comment>--[^\n]*|\#[\x20!][^\n]*|/\*.*?\*/)
+    |(?P<quoted>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`(?:[^`\\]|\\.|``)*`)
+    |(?P<heredoc>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
+    |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<number>[0-9][0-9A-Za-z_.]*)
+    |(?P<other>.)""",
+    re.DOTALL | re.VERBOSE,
+)
+
+# After the word FORMAT and the name: blanks, then at most one line end, then the data (ClickHouse's own rule).
+_BEFORE_DATA: Final = re.compile(rb"[ \t\f]*\r?\n?")
+
+
+@dataclass(frozen=True, slots=True)
+class InsertHead:
+    """An INSERT with its data behind it: `query` ends before FORMAT, `data_at` is where the data starts."""
+
+    query: bytes
+    format: str
+    data_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`format` is the output format that the statement itself names; `files` the clause that touches a local file."""
+
+    is_insert: bool
+    format: str | None
+    files: str | None
+
+
+def insert_head(text: bytes) -> InsertHead | None:
+    """Find where the data of an INSERT … FORMAT x begins.
+
+    None where `text` is no INSERT, is one without a FORMAT clause for its data (SELECT, VALUES), or is cut off before
+    the end of the format's name: a caller that has more bytes then asks again with more.
+    """
+    words = _top_level(text)
+    first = next(words, None)
+    if first is None or first[0] != b"INSERT":
+        return None
+    for word, start, _ in words:
+        if word in (b"SELECT", b"WITH", b"VALUES", b"INFILE", b"WATCH"):
+            return None
+        if word == b"FORMAT":
+            named = next(words, None)
+            if named is None or named[2] == len(text):
+                return None
+            name, data = named[1:], _BEFORE_DATA.match(text, named[2])
+            return InsertHead(
+                text[:start], text[name[0] : name[1]].decode(), data.end() if data else named[2]
+            )
+    return None
+
+
+def is_insert(text: bytes) -> bool:
+    """Whether the first word is INSERT."""
+    return next(_top_level(text), (b"", 0, 0))[0] == b"INSERT"
+
+
+def describe(text: bytes) -> Statement:
+    """Read a whole statement."""
+    words = list(_top_level(text))
+    names = [word for word, _, _ in words]
+    files = next(
+        (
+            f"{a.decode()} {b.decode()}"
+            for a, b in pairwise(names)
+            if (a, b) in ((b"INTO", b"OUTFILE"), (b"FROM", b"INFILE"))
+        ),
+        None,
+    )
+    insert = names[:1] == [b"INSERT"]
+    named = None
+    if not insert:
+        for (word, _, _), (_, start, end) in pairwise(words):
+            if word == b"FORMAT":
+                named = text[start:end].decode()
+    return Statement(insert, named, files)
+
+
+def _top_level(text: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The unquoted words outside of all brackets: upper case, with start and end."""
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        if token.lastgroup == "word":
+            if depth == 0:
+                yield token.group().upper(), token.start(), token.end()
+        elif token.lastgroup == "other":
+            if token.group() in b"([{":
+                depth += 1
+            elif token.group() in b")]}":
+                depth -= 1
