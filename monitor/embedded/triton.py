@@ -1,0 +1,203 @@
+"""The embedded inference server: the real tritonserver from the nvidia-pytriton wheel, CPU only, on loopback.
+
+Where that wheel has no binary for this platform or this Python, the same model logic runs in a process of ours that
+speaks the same protocol (`monitor.embedded.kserve`), and the facts say so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar, Final
+
+from monitor.embedded.free_ports import LOOPBACK
+from monitor.embedded.part import Command, Part, accepts
+from monitor.embedded.progress import OnProgress, unheard
+from monitor.errors import Misconfigured
+
+SHM_BYTES: Final = 4 * 1024 * 1024  # per model instance at first; it grows by SHM_GROWTH_BYTES
+SHM_GROWTH_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class TritonBinary:
+    """The server, its Python backend and the backend's stub for the running Python, as the wheel holds them."""
+
+    server: Path
+    backend: Path
+    stub: Path
+    libraries: tuple[Path, ...]
+
+    def environment(self) -> dict[str, str]:
+        """The server's environment: its libraries, and our interpreter for the models.
+
+        The stub starts Python in isolated mode: it heeds neither PYTHONHOME nor PYTHONPATH, but takes the first python3
+        on PATH for itself, and with it that one's virtual environment and packages.
+        """
+        paths = [str(path) for path in self.libraries]
+        if inherited := os.environ.get("LD_LIBRARY_PATH"):
+            paths.append(inherited)
+        return {
+            "LD_LIBRARY_PATH": os.pathsep.join(paths),
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))),
+        }
+
+
+def find_triton() -> TritonBinary | str:
+    """The server that runs here, or why there is none."""
+    if sys.platform != "linux":
+        return f"the wheel nvidia-pytriton has no binary for {sys.platform}"
+    spec = find_spec("pytriton")
+    if spec is None or not spec.submodule_search_locations:
+        return "the package nvidia-pytriton is not installed"
+    root = Path(spec.submodule_search_locations[0])
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    found = TritonBinary(
+        server=root / "tritonserver" / "bin" / "tritonserver",
+        backend=root / "tritonserver" / "backends" / "python",
+        stub=root / "tritonserver" / "python_backend_stubs" / python / "triton_python_backend_stub",
+        libraries=(root.parent / "nvidia_pytriton.libs", Path(sysconfig.get_config_var("LIBDIR") or "")),
+    )
+    if not found.server.exists():
+        return f"the wheel nvidia-pytriton has no server for {sysconfig.get_platform()}"
+    if not found.stub.exists():
+        return f"the wheel nvidia-pytriton has no stub for Python {python}"
+    if not _is_ours(Path(sys.executable).with_name("python3")):
+        return (
+            f"{Path(sys.executable).parent} has no python3 that is the running Python, which the stub needs"
+        )
+    if missing := _missing_libraries(found):
+        return f"libraries that Triton needs are missing: {', '.join(missing)}"
+    return found
+
+
+def _is_ours(python3: Path) -> bool:
+    return python3.exists() and python3.resolve() == Path(sys.executable).resolve()
+
+
+def _missing_libraries(found: TritonBinary) -> list[str]:
+    """What the loader can't find: a statically linked Python, say, has no libpython for the stub."""
+    environment = {**os.environ, "LD_LIBRARY_PATH": found.environment()["LD_LIBRARY_PATH"], "LC_ALL": "C"}
+    try:
+        listing = subprocess.run(
+            ["ldd", str(found.server), str(found.stub)],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=20,
+            check=False,
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return []  # no ldd (musl): let the server itself say what it misses
+    return sorted({line.split()[0] for line in listing.splitlines() if "not found" in line})
+
+
+class TritonPart(Part):
+    """`address` is gRPC's host:port; `http_address` is "" where our own server stands in."""
+
+    name: ClassVar[str] = "triton"
+    port_names: ClassVar[tuple[str, ...]] = ("grpc", "http", "metrics")
+    grace_s: float = 2.0  # it keeps nothing, and polls for its own end by the second: 3 s unhurried
+
+    def __init__(
+        self,
+        folder: Path,
+        repository: Path,
+        *,
+        binary: TritonBinary | str | None = None,
+        on_progress: OnProgress = unheard,
+        ports: Mapping[str, int] | None = None,
+    ) -> None:
+        """Serves every model of `repository`. `binary` None: looked for; a string: why our own server stands in."""
+        super().__init__(folder, on_progress=on_progress, ports=ports)
+        self._repository = repository.absolute()
+        self._binary = binary
+
+    @property
+    def address(self) -> str:
+        return f"{LOOPBACK}:{self.ports['grpc']}"
+
+    @property
+    def http_address(self) -> str:
+        """host:port of the HTTP endpoint."""
+        return f"{LOOPBACK}:{self.ports['http']}" if isinstance(self._binary, TritonBinary) else ""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models in the repository, by name."""
+        return tuple(sorted(path.parent.name for path in self._repository.glob("*/config.pbtxt")))
+
+    async def _command(self) -> Command:
+        if not self.models:
+            raise Misconfigured(
+                f"no model (NAME/config.pbtxt) in the model repository {self._repository}",
+                "set WATCHKEEPER_EMBEDDED__MODEL_REPOSITORY to a Triton model repository",
+            )
+        if self._binary is None:
+            self._binary = await asyncio.to_thread(find_triton)
+        self.facts |= {"models": ", ".join(self.models)}
+        if isinstance(self._binary, str):
+            self.facts |= {"server": "in-process (KServe v2 gRPC)", "why": self._binary}
+            arguments = ["--repository", str(self._repository), "--grpc-port", str(self.ports["grpc"])]
+            return Command([sys.executable, "-m", "monitor.embedded.kserve", *arguments])
+        backends = await asyncio.to_thread(_lay_out_backend, self._binary, self.folder / "backends")
+        self.facts |= {"server": "tritonserver (CPU)"}
+        # One prefix a start: what a killed server left can't be taken for ours, and two stacks don't meet.
+        prefix = f"watchkeeper-{secrets.token_hex(4)}-"
+        options = {
+            "--model-repository": self._repository,
+            "--backend-directory": backends,
+            "--backend-config": f"python,shm-region-prefix-name={prefix}",
+            "--grpc-address": LOOPBACK,
+            "--grpc-port": self.ports["grpc"],
+            "--http-address": LOOPBACK,
+            "--http-port": self.ports["http"],
+            "--http-thread-count": 2,
+            "--metrics-address": LOOPBACK,
+            "--metrics-port": self.ports["metrics"],
+            "--allow-gpu-metrics": "false",
+            "--exit-timeout-secs": 5,
+        }
+        arguments = [str(self._binary.server)]
+        arguments += [f"{option}={value}" for option, value in options.items()]
+        arguments += [
+            f"--backend-config=python,shm-default-byte-size={SHM_BYTES}",
+            f"--backend-config=python,shm-growth-byte-size={SHM_GROWTH_BYTES}",
+        ]
+        return Command(arguments, self._binary.environment(), scratch=f"/dev/shm/{prefix}")  # noqa: S108
+
+    async def _probe(self) -> bool:
+        if not await accepts(self.ports["grpc"]):
+            return False
+        from tritonclient.grpc.aio import InferenceServerClient
+        from tritonclient.utils import InferenceServerException
+
+        client = InferenceServerClient(self.address)
+        try:
+            for model in self.models:
+                if not await client.is_model_ready(model, client_timeout=3.0):
+                    return False
+        except InferenceServerException:
+            return False
+        finally:
+            await client.close()
+        return True
+
+
+def _lay_out_backend(binary: TritonBinary, folder: Path) -> Path:
+    """The layout that tritonserver expects, as links: FOLDER/python/ holds backend and stub. Returns FOLDER."""
+    python = folder / "python"
+    python.mkdir(parents=True, exist_ok=True)
+    for source in (*(path for path in binary.backend.iterdir() if path.is_file()), binary.stub):
+        link = python / source.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(source)
+    return folder
