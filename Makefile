@@ -34,7 +34,7 @@ check: $(STAMPS)/test ## Run what CI runs beside the tests; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/python -m monitor.settings_doc --check
 	@$(MAKE) check-lock
