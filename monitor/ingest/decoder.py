@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from monitor.errors import Rejected
-from monitor.ingest import cloudevents, jsontext, litellm, openai, otlp_json, own, streams
+from monitor.ingest import cloudevents, jsontext, litellm, openai, openai_plain, otlp_json, own, streams
 from monitor.ingest.outcomes import Origin, Outcomes, RejectedPart
 from monitor.ingest.reasons import Reason, json_type, within
 from schemas.events import Exchange
@@ -18,6 +18,7 @@ from schemas.events import Exchange
 _PROTOBUF_START: Final = b"\n"
 """Field 1, length-delimited: how every OTLP payload begins (and a JSON text that begins with a line feed)."""
 _DONE: Final = object()
+_UNREAD: Final = object()
 
 
 class Decoded(msgspec.Struct, frozen=True):
@@ -48,30 +49,34 @@ class Decoder:
         """
         if value is None:
             raise Rejected(Reason.TOMBSTONE, "the record has no value")
-        origin = Origin(fallback_id, False, None, self.default_tenant, self.max_context_turns)
-        out = Outcomes()
         try:
-            if headers:
-                origin = cloudevents.from_headers(headers, origin)
-            _read_bytes(value, origin, out)
+            try:
+                doc = orjson.loads(value)
+            except orjson.JSONDecodeError:
+                doc = _UNREAD
+            if not headers and type(doc) is dict and "request" in doc:
+                plain = openai_plain.read(doc, self.default_tenant, max_context_turns=self.max_context_turns)
+                if plain is not None:
+                    return Decoded(((0, plain),), (), 0)
+            origin = Origin(fallback_id, False, None, self.default_tenant, self.max_context_turns)
+            return _read(value, doc, cloudevents.from_headers(headers, origin) if headers else origin)
         except Rejected:
             raise
         except RecursionError:
             raise Rejected(Reason.TOO_DEEP, "nested deeper than the decoder follows") from None
         except Exception as exc:  # a defect of ours must not stop the stream: see Reason.DECODER_FAULT
             raise Rejected(Reason.DECODER_FAULT, type(exc).__name__) from exc
-        return Decoded(out.exchanges, out.rejected, out.not_chat, out.bad_refusal_tokens)
 
 
-def _read_bytes(value: bytes, origin: Origin, out: Outcomes) -> None:
-    try:
-        doc = orjson.loads(value)
-    except orjson.JSONDecodeError:
+def _read(value: bytes, doc: Any, origin: Origin) -> Decoded:
+    out = Outcomes()
+    if doc is _UNREAD:
         doc = _parse_with_care(value, origin, out)
     if type(doc) is dict:
         _read_document(doc, origin, out)
     elif doc is not _DONE:
         _read_list(doc, origin, out)
+    return Decoded(out.exchanges, out.rejected, out.not_chat, out.bad_refusal_tokens)
 
 
 def _parse_with_care(value: bytes, origin: Origin, out: Outcomes) -> Any:
