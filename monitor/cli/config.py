@@ -14,10 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.console import output, print_json
-from monitor.cli.parts import Parts, find_parts
+from monitor.cli.parts import Parts, find_parts, stack_here
 from monitor.cli.shapes import ConfigDocument, SettingLine
 from monitor.cli.visible import visible
-from monitor.embedded import registry
 from monitor.settings import Settings, known_variables
 
 _TABLE_WIDTH: Final = 130
@@ -42,7 +41,7 @@ def config(
         watchkeeper config --changed
         WATCHKEEPER_KAFKA__BOOTSTRAP=broker:9092 watchkeeper config --json
     """
-    parts = find_parts(os.environ, registry.latest)
+    parts = find_parts(os.environ, stack_here)
     lines = [line for line in setting_lines(parts) if not changed or line.source != "default"]
     if as_json:
         print_json(ConfigDocument(embedded_data=str(parts.data) if parts.data else None, settings=lines))

@@ -112,6 +112,12 @@ def build() -> LazyGroup:
     return group
 
 
+def _print_version(*, value: bool) -> None:
+    if value:
+        sys.stdout.write(f"watchkeeper {watchkeeper_version()}\n")
+        raise typer.Exit
+
+
 def watchkeeper(
     *,
     version: Annotated[

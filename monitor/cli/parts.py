@@ -85,4 +85,13 @@ def require_parts(environ: Mapping[str, str], latest: Callable[[], RunningStack 
 
 def parts_here() -> Parts:
     """The parts that this process's environment, or the embedded stack running on this machine, points at."""
-    return require_parts(os.environ, registry.latest)
+    return require_parts(os.environ, stack_here)
+
+
+def stack_here() -> registry.Addresses | None:
+    """The stack on the folder in WATCHKEEPER_EMBEDDED__DATA where that is set, else the one started last."""
+    wanted = os.environ.get(variable("embedded", "data"))
+    if not wanted:
+        return registry.latest()
+    folder = Path(wanted).expanduser().absolute()
+    return next((stack for stack in registry.running() if stack.data == folder), None)
