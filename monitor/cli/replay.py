@@ -189,7 +189,9 @@ class Sender:
         """Send what waits; returns when it is acknowledged. Raises what the outbox raises."""
         waiting, self._waiting, self._count = self._waiting, defaultdict(list), 0
         self._turn = (self._turn + 1) % self.partitions
-        sending = asyncio.gather(*(self._publish(partition, records) for partition, records in waiting.items()))
+        sending = asyncio.gather(
+            *(self._publish(partition, records) for partition, records in waiting.items())
+        )
         try:
             await asyncio.shield(sending)
         except asyncio.CancelledError:
