@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from monitor.errors import Rejected
 from monitor.ingest import streams
-from monitor.ingest.jsontext import parse
 from monitor.ingest.outcomes import FILTERED, MAX_PARTS, NO_REPLY, Reply
 from monitor.ingest.reasons import Reason, missing, wrong_type
 from monitor.ingest.turns import FILTER_REASONS, count_call_items, read_reply, render
@@ -24,7 +23,7 @@ def read(response: Any, path: str) -> list[Reply | Rejected]:
     if response is None:
         return [NO_REPLY]
     if type(response) is str:
-        return _from_text(response, path)
+        return [Reply(response)]
     if type(response) is list:
         response = streams.merge(response, path)
     if type(response) is not dict:
@@ -49,17 +48,6 @@ def failure(error: Any) -> Reply:
         if any(type(code) is str and code in _FILTER_CODES for code in codes):
             return FILTERED
     return NO_REPLY
-
-
-def _from_text(response: str, path: str) -> list[Reply | Rejected]:
-    if response[:1] == "{":
-        try:
-            parsed = parse(response)
-        except Rejected:
-            return [Reply(response)]
-        if type(parsed) is dict and type(parsed.get("choices")) is list:
-            return read(parsed, path)
-    return [Reply(response)]
 
 
 def _choices(choices: list[Any], path: str) -> list[Reply | Rejected]:

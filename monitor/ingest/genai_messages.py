@@ -11,7 +11,7 @@ from monitor.ingest.jsontext import parse
 from monitor.ingest.outcomes import FILTERED, MAX_PARTS, NO_REPLY, Reply
 from monitor.ingest.reasons import Reason, wrong_type
 from monitor.ingest.spans import CHOICE_EVENT, COMPLETION_EVENT, MESSAGE_EVENTS, PROMPT_EVENT, Event
-from monitor.ingest.turns import FILTER_REASONS, PART_TYPES, read_reply
+from monitor.ingest.turns import FILTER_REASONS, SHOWN_PART_TYPES, read_reply
 
 INPUT: Final = "gen_ai.input.messages"
 OUTPUT: Final = "gen_ai.output.messages"
@@ -20,6 +20,7 @@ PROMPT: Final = "gen_ai.prompt"
 COMPLETION: Final = "gen_ai.completion"
 _FINISH: Final = "gen_ai.response.finish_reasons"
 _EVENT_CONTENT: Final = "gen_ai.event.content"
+_MESSAGE_KEYS: Final = frozenset({"role", "message", "parts", "tool_calls"})
 _INDEX_DIGITS: Final = 6
 
 
@@ -86,7 +87,7 @@ def _from_events(attributes: dict[str, Any], events: list[Event]) -> Conversatio
 
 
 def _choice_fields(fields: dict[str, Any]) -> dict[str, Any]:
-    message = _structure_or_text(fields.get("message"))
+    message = _message_or_text(fields.get("message"))
     if type(message) is str:
         message = {"content": message}
     elif type(message) is not dict:
@@ -137,7 +138,7 @@ def _completions(completion: Any, attributes: dict[str, Any]) -> list[Reply | Re
 
 def _listed(value: Any, path: str, role: str) -> list[Any]:
     """gen_ai.prompt and gen_ai.completion: messages, one message, or their JSON text; or else plain text."""
-    value = _structure_or_text(value)
+    value = _message_or_text(value)
     if type(value) is dict and type(value.get("messages")) is list:
         value = value["messages"]
     if type(value) is str:
@@ -193,6 +194,21 @@ def _structure_or_text(value: Any) -> Any:
     return value
 
 
+def _message_or_text(value: Any) -> Any:
+    """Messages, where the text is their JSON. JSON that somebody wrote as a text stays a text."""
+    structured = _structure_or_text(value)
+    if structured is value:
+        return value
+    messages = structured.get("messages", [structured]) if type(structured) is dict else structured
+    if type(messages) is list and messages and all(_is_message(message) for message in messages):
+        return structured
+    return value
+
+
+def _is_message(message: Any) -> bool:
+    return type(message) is dict and not _MESSAGE_KEYS.isdisjoint(message)
+
+
 def _parts_or_text(value: Any) -> Any:
     """Content that may be the JSON text of parts. A text that merely looks like JSON stays as the user wrote it."""
     if type(value) is str and value[:1] == "[":
@@ -203,8 +219,9 @@ def _parts_or_text(value: Any) -> Any:
 
 
 def _is_part(part: Any) -> bool:
-    kind = part.get("type") if type(part) is dict else None
-    return type(kind) is str and kind in PART_TYPES
+    # A type and at most one value, as instrumentations write parts: nothing that a user wrote can hide beside them.
+    kind = part.get("type") if type(part) is dict and len(part) <= 2 else None
+    return type(kind) is str and kind in SHOWN_PART_TYPES
 
 
 def _instructions(value: Any) -> Any:

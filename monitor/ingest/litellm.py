@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from monitor.errors import Rejected
 from monitor.ingest import answers, identity, refusal_tokens, times
+from monitor.ingest.jsontext import parse
 from monitor.ingest.outcomes import FILTERED, Facts, Origin, Outcomes, Reply
 from monitor.ingest.reasons import Reason, missing
 from monitor.ingest.turns import split
@@ -25,6 +26,7 @@ _CHAT: Final = frozenset(
         "agenerate_content_stream",
     }
 )
+_MODEL_RESPONSE: Final = frozenset({"id", "object", "created", "model", "choices"})
 _REDACTED: Final = "redacted-by-litellm"
 _TENANT_KEYS: Final = ("user_api_key_team_id", "user_api_key_team_alias", "user_api_key_org_id")
 _CONVERSATION_KEYS: Final = ("conversation_id", "session_id")
@@ -54,7 +56,7 @@ def read(doc: dict[str, Any], origin: Origin, out: Outcomes) -> None:
     if doc.get("status") == "failure":
         replies = [FILTERED if _was_filtered(doc) else answers.failure(None)]
     else:
-        replies = answers.read(response, "response")
+        replies = answers.read(_model_response(response), "response")
     metadata = doc.get("metadata")
     if type(metadata) is not dict:
         metadata = {}
@@ -79,6 +81,18 @@ def _is_chat(call_type: Any, messages: Any) -> bool:
         return True
     # A call type that this release doesn't know is chat if it carries a conversation.
     return type(messages) is list and any(type(m) is dict and m.get("role") == "user" for m in messages)
+
+
+def _model_response(response: Any) -> Any:
+    """The response, taken out of its JSON text where that is a whole ModelResponse; any other text is an answer."""
+    if type(response) is str and response[:1] == "{":
+        try:
+            parsed = parse(response)
+        except Rejected:
+            return response
+        if _MODEL_RESPONSE.issubset(parsed):
+            return parsed
+    return response
 
 
 def _was_filtered(doc: dict[str, Any]) -> bool:

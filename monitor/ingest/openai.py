@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from monitor.errors import Rejected
-from monitor.ingest import answers, identity, refusal_tokens, times
+from monitor.ingest import answers, identity, refusal_tokens, streams, times
 from monitor.ingest.jsontext import parse
 from monitor.ingest.outcomes import Facts, Origin, Outcomes
 from monitor.ingest.reasons import missing, wrong_type
@@ -39,6 +39,8 @@ def read(doc: dict[str, Any], origin: Origin, out: Outcomes) -> None:
         place = len(messages) - 1
         response, response_path = messages[place], f"{messages_path}[{place}]"
         messages = messages[:place]
+    if type(response) is list:
+        response = streams.merge(response, response_path)
     prompt, context = split(messages, messages_path, origin.max_context_turns)
     replies = answers.read(response, response_path)
     served = response if type(response) is dict else _NOTHING
@@ -74,6 +76,8 @@ def _request(doc: dict[str, Any]) -> tuple[dict[str, Any], str]:
         value = doc.get(key)
         if value is not None:
             opened, path = _open(value, key)
+            if type(opened) is str:
+                opened = _parsed(opened)
             if type(opened) is not dict:
                 raise wrong_type(path, "an object", opened)
             return opened, f"{path}."
@@ -97,27 +101,28 @@ def _response(doc: dict[str, Any]) -> tuple[Any, str]:
     for key in RESPONSE_KEYS:
         value = doc.get(key)
         if value is not None:
-            return _open(value, key)
+            opened, path = _open(value, key)
+            # A bare text is the answer itself, even where it is JSON; only a logged HTTP body is a document.
+            is_body = path.endswith(("body", "Body"))
+            return (_parsed(opened) if is_body and type(opened) is str else opened), path
     return (None, "") if doc.get("error") is None else ({"error": doc["error"]}, "")
 
 
 def _open(value: Any, path: str) -> tuple[Any, str]:
-    """Unpack an HTTP message ({"status_code", "body": …}) and a body that is JSON text."""
-    if (
-        type(value) is dict
-        and value.get("body") is not None
-        and "messages" not in value
-        and "choices" not in value
-    ):
-        value, path = value["body"], f"{path}.body"
-    if type(value) is str and value[:1] == "{":
-        try:
-            parsed = parse(value)
-        except Rejected:
-            return value, path
-        if "messages" in parsed or "choices" in parsed or "error" in parsed:
-            return parsed, path
-    return value, path
+    """Take the body out of an HTTP message ({"status_code", "body": …})."""
+    if type(value) is not dict or value.get("body") is None or "messages" in value or "choices" in value:
+        return value, path
+    return value["body"], f"{path}.body"
+
+
+def _parsed(text: str) -> Any:
+    """The JSON object that the text is, or else the text."""
+    if text[:1] != "{":
+        return text
+    try:
+        return parse(text)
+    except Rejected:
+        return text
 
 
 def _source_id(doc: dict[str, Any], served: dict[str, Any]) -> str:
@@ -132,7 +137,7 @@ def _time(doc: dict[str, Any], served: dict[str, Any]) -> Any:
         found = times.to_utc(doc.get(key))
         if found is not None:
             return found
-    return times.to_utc(served.get("created"))
+    return times.to_utc(served.get("created")) or times.to_utc(served.get("created_at"))
 
 
 def _first_name(places: tuple[dict[str, Any], ...], keys: tuple[str, ...]) -> str:

@@ -66,7 +66,8 @@ def is_span(doc: dict[str, Any]) -> bool:
     """True for a single span or log record."""
     if _get(doc, _ATTRIBUTES) is None and _get(doc, _EVENTS) is None:
         return False
-    return any(key in doc for key in ("traceId", "trace_id", *_CONTEXT))
+    context = _get(doc, _CONTEXT)
+    return _get(context if type(context) is dict else doc, _TRACE_ID) is not None
 
 
 def read_payload(doc: dict[str, Any], origin: Origin, out: Outcomes) -> None:

@@ -60,7 +60,8 @@ _MEDIA: Final = {
 }
 _MODALITIES: Final = {"image": "[image]", "audio": "[audio]", "video": "[video]"}
 _OTHER: Final = "[other]"
-PART_TYPES: Final = _TEXT | _CALLS | _RESULTS | _THOUGHTS | _MEDIA.keys() | {"refusal"}
+SHOWN_PART_TYPES: Final = _TEXT | _MEDIA.keys()
+"""Parts that a user sends: text and media."""
 _EXPECTED: Final = "a string or a list of parts"
 
 
@@ -112,7 +113,7 @@ def text_of(message: dict[str, Any], path: str) -> str:
     """A message's text; "" where it has none (an assistant's tool calls, say)."""
     content = message.get("content")
     if content is None:
-        content = message.get("parts")
+        content = message.get("parts", message.get("output"))
     if type(content) is str:
         return content
     text, _, _ = render(content, f"{path}.content")
@@ -191,7 +192,7 @@ def render(content: Any, path: str) -> tuple[str, int, bool]:
             refused = True
             pieces.append(_part_text(part, f"{path}[{place}]"))
         else:
-            pieces.append(_MEDIA.get(kind) or _modality(part))
+            pieces.append(_modality(part) or _MEDIA.get(kind, _OTHER))
     return "\n".join(pieces), calls, refused
 
 
@@ -242,9 +243,9 @@ def _result_text(part: dict[str, Any]) -> str:
     return "[tool result]"
 
 
-def _modality(part: dict[str, Any]) -> str:
+def _modality(part: dict[str, Any]) -> str | None:
     modality = part.get("modality")
-    return _MODALITIES.get(modality, _OTHER) if type(modality) is str else _OTHER
+    return _MODALITIES.get(modality) if type(modality) is str else None
 
 
 def _count_calls(message: dict[str, Any], path: str) -> int:
