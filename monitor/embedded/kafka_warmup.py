@@ -77,8 +77,10 @@ async def _make(command: Sequence[str], kept: Path) -> None:
         try:
             async with asyncio.timeout(WITHIN_S):
                 await _use(broker, ports["broker"])
-        finally:
             code = await broker.stop()
+        except BaseException:
+            await broker.kill()
+            raise
         if code != STOPPED_BY_TERM or not made.exists():
             raise RuntimeError(f"the broker that was to make it ended with code {code}")
         made.replace(kept)

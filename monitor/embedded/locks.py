@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ from pathlib import Path
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock; wait for it if another process has it. Blocks."""
+    import fcntl  # there is none on Windows, where importing this module must still work
+
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -25,6 +26,8 @@ def try_lock(path: Path) -> int | None:
 
     A process that inherits the descriptor holds the lock too, until it ends.
     """
+    import fcntl
+
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -22,11 +22,12 @@ from monitor.embedded.progress import OnProgress, Phase, Progress, unheard
 from monitor.errors import Misconfigured, Retryable
 
 POLL_S: Final = 0.05
+WATCH_S: Final = 0.2
 LOG_KEPT_BYTES: Final = 20 * 1024 * 1024
 PORT_TRIES: Final = 4
 PORT_TAKEN: Final = (
-    "address already in use",
     "bindexception",
+    "already in use",
     "failed to bind",
     "errno 98",
     "unable to bind",
@@ -52,7 +53,7 @@ class Command:
 
 
 class Part(ABC):
-    """Start, stop, kill, restart; `async with` starts and stops. One task at a time may do so."""
+    """Start, stop, kill, restart; `async with` starts and stops."""
 
     name: ClassVar[str]
     port_names: ClassVar[tuple[str, ...]]
@@ -74,6 +75,9 @@ class Part(ABC):
         self._process: TetheredProcess | None = None
         self._log_from = 0
         self._has_been_ready = False
+        self._changing = asyncio.Lock()
+        self.is_wanted = False
+        """Whether it was last told to start rather than to stop; stays true when it dies."""
 
     @property
     @abstractmethod
@@ -109,8 +113,12 @@ class Part(ABC):
         Raises Misconfigured with the end of its log if it ends or isn't ready in time. The ports stay what they were
         once it has served, so that clients find it again; before that, a port taken by others is exchanged.
         """
-        if self.is_running:
-            return
+        async with self._changing:
+            self.is_wanted = True
+            if not self.is_running:
+                await self._start()
+
+    async def _start(self) -> None:
         began = time.monotonic()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -144,19 +152,29 @@ class Part(ABC):
 
     async def stop(self) -> None:
         """Ask it to end, kill it after `grace_s`; return when it and all it started are gone."""
-        if self._process is None:
-            return
-        if not self.is_running:
-            await self._process.gone()
-            return
-        self._tell("stopping")
-        await self._process.stop()
-        self._tell("stopped")
+        self.is_wanted = False
+        async with self._changing:
+            if self._process is None:
+                return
+            if not self.is_running:
+                await self._process.gone()
+                return
+            self._tell("stopping")
+            await self._process.stop()
+            self._tell("stopped")
 
     async def kill(self) -> None:
         """End it as a crash would; return when it and all it started are gone."""
         if self._process is not None:
             await self._process.kill()
+
+    async def died(self) -> int:
+        """Wait until it has ended though it was wanted. Returns its exit code."""
+        while True:
+            code = self.exit_code
+            if code is not None and self.is_wanted and not self._changing.locked():
+                return code
+            await asyncio.sleep(WATCH_S)
 
     async def restart(self) -> None:
         """Stop it if it runs, and start it on the same ports and data."""

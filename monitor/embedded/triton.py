@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -47,8 +48,12 @@ class TritonBinary:
             paths.append(inherited)
         return {
             "LD_LIBRARY_PATH": os.pathsep.join(paths),
-            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))),
+            "PATH": self.path(),
         }
+
+    def path(self) -> str:
+        """PATH with our interpreter first, and with the system's folders: the server starts the stub through bash."""
+        return os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""), os.defpath))
 
 
 def find_triton() -> TritonBinary | str:
@@ -74,6 +79,8 @@ def find_triton() -> TritonBinary | str:
         return (
             f"{Path(sys.executable).parent} has no python3 that is the running Python, which the stub needs"
         )
+    if shutil.which("bash", path=found.path()) is None:
+        return "Triton starts its Python backend through bash, and there is none"
     if missing := _missing_libraries(found):
         return f"libraries that Triton needs are missing: {', '.join(missing)}"
     return found
