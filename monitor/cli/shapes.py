@@ -155,3 +155,34 @@ class LetterReplayDocument(Document):
     exhausted: list[str] = Field(description="Ids left alone: tried --max-attempts times already.")
     same_message: list[str] = Field(description="Ids of further letters of a message that is sent back once.")
     unreturnable: list[str] = Field(description="Ids left alone: they name no topic that Watchkeeper reads.")
+
+
+class TailLine(Document):
+    """`watchkeeper tail --json`: one line a verdict."""
+
+    event_id: str = Field(description="Id of the exchange.")
+    tenant: str = Field(description="Whose traffic it is.")
+    model: str = Field(description="The model that answered.")
+    occurred_at: datetime = Field(description="When the exchange happened, by the log.")
+    arrived_at: datetime = Field(description="When the broker appended the chat log.")
+    status: Literal["ok", "unknown", "error", "skipped"] = Field(
+        description="`ok`; or why there is no answer: `unknown` (unreadable), `error` (refused), `skipped` (sampled out)."
+    )
+    category: str = Field(description="Risk category, or `benign`; empty unless status is ok.")
+    category_probability: float | None = Field(description="Its probability.")
+    prompt_harm: float | None = Field(description="Probability that the prompt is harmful.")
+    prompt_harmful: bool | None = Field(description="Whether that reaches the threshold.")
+    refusal: float | None = Field(
+        description="Probability that the response is a refusal; null without a response."
+    )
+    refused: bool | None = Field(description="Whether that reaches the threshold.")
+    response_harm: float | None = Field(description="Probability that the response is harmful.")
+    response_harmful: bool | None = Field(description="Whether that reaches the threshold.")
+    guard: str = Field(description="The guard and its version.")
+    prompt_excerpt: str = Field(
+        description="Masked, bounded excerpt of the prompt; empty where none is kept."
+    )
+    response_excerpt: str = Field(description="The same of the response.")
+    source: str = Field(
+        description="`topic/partition/offset` of the chat log, and `#index` for its later exchanges."
+    )
