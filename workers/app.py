@@ -45,6 +45,7 @@ class App(faust.App):
     """A Faust app of agents over in-memory channels, each fed by an intake."""
 
     BootStrategy = _Boot
+    mundane_level = "debug"
     intakes: Sequence[Intake] = ()
 
     async def on_first_start(self) -> None:

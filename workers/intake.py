@@ -83,6 +83,8 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
     Start it after the agents, stop it before them: `on_stop` drains through the running agents.
     """
 
+    mundane_level = "debug"
+
     def __init__(
         self,
         channel: Channel,
@@ -101,6 +103,7 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         self.group = group
         self.limits = limits
         self.halted: Misconfigured | None = None
+        self.stalls = 0
         self._kafka = kafka
         self._retry = retry
         self._drain_s = drain_s
@@ -234,7 +237,7 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
 
     async def _has_room(self) -> bool:
         """True when another batch may be under way; False after a wait in which none became free."""
-        if self.halted is None and self._in_flight() <= self.limits.in_flight:
+        if self.halted is None and self.in_flight <= self.limits.in_flight:
             return True
         self._room.clear()
         with suppress(TimeoutError):
@@ -245,6 +248,7 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
 
     async def _stay_in_group(self) -> None:
         """A consumer that is never polled leaves its group: poll it with everything paused."""
+        self.stalls += 1
         paused = list(self._consumer.assignment())
         self._consumer.pause(*paused)
         try:
@@ -252,7 +256,9 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         finally:
             self._consumer.resume(*(set(paused) & self._consumer.assignment()))
 
-    def _in_flight(self) -> int:
+    @property
+    def in_flight(self) -> int:
+        """Batches that have left the consumer and aren't durable yet."""
         return sum(len(state.outstanding) for state in self._partitions.values())
 
     # -- what a batch says --------------------------------------------------------------------------------------

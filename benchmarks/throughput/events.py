@@ -8,10 +8,37 @@ from collections.abc import Iterator
 from typing import Final
 
 EVENT_BYTES: Final = 800
-_WORDS: Final = (
-    "please explain how the model answers a question about travel cooking code history music health garden "
-    "weather train ticket invoice contract pasta python database email meeting summary lesson budget"
-).split()
+_WORDS: Final = [
+    "please",
+    "explain",
+    "how",
+    "the",
+    "model",
+    "answers",
+    "a",
+    "question",
+    "about",
+    "travel",
+    "cooking",
+    "code",
+    "history",
+    "music",
+    "health",
+    "garden",
+    "weather",
+    "train",
+    "ticket",
+    "invoice",
+    "contract",
+    "pasta",
+    "python",
+    "database",
+    "email",
+    "meeting",
+    "summary",
+    "lesson",
+    "budget",
+]
 
 
 def chat_logs(count: int, seed: int = 7) -> Iterator[bytes]:

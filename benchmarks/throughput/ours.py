@@ -17,7 +17,6 @@ from monitor.ports import GuardIdentity, Score
 from monitor.redaction import Redactor
 from monitor.settings import Settings, load
 from monitor.verdicts import VerdictMaker
-from workers.__main__ import storage_role
 from workers.app import Role, build_app
 from workers.intake import BatchLimits
 from workers.moderation import Moderation
@@ -69,6 +68,9 @@ async def run(job: str, settings: Settings, count: int) -> None:
         if job == "moderate":
             role = _moderation(settings, outbox, watch)
         else:
+            # Here, so that the moderation run doesn't carry the store's client in its memory figure.
+            from workers.__main__ import storage_role
+
             role = await storage_role(settings, outbox, stack)
         app = build_app(settings, [role])
         await app.start()

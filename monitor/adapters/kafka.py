@@ -126,7 +126,7 @@ class KafkaOutbox:
                         timestamp=record.timestamp_ms,
                         key=record.key,
                         value=record.value,
-                        headers=record.headers,
+                        headers=list(record.headers),
                     )
                     is None
                 ):

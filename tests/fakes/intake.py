@@ -42,7 +42,9 @@ class FakeIntake:
         self.order.append(batch)
         batch.done.set()
 
-    def batch(self, values: Sequence[bytes | None], *, first_offset: int = 0, previous: Batch | None = None) -> Batch:
+    def batch(
+        self, values: Sequence[bytes | None], *, first_offset: int = 0, previous: Batch | None = None
+    ) -> Batch:
         """A batch of chat.logs/0."""
         messages = [FakeMessage(first_offset + i, value) for i, value in enumerate(values)]
         return Batch(

@@ -60,7 +60,7 @@ def test_a_run_of_bad_messages_over_several_batches_stops() -> None:
     limit.check([False, True, True], place="chat.logs/0", reasons="r: 2")
     limit.record([False, True, True])
 
-    with pytest.raises(Misconfigured, match="4 messages in a row of chat.logs/0"):
+    with pytest.raises(Misconfigured, match=r"4 messages in a row of chat\.logs/0"):
         limit.check([True, True], place="chat.logs/0", reasons="r: 2")
 
 

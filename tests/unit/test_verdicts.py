@@ -113,11 +113,18 @@ def test_a_sampled_out_exchange_has_a_row_and_no_label() -> None:
 
 @pytest.mark.parametrize(
     "occurred_at",
-    [None, datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC), ARRIVED + timedelta(days=1, seconds=1)],
+    [
+        None,
+        datetime(1970, 1, 1, tzinfo=UTC),
+        datetime(2100, 1, 1, tzinfo=UTC),
+        ARRIVED + timedelta(days=1, seconds=1),
+    ],
 )
 def test_a_time_that_cannot_be_is_replaced_by_arrival_and_says_so(occurred_at: datetime | None) -> None:
     exchange = msgspec.structs.replace(EXCHANGE, occurred_at=occurred_at)
-    assert _verdict(exchange) == msgspec.structs.replace(WHOLE, occurred_at=ARRIVED, occurred_at_source="arrival")
+    assert _verdict(exchange) == msgspec.structs.replace(
+        WHOLE, occurred_at=ARRIVED, occurred_at_source="arrival"
+    )
 
 
 def test_a_prompt_only_exchange_has_no_response_labels() -> None:

@@ -88,7 +88,9 @@ async def test_a_row_that_the_store_refuses_is_found_and_dead_lettered_alone() -
 
     letters = outbox.published["safety.verdicts.dlq", 0]
     assert store.rows == values[:4] + values[5:]
-    assert [(letter.value, dict(letter.headers)[topics.HEADER_OFFSET]) for letter in letters] == [(values[4], b"4")]
+    assert [(letter.value, dict(letter.headers)[topics.HEADER_OFFSET]) for letter in letters] == [
+        (values[4], b"4")
+    ]
     assert counts == Ledger(0, messages=9, exchanges=8, dead_messages=1)
 
 
@@ -99,7 +101,11 @@ async def test_a_store_that_is_away_is_the_loops_to_retry() -> None:
 
     await batch.settle(_agent(store, FakeOutbox()).handle)
 
-    assert (intake.waits, store.rows, batch.counts) == (["Retryable"], _values(2), Ledger(0, messages=2, exchanges=2))
+    assert (intake.waits, store.rows, batch.counts) == (
+        ["Retryable"],
+        _values(2),
+        Ledger(0, messages=2, exchanges=2),
+    )
 
 
 async def test_too_many_bad_records_in_a_row_stop_before_they_drain() -> None:

@@ -1,0 +1,251 @@
+"""The intake on a real broker: in order, once durable, over retries, rebalances and stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from monitor.embedded.kafka import KafkaPart
+from monitor.errors import Misconfigured, Retryable
+from monitor.ledger import Ledger
+from monitor.settings import Settings, load
+from tests.integration.conftest import TopicFactory
+from tests.waiting import until
+from workers.app import App, Role, build_app
+from workers.batch import Batch
+from workers.intake import BatchLimits
+
+LIMITS = BatchLimits(max_events=50, max_bytes=1_000_000, flush_after_s=0.05, in_flight=3)
+
+
+@dataclass
+class _Recorder:
+    """An agent that remembers what it wrote, in order, a partition at a time."""
+
+    trouble: Callable[[Batch], Exception | None] = lambda _: None
+    gate: asyncio.Event | None = None
+    written: dict[int, list[int]] = field(default_factory=dict)
+
+    async def consume(self, batches: AsyncIterable[Batch]) -> None:
+        async for batch in batches:
+            await batch.settle(self.handle)
+
+    async def handle(self, batch: Batch) -> Ledger:
+        if self.gate is not None:
+            await self.gate.wait()
+        await batch.turn()
+        trouble = self.trouble(batch)
+        if trouble is not None:
+            raise trouble
+        self.written.setdefault(batch.partition, []).extend(message.offset for message in batch.messages)
+        return Ledger(0, messages=len(batch.messages), exchanges=len(batch.messages))
+
+    @property
+    def count(self) -> int:
+        return sum(len(offsets) for offsets in self.written.values())
+
+
+def _settings(bootstrap: str, group: str) -> Settings:
+    return load(
+        {
+            "WATCHKEEPER_KAFKA__BOOTSTRAP": bootstrap,
+            "WATCHKEEPER_KAFKA__GROUP_PREFIX": group,
+            "WATCHKEEPER_KAFKA__SESSION_TIMEOUT_S": "6",
+            "WATCHKEEPER_RETRY__FIRST_S": "0.01",
+            "WATCHKEEPER_RETRY__MAX_S": "0.05",
+            "WATCHKEEPER_WORKER__DRAIN_S": "5",
+        }
+    )
+
+
+def _app(settings: Settings, topic: str, recorder: _Recorder) -> App:
+    return build_app(settings, [Role("test", topic, LIMITS, recorder.consume)])
+
+
+async def _produce(bootstrap: str, topic: str, values: Sequence[bytes], partition: int) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    for value in values:
+        await producer.send(topic, value, partition=partition)
+    await producer.stop()
+
+
+async def _commits(bootstrap: str, group: str) -> dict[int, tuple[int, Ledger]]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        commits = await admin.list_consumer_group_offsets(f"{group}.test")
+    finally:
+        await admin.close()
+    return {tp.partition: (c.offset, Ledger.from_metadata(c.metadata, c.offset)) for tp, c in commits.items()}
+
+
+def _values(count: int) -> list[bytes]:
+    return [str(i).encode() for i in range(count)]
+
+
+async def test_all_messages_come_in_order_and_the_commit_carries_their_count(
+    kafka_part: KafkaPart, topic: TopicFactory
+) -> None:
+    name = await topic(partitions=2)
+    await _produce(kafka_part.address, name, _values(500), 0)
+    await _produce(kafka_part.address, name, _values(300), 1)
+    recorder = _Recorder()
+    app = _app(_settings(kafka_part.address, name), name, recorder)
+    await app.start()
+    await until(lambda: recorder.count == 800)
+    await app.stop()
+
+    assert recorder.written == {0: list(range(500)), 1: list(range(300))}
+    assert await _commits(kafka_part.address, name) == {
+        0: (500, Ledger(0, messages=500, exchanges=500)),
+        1: (300, Ledger(0, messages=300, exchanges=300)),
+    }
+
+
+async def test_a_failing_batch_holds_back_the_commit_of_all_that_follow(
+    kafka_part: KafkaPart, topic: TopicFactory
+) -> None:
+    name = await topic(partitions=1)
+    await _produce(kafka_part.address, name, _values(400), 0)
+    away = True
+    tries = 0
+
+    def trouble(batch: Batch) -> Exception | None:
+        nonlocal tries
+        if away and batch.messages[0].offset > 0:
+            tries += 1
+            return Retryable("away")
+        return None
+
+    recorder = _Recorder(trouble)
+    app = _app(_settings(kafka_part.address, name), name, recorder)
+    await app.start()
+    await until(lambda: tries >= 3)
+    first = len(recorder.written[0])
+    await app.intakes[0].commit()
+    held = await _commits(kafka_part.address, name)
+    away = False
+    await until(lambda: recorder.count == 400)
+    await app.stop()
+
+    assert held == {0: (first, Ledger(0, messages=first, exchanges=first))}
+    assert recorder.written == {0: list(range(400))}
+    assert (await _commits(kafka_part.address, name))[0][0] == 400
+
+
+async def test_a_stop_drains_what_is_in_flight(kafka_part: KafkaPart, topic: TopicFactory) -> None:
+    name = await topic(partitions=1)
+    await _produce(kafka_part.address, name, _values(100), 0)
+    gate = asyncio.Event()
+    recorder = _Recorder(gate=gate)
+    app = _app(_settings(kafka_part.address, name), name, recorder)
+    await app.start()
+    await until(lambda: app.intakes[0].in_flight > 0)
+    stopping = asyncio.ensure_future(app.stop())
+    asyncio.get_running_loop().call_later(0.2, gate.set)
+    await stopping
+
+    written = recorder.written[0]
+    assert written == list(range(len(written)))
+    assert (await _commits(kafka_part.address, name))[0][0] == len(written) > 0
+
+
+async def test_a_rebalance_loses_nothing_and_the_ledger_counts_each_message_once(
+    kafka_part: KafkaPart, topic: TopicFactory
+) -> None:
+    name = await topic(partitions=2)
+    settings = _settings(kafka_part.address, name)
+    one, two = _Recorder(), _Recorder()
+    first = _app(settings, name, one)
+    await first.start()
+    for partition in (0, 1):
+        await _produce(kafka_part.address, name, _values(1000), partition)
+    second = _app(settings, name, two)
+    await second.start()
+    await until(lambda: len(second.intakes[0].ledgers()) == 1 and len(first.intakes[0].ledgers()) == 1)
+    for partition in (0, 1):
+        await _produce(kafka_part.address, name, _values(500), partition)
+    await until(lambda: one.count + two.count >= 3000)
+    await second.stop()
+    await first.stop()
+
+    seen = {
+        partition: Counter(one.written.get(partition, []) + two.written.get(partition, []))
+        for partition in (0, 1)
+    }
+    assert seen == {partition: Counter(range(1500)) for partition in (0, 1)}
+    assert await _commits(kafka_part.address, name) == {
+        partition: (1500, Ledger(0, messages=1500, exchanges=1500)) for partition in (0, 1)
+    }
+
+
+async def test_a_wrong_setting_halts_loudly_and_a_restart_begins_where_it_stood(
+    kafka_part: KafkaPart, topic: TopicFactory
+) -> None:
+    name = await topic(partitions=1)
+    await _produce(kafka_part.address, name, _values(100), 0)
+    settings = _settings(kafka_part.address, name)
+    stuck = _Recorder(lambda _: Misconfigured("a person must look"))
+    app = _app(settings, name, stuck)
+    await app.start()
+    await until(lambda: app.intakes[0].halted is not None)
+    await app.stop()
+    recorder = _Recorder()
+    app = _app(settings, name, recorder)
+    await app.start()
+    await until(lambda: recorder.count == 100)
+    await app.stop()
+
+    assert (stuck.written, recorder.written) == ({}, {0: list(range(100))})
+
+
+async def test_a_stalled_agent_stays_in_its_group_and_bounds_what_it_holds(
+    kafka_part: KafkaPart, topic: TopicFactory
+) -> None:
+    name = await topic(partitions=1)
+    await _produce(kafka_part.address, name, _values(5000), 0)
+    gate = asyncio.Event()
+    recorder = _Recorder(gate=gate)
+    app = _app(_settings(kafka_part.address, name), name, recorder)
+    await app.start()
+    intake = app.intakes[0]
+    await until(lambda: intake.stalls >= 1)
+    held = intake.in_flight
+    gate.set()
+    await until(lambda: recorder.count == 5000)
+    await app.stop()
+
+    assert held <= LIMITS.in_flight + 1
+    assert recorder.written == {0: list(range(5000))}
+
+
+async def test_a_foreign_commit_is_where_reading_begins(kafka_part: KafkaPart, topic: TopicFactory) -> None:
+    name = await topic(partitions=1)
+    await _produce(kafka_part.address, name, _values(100), 0)
+    await _commit_elsewhere(kafka_part.address, name, 60)
+    recorder = _Recorder()
+    app = _app(_settings(kafka_part.address, name), name, recorder)
+    await app.start()
+    await until(lambda: recorder.count == 40)
+    await app.stop()
+
+    assert recorder.written == {0: list(range(60, 100))}
+    assert await _commits(kafka_part.address, name) == {0: (100, Ledger(60, messages=40, exchanges=40))}
+
+
+async def _commit_elsewhere(bootstrap: str, topic: str, offset: int) -> None:
+    from aiokafka import AIOKafkaConsumer
+
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=f"{topic}.test", enable_auto_commit=False
+    )
+    await consumer.start()
+    consumer.assign([TopicPartition(topic, 0)])
+    await consumer.commit({TopicPartition(topic, 0): offset})
+    await consumer.stop()
