@@ -16,7 +16,6 @@ _DOCUMENT_KEYS: Final = frozenset({"id", "object", "created", "model", "request"
 _UNUSUAL_METADATA: Final = frozenset(
     {"tenant", "tenant_id", "conversation_id", "session_id", "thread_id", "refusal_token"}
 )
-_UNUSUAL_MESSAGE: Final = frozenset({"refusal", "tool_calls", "function_call"})
 _WHOLE: Final = frozenset({"stop", "length"})
 
 
@@ -27,7 +26,7 @@ def read(doc: dict[str, Any], tenant: str, *, max_context_turns: int) -> Exchang
     request = doc["request"]
     response = doc.get("response")
     metadata = doc.get("metadata")
-    if type(request) is not dict or "messages" not in request or "metadata" in request:
+    if type(request) is not dict or request.get("metadata") is not None:
         return None
     if type(response) is not dict or "refusal_token" in response:
         return None
@@ -37,16 +36,22 @@ def read(doc: dict[str, Any], tenant: str, *, max_context_turns: int) -> Exchang
     if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
         return None
     message = choices[0].get("message")
-    if type(message) is not dict or not _UNUSUAL_MESSAGE.isdisjoint(message):
+    if type(message) is not dict or message.get("refusal") is not None:
+        return None
+    if message.get("tool_calls") is not None or message.get("function_call") is not None:
         return None
     text = message.get("content")
     reason = choices[0].get("finish_reason")
     if type(text) is not str or type(reason) is not str or reason not in _WHOLE:
         return None
-    event_id = identity.event_id(doc.get("id"))
-    model = identity.name(doc.get("model"))
-    occurred_at = times.to_utc(doc.get("created"))
-    messages = request["messages"]
+    event_id = identity.event_id(doc.get("id")) or identity.event_id(response.get("id"))
+    model = (
+        identity.name(doc.get("model"))
+        or identity.name(response.get("model"))
+        or identity.name(request.get("model"))
+    )
+    occurred_at = times.to_utc(doc.get("created")) or times.to_utc(response.get("created"))
+    messages = request.get("messages")
     if not event_id or not model or occurred_at is None or messages is None:
         return None
     prompt, context = split(messages, "request.messages", max_context_turns)
