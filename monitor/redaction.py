@@ -62,14 +62,12 @@ class Redactor:
         key = privacy.hash_key.get_secret_value().encode()
         # blake2b takes a key of at most 64 bytes; a longer one is hashed first, as HMAC does.
         self._hash = blake2b(digest_size=16, key=key if len(key) <= 64 else blake2b(key).digest())
-        self.excerpt: Callable[[str], str] = {
-            "none": self._none,
-            "redacted": self._redacted,
-            "full": self._full,
-        }[privacy.excerpt_policy]
+        policies = {"none": self._none, "redacted": self._redacted, "full": self._full}
+        self._keep: Callable[[str], str] = policies[privacy.excerpt_policy] if self._limit else self._none
+
+    def excerpt(self, text: str) -> str:
         """What to keep of one text: at most `excerpt_max_chars` characters, one line, by policy."""
-        if self._limit == 0:
-            self.excerpt = self._none
+        return self._keep(text)
 
     def content_hash(self, prompt: str, response: str | None) -> str:
         """32 hex digits: blake2b of the pair, keyed. No two pairs share their input bytes; None differs from ""."""
