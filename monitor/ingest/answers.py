@@ -86,7 +86,7 @@ def _choice(choice: Any, path: str, place: int) -> Reply:
         return read_reply({"content": text}, finish_reason, path)
     if type(choice.get("delta")) is dict:
         return read_reply(choice["delta"], finish_reason, f"{_below(path, 'choices')}[{place}].delta")
-    if type(finish_reason) is str and finish_reason in FILTER_REASONS:
+    if type(finish_reason) is str and finish_reason.lower() in FILTER_REASONS:
         return FILTERED
     raise missing(f"{_below(path, 'choices')}[{place}].message", "an object")
 
@@ -124,7 +124,7 @@ def _output_items(items: list[Any], response: dict[str, Any], path: str) -> Repl
     text = "\n".join(texts)
     details = response.get("incomplete_details")
     reason = details.get("reason") if type(details) is dict else None
-    if type(reason) is str and reason in FILTER_REASONS:
+    if type(reason) is str and reason.lower() in FILTER_REASONS:
         return Reply(text or None, refused, content_filtered=True, tool_calls=calls)
     if not items and response.get("error") is not None:
         return failure(response["error"])

@@ -45,7 +45,8 @@ class Decoder:
     ) -> Decoded:
         """Decode one record's value. `fallback_id` names exchanges whose source has no id.
 
-        Raises Rejected where the message as a whole is unusable, and nothing else.
+        Raises Rejected where the message as a whole is unusable, and nothing else (but MemoryError, which
+        says nothing of the message).
         """
         if value is None:
             raise Rejected(Reason.TOMBSTONE, "the record has no value")
@@ -60,7 +61,7 @@ class Decoder:
                     return Decoded(((0, plain),), (), 0)
             origin = Origin(fallback_id, False, None, self.default_tenant, self.max_context_turns)
             return _read(value, doc, cloudevents.from_headers(headers, origin) if headers else origin)
-        except Rejected:
+        except (Rejected, MemoryError):
             raise
         except RecursionError:
             raise Rejected(Reason.TOO_DEEP, "nested deeper than the decoder follows") from None

@@ -157,7 +157,7 @@ def _replies(outputs: list[Any], path: str, attributes: dict[str, Any]) -> list[
     if type(reasons) is not list:
         reasons = [reasons]
     if not outputs:
-        filtered = any(type(reason) is str and reason in FILTER_REASONS for reason in reasons)
+        filtered = any(type(reason) is str and reason.lower() in FILTER_REASONS for reason in reasons)
         return [FILTERED if filtered else NO_REPLY]
     if len(outputs) > MAX_PARTS:
         raise Rejected(Reason.TOO_MANY, f"{path}: more than {MAX_PARTS}")

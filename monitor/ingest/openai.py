@@ -17,6 +17,7 @@ _TIME_KEYS: Final = ("created", "created_at", "timestamp", "time")
 _TENANT_KEYS: Final = ("tenant", "tenant_id")
 _CONVERSATION_KEYS: Final = ("conversation_id", "session_id", "thread_id")
 _ID_KEYS: Final = ("id", "request_id", "custom_id")
+_ANSWER_KEYS: Final = frozenset({*RESPONSE_KEYS, "choices", "error"})
 _NOTHING: Final[dict[str, Any]] = {}
 
 
@@ -35,7 +36,7 @@ def read(doc: dict[str, Any], origin: Origin, out: Outcomes) -> None:
     request, path = _request(doc)
     messages, messages_path = _messages(request, path)
     response, response_path = _response(doc)
-    if response is None and request is doc and ends_with_answer(messages):
+    if request is doc and ends_with_answer(messages) and doc.keys().isdisjoint(_ANSWER_KEYS):
         place = len(messages) - 1
         response, response_path = messages[place], f"{messages_path}[{place}]"
         messages = messages[:place]

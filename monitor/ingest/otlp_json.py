@@ -119,7 +119,7 @@ class _SpanReader:
             Span(
                 trace_id=_hex(_get(ids, _TRACE_ID) or _get(span, _TRACE_ID)),
                 span_id=_hex(_get(ids, _SPAN_ID) or _get(span, _SPAN_ID)),
-                start=_get(span, _START),
+                start=_time(span, _START),
                 attributes=_attribute_map(attributes, "attributes"),
                 events=[_event(event, f"events[{n}]") for n, event in enumerate(_list(raw_events, "events"))],
                 resource=self.resource,
@@ -148,7 +148,7 @@ class _RecordReader:
             LogRecord(
                 trace_id=_hex(_get(record, _TRACE_ID)),
                 span_id=_hex(_get(record, _SPAN_ID)),
-                time=_get(record, _TIME),
+                time=_time(record, _TIME),
                 event=Event(name, fields),
                 resource=self.resource,
             )
@@ -277,15 +277,23 @@ def _has_genai_event(events: Any) -> bool:
 
 
 def _hex(value: Any) -> str:
-    """A trace or span id as OTLP JSON writes it, without the 0x of the Python SDK."""
+    """A trace or span id as protobuf's bytes give it: lower case, without the 0x of the Python SDK."""
     if type(value) is not str:
         return ""
-    return value.removeprefix("0x")
+    return value.removeprefix("0x").lower()
 
 
 def _get(doc: dict[str, Any], keys: tuple[str, ...]) -> Any:
     for key in keys:
         if key in doc:
+            return doc[key]
+    return None
+
+
+def _time(doc: dict[str, Any], keys: tuple[str, ...]) -> Any:
+    """The first time that is known: OTLP writes an unknown one as 0."""
+    for key in keys:
+        if doc.get(key) not in (None, 0, "0", ""):
             return doc[key]
     return None
 

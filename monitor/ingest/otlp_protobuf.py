@@ -13,11 +13,12 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as ProtoLogRecord
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
 from opentelemetry.proto.metrics.v1.metrics_pb2 import MetricsData
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from monitor.errors import Rejected
-from monitor.ingest import otel
+from monitor.ingest import otel, otlp_salvage
 from monitor.ingest.outcomes import Origin, Outcomes
 from monitor.ingest.reasons import Reason, within
 from monitor.ingest.spans import CHAT_EVENTS, GENAI, Event, LogRecord, Span, join_records
@@ -38,6 +39,8 @@ def read_payload(value: bytes, origin: Origin, out: Outcomes) -> None:
     metrics = _parsed(MetricsData, value)
     if (metrics is not None and _is_metrics(metrics)) or (traces is not None and _is_bare(traces)):
         out.skip()  # metrics, or a payload without spans: one record that holds no chat
+        return
+    if traces is None and _read_salvaged(value, origin, out):
         return
     raise Rejected(Reason.BAD_PROTOBUF, "neither JSON nor an OTLP payload of traces or logs")
 
@@ -94,6 +97,28 @@ def _read_traces(traces: TracesData, origin: Origin, out: Outcomes) -> None:
                 _attempt(
                     f"resource_spans[{i}].scope_spans[{j}].spans[{k}]", _span(span, resource), origin, out=out
                 )
+
+
+def _read_salvaged(value: bytes, origin: Origin, out: Outcomes) -> bool:
+    """Read the good spans of a payload that protobuf refuses; False where it holds none, and nothing is read."""
+    try:
+        parts = [
+            (path, _parsed(Resource, resource), _parsed(ProtoSpan, span), span)
+            for path, resource, span in otlp_salvage.spans(value)
+        ]
+    except ValueError:
+        return False
+    if not any(span is not None and len(span.trace_id) == _TRACE_ID_BYTES for _, _, span, _ in parts):
+        return False
+    for path, resource, span, raw in parts:
+        if span is None and GENAI.encode() in raw:
+            out.reject(Rejected(Reason.BAD_PROTOBUF, f"{path}: not a span, or a string in it is not UTF-8"))
+        elif span is None or not _mentions_genai(span):
+            out.skip()
+        else:
+            attributes = {} if resource is None else _attributes(resource.attributes)
+            _attempt(path, _span(span, attributes), origin, out=out)
+    return True
 
 
 def _read_logs(logs: LogsData, origin: Origin, out: Outcomes) -> None:

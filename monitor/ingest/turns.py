@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from monitor.errors import Rejected
-from monitor.ingest.outcomes import FILTERED, Reply
+from monitor.ingest.outcomes import Reply
 from monitor.ingest.reasons import Reason, missing, wrong_type
 from schemas.events import Turn
 
@@ -29,8 +29,18 @@ _ROLES: Final = {
 
 _ITEM_ROLES: Final = {"function_call": "assistant", "reasoning": "assistant", "function_call_output": "tool"}
 
+# What OpenAI and Azure, Gemini, and Bedrock's guardrails call a stop by the provider's filter.
 FILTER_REASONS: Final = frozenset(
-    {"content_filter", "content_filtered", "content-filter", "safety", "SAFETY"}
+    {
+        "content_filter",
+        "content_filtered",
+        "content-filter",
+        "safety",
+        "prohibited_content",
+        "blocklist",
+        "spii",
+        "guardrail_intervened",
+    }
 )
 REFUSAL_REASONS: Final = frozenset({"refusal"})
 
@@ -146,8 +156,8 @@ def read_reply(message: Any, finish_reason: Any, path: str) -> Reply:
     if type(finish_reason) is str:
         if finish_reason in REFUSAL_REASONS:
             refused = True
-        elif finish_reason in FILTER_REASONS:
-            return Reply(text, refused, content_filtered=True, tool_calls=calls) if text else FILTERED
+        elif finish_reason.lower() in FILTER_REASONS:
+            return Reply(text or None, refused, content_filtered=True, tool_calls=calls)
     if text is None:
         text = _spoken(message)
     return Reply(text, refused, tool_calls=calls)
@@ -208,7 +218,20 @@ def _role(message: Any, path: str, place: int) -> str:
             raise missing(f"{path}[{place}].role", "a string")
         raise wrong_type(f"{path}[{place}].role", "a string", role)
     known = _ROLES.get(role)
-    return known if known is not None else _ROLES.get(role.lower(), UNKNOWN_ROLE)
+    if known is None:
+        known = _ROLES.get(role.lower(), UNKNOWN_ROLE)
+    return "tool" if known == "user" and _holds_only_results(message) else known
+
+
+def _holds_only_results(message: dict[str, Any]) -> bool:
+    """True for the user message in which Anthropic's format hands back tool results: no user said that."""
+    parts = message.get("content")
+    if parts is None:
+        parts = message.get("parts")
+    if type(parts) is not list or not parts:
+        return False
+    kinds = [part.get("type") if type(part) is dict else None for part in parts]
+    return all(type(kind) is str and kind in _RESULTS for kind in kinds)
 
 
 def _user_text(message: dict[str, Any], path: str) -> str:
@@ -240,6 +263,11 @@ def _result_text(part: dict[str, Any]) -> str:
         value = part.get(key)
         if type(value) is str:
             return value
+        if type(value) is list:
+            try:
+                return render(value, key)[0]
+            except Rejected:
+                break  # a tool's own structure: its words are no turn of the conversation
     return "[tool result]"
 
 
