@@ -17,7 +17,7 @@ from monitor.ingest import identity, times
 from monitor.ingest.outcomes import Origin
 from monitor.ingest.reasons import Reason, json_type
 
-_MEDIA_TYPE: Final = b"application/cloudevents"
+_OTHER_FORMATS: Final = (b"application/cloudevents+", b"application/cloudevents-batch+")
 _VERSIONS: Final = ("1.", "0.3")
 
 
@@ -29,7 +29,7 @@ def is_envelope(doc: dict[str, Any]) -> bool:
 
 
 def from_headers(headers: Sequence[tuple[str, bytes]], origin: Origin) -> Origin:
-    """The origin as the Kafka headers of binary mode amend it. Raises Rejected for an event format we can't read."""
+    """The origin as the Kafka headers of binary mode amend it. Other headers change nothing."""
     event_id = ""
     time = origin.time
     for key, value in headers:
@@ -38,17 +38,20 @@ def from_headers(headers: Sequence[tuple[str, bytes]], origin: Origin) -> Origin
             event_id = _text_id(raw)
         elif key == "ce_time":
             time = times.to_utc(raw[:64].decode("ascii", "replace"))
-        elif key.lower() == "content-type":
-            media_type = raw.split(b";", 1)[0].strip().lower()
-            if media_type.startswith(_MEDIA_TYPE) and not media_type.endswith(
-                (b"+json", b"cloudevents", b"-batch")
-            ):
-                raise Rejected(
-                    Reason.BAD_ENVELOPE, "content-type: only the JSON format of CloudEvents is read"
-                )
     if event_id:
         return msgspec.structs.replace(origin, base_id=event_id, is_shared=False, time=time)
     return origin if time is origin.time else msgspec.structs.replace(origin, time=time)
+
+
+def refuse_other_formats(headers: Sequence[tuple[str, bytes]]) -> None:
+    """Raise Rejected where the headers say that a value, found not to be JSON, is an event in another format."""
+    for key, value in headers:
+        if key.lower() == "content-type":
+            media_type = (value or b"").split(b";", 1)[0].strip().lower()
+            if media_type.startswith(_OTHER_FORMATS) and not media_type.endswith(b"+json"):
+                raise Rejected(
+                    Reason.BAD_ENVELOPE, "content-type: only the JSON format of CloudEvents is read"
+                )
 
 
 def open_envelope(doc: dict[str, Any], origin: Origin) -> tuple[Any, Origin]:

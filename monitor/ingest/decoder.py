@@ -55,12 +55,16 @@ class Decoder:
                 doc = orjson.loads(value)
             except orjson.JSONDecodeError:
                 doc = _UNREAD
-            if not headers and type(doc) is dict and "request" in doc:
+            if type(doc) is dict and "request" in doc:
                 plain = openai_plain.read(doc, self.default_tenant, max_context_turns=self.max_context_turns)
                 if plain is not None:
                     return Decoded(((0, plain),), (), 0)
             origin = Origin(fallback_id, False, None, self.default_tenant, self.max_context_turns)
-            return _read(value, doc, cloudevents.from_headers(headers, origin) if headers else origin)
+            if headers:
+                origin = cloudevents.from_headers(headers, origin)
+                if doc is _UNREAD:
+                    cloudevents.refuse_other_formats(headers)
+            return _read(value, doc, origin)
         except (Rejected, MemoryError):
             raise
         except RecursionError:

@@ -31,8 +31,8 @@ def parse(raw: bytes | str) -> Any:
 
 
 def _parse_again(raw: bytes, complaint: str) -> Any:
-    if raw.startswith(_UTF16_BOMS) or raw[:2].count(0) == 1:
-        raise Rejected(Reason.NOT_UTF8, "the bytes look like UTF-16; write UTF-8")
+    if raw.startswith(_UTF16_BOMS) or 0 in raw[:4]:
+        raise Rejected(Reason.NOT_UTF8, "the bytes look like UTF-16 or UTF-32; write UTF-8")
     if raw.startswith(BOM):
         return parse(raw[len(BOM) :])
     if not raw.strip():

@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from monitor.errors import Rejected
+from monitor.ingest import openai, openai_plain
 from monitor.ingest.decoder import Decoded
+from monitor.ingest.outcomes import Origin, Outcomes
 from monitor.ingest.reasons import Reason
 from schemas.events import Exchange
 from tests.unit.ingest.corpus import DECODER, FALLBACK, load, protobuf_of
@@ -21,6 +23,7 @@ DOCUMENTS = [orjson.loads(fixture.value) for fixture in load()]
 BYTES = [fixture.value for fixture in load()] + [
     protobuf for document in DOCUMENTS if (protobuf := protobuf_of(document)) is not None
 ]
+OPENAI = [document for document in DOCUMENTS if isinstance(document, dict) and "request" in document]
 KEYS = sorted({key for document in DOCUMENTS for key in (document if isinstance(document, dict) else {})})
 EXCHANGES = msgspec.json.Decoder(Exchange)
 
@@ -121,6 +124,33 @@ def test_any_mutation_of_a_real_message_is_exchanges_or_a_reason(
         except (json_format.ParseError, ValueError, TypeError, AttributeError):
             return  # what the mutation made has no protobuf form
         check(protobuf, carried)
+
+
+def short(document: dict[str, Any]) -> Any:
+    try:
+        exchange = openai_plain.read(document, DECODER.default_tenant, max_context_turns=2)
+    except Rejected as fault:
+        return fault.reason, fault.detail
+    return [(0, exchange)] if exchange is not None else None
+
+
+def general(document: dict[str, Any]) -> Any:
+    out = Outcomes()
+    try:
+        openai.read(document, Origin(FALLBACK, False, None, DECODER.default_tenant, 2), out)
+    except Rejected as fault:
+        return fault.reason, fault.detail
+    return out.exchanges
+
+
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.sampled_from(OPENAI), st.sampled_from(OPENAI), st.integers(0, 2**32))
+def test_the_short_way_gives_what_the_general_way_gives_or_leaves_it_to_it(
+    document: Any, other: Any, seed: int
+) -> None:
+    mutated = mutate(document, other, random.Random(seed))
+    if isinstance(mutated, dict) and "request" in mutated:
+        assert short(mutated) in (None, general(mutated))
 
 
 @settings(deadline=None)
