@@ -23,11 +23,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Final, Literal
 
 from monitor.ledger import Ledger
 
 State = Literal["balanced", "on the way", "unproven", "unbalanced"]
+
+
+_WORST_FIRST: Final[tuple[State, ...]] = ("unbalanced", "unproven", "on the way", "balanced")
+
+
+def worst(states: Iterable[State]) -> State:
+    """The worst of these; "balanced" of none."""
+    return min(states, key=_WORST_FIRST.index, default="balanced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,8 @@ class MessageAccount:
     """Where the messages of a partition, or of a topic, are. `dead` of the `handled` went whole to dead letters.
 
     `before`: offsets below the ledger's beginning, nobody's to count. `expired`: removed by retention before they
-    were read. `unproven`: offsets the ledger doesn't know and the log no longer shows.
+    were read. `unproven`: offsets the ledger doesn't know and the log no longer shows. `vanished`: offsets committed
+    beyond the end of the log, so the log is not the one that was read.
     """
 
     produced: int = 0
@@ -87,6 +96,7 @@ class MessageAccount:
     expired: int = 0
     unproven: int = 0
     lost: int = 0
+    vanished: int = 0
     empty: int = 0
     before: int = 0
 
@@ -97,7 +107,7 @@ class MessageAccount:
     @property
     def state(self) -> State:
         """The verdict on these figures."""
-        if self.lost or self.expired:
+        if self.lost or self.expired or self.vanished:
             return "unbalanced"
         if self.unproven:
             return "unproven"
@@ -168,6 +178,7 @@ def message_account(facts: PartitionFacts) -> MessageAccount:
         expired=expired,
         unproven=unproven,
         lost=produced - handled - pending - expired - unproven,
+        vanished=max(0, facts.position - facts.end),
         empty=empty,
         before=max(0, facts.base - facts.log_start),
     )
@@ -206,6 +217,11 @@ class PartitionLine:
     messages: MessageAccount
     exchanges: ExchangeAccount | None
 
+    @property
+    def state(self) -> State:
+        """The worse of both."""
+        return worst((self.messages.state, self.exchanges.state if self.exchanges else "balanced"))
+
 
 @dataclass(frozen=True, slots=True)
 class TopicAccount:
@@ -216,6 +232,11 @@ class TopicAccount:
     partitions: tuple[PartitionLine, ...]
     messages: MessageAccount
     exchanges: ExchangeAccount | None
+
+    @property
+    def state(self) -> State:
+        """The worst of its partitions: what one has too many can't make up for what another lacks."""
+        return worst(line.state for line in self.partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +250,7 @@ class Account:
     @property
     def state(self) -> State:
         """The worst of all its parts."""
-        exchanges = self.chat_logs.exchanges or ExchangeAccount()
-        states = (self.chat_logs.messages.state, self.verdicts.messages.state, exchanges.state)
-        order: tuple[State, ...] = ("unbalanced", "unproven", "on the way", "balanced")
-        return min(states, key=order.index)
+        return worst((self.chat_logs.state, self.verdicts.state))
 
 
 def account(
@@ -313,10 +331,16 @@ def _findings(topic: TopicAccount) -> Iterable[str]:
                 f"{place}: {topic.group} counts {-messages.lost:,} messages more than there are offsets. Was the topic "
                 "deleted and made again? Then delete the group's offsets too"
             )
+        if messages.vanished:
+            yield (
+                f"{place}: {topic.group} has read {messages.vanished:,} offsets that the log doesn't have: the topic was "
+                "made again, or a broker lost its end. Stop the workers, delete the group's offsets, start them"
+            )
         if messages.unproven:
             yield (
                 f"{place}: {messages.unproven:,} offsets hold no message that {topic.group} counted, and were not or "
-                "can't be looked at. Transaction markers explain them, a loss would too: `watchkeeper account --verify`"
+                "can't be looked at. Transaction markers explain them, a loss would too: `watchkeeper account --verify` "
+                "reads what is still there"
             )
         if exchanges is not None and exchanges.lost > 0:
             yield (

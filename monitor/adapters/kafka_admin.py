@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -111,7 +111,9 @@ class KafkaAdmin:
                 raise _no_broker(settings, exc) from exc
             yield cls(settings, admin, consumer)
         finally:
-            await consumer.stop()
+            with suppress(TimeoutError):  # a second cancelling, should the first be swallowed: see `read`
+                async with asyncio.timeout(CONNECT_S):
+                    await consumer.stop()
             await admin.close()
 
     async def partitions(self) -> dict[str, int]:
@@ -184,23 +186,22 @@ class KafkaAdmin:
         left = {TopicPartition(topic, n): r.end for n, r in ranges.items() if r.end > r.start}
         if not left:
             return
+        # Never unsubscribe here: aiokafka 0.14 swallows the cancelling of its fetcher while it lets go of partitions,
+        # and `stop` soon after hangs for ever. The next read assigns anew; finished partitions are paused.
         self._consumer.assign(list(left))
-        try:
-            with _translating(f"reading {topic}"):
-                for partition in left:
-                    self._consumer.seek(partition, ranges[partition.partition].start)
-                while left:
-                    batches = await self._poll(topic, left)
-                    for partition, records in batches.items():
-                        for record in records:
-                            if partition in left and record.offset < left[partition]:
-                                yield record
-                    for partition in list(left):
-                        if await self._consumer.position(partition) >= left[partition]:
-                            del left[partition]
-                            self._consumer.pause(partition)
-        finally:
-            self._consumer.unsubscribe()
+        with _translating(f"reading {topic}"):
+            for partition in left:
+                self._consumer.seek(partition, ranges[partition.partition].start)
+            while left:
+                batches = await self._poll(topic, left)
+                for partition, records in batches.items():
+                    for record in records:
+                        if partition in left and record.offset < left[partition]:
+                            yield record
+                for partition in list(left):
+                    if await self._consumer.position(partition) >= left[partition]:
+                        del left[partition]
+                        self._consumer.pause(partition)
 
     async def _poll(
         self, topic: str, left: Mapping[TopicPartition, int]
