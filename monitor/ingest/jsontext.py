@@ -46,11 +46,13 @@ def _parse_again(raw: bytes, complaint: str) -> Any:
 
 
 def _without_lone_surrogates(raw: bytes) -> bytes:
-    # Splitting at escaped backslashes leaves segments where every \u is a real escape, so two fixed-width patterns
-    # suffice, with no callback per escape: 10 MB of "\n" stays fast.
-    return b"\\\\".join(
-        _LONE_LOW.sub(_REPLACEMENT, _LONE_HIGH.sub(_REPLACEMENT, segment)) for segment in raw.split(b"\\\\")
-    )
+    if 0 in raw:
+        return raw  # no JSON anyhow
+    # With escaped backslashes out of the way (JSON has no NUL, so two stand for them) every \\u is a real escape. Then
+    # two fixed-width patterns suffice, without a callback for each escape: 10 MB of backslashes stay fast.
+    raw = raw.replace(rb"\\", b"\x00\x00")
+    raw = _LONE_LOW.sub(_REPLACEMENT, _LONE_HIGH.sub(_REPLACEMENT, raw))
+    return raw.replace(b"\x00\x00", rb"\\")
 
 
 def _fault(raw: bytes, exc: orjson.JSONDecodeError) -> Rejected:

@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from monitor.errors import Rejected
-from monitor.ingest import otel, otlp_salvage
+from monitor.ingest import otel, otlp_frame
 from monitor.ingest.outcomes import Origin, Outcomes
 from monitor.ingest.reasons import Reason, within
 from monitor.ingest.spans import CHAT_EVENTS, GENAI, Event, LogRecord, Span, join_records
@@ -27,22 +27,37 @@ _TRACE_ID_BYTES: Final = 16
 
 
 def read_payload(value: bytes, origin: Origin, out: Outcomes) -> None:
-    """Read every span or log record. Raises Rejected where the bytes are no OTLP payload."""
+    """Read every span or log record. Raises Rejected where the bytes are no OTLP payload, or one of too many."""
+    try:
+        otlp_frame.check(value)
+    except ValueError:
+        raise _no_payload() from None
+    # One kind at a time, so that only one is in memory.
     traces = _parsed(TracesData, value)
+    is_damaged = traces is None
     if traces is not None and _is_traces(traces):
         _read_traces(traces, origin, out)
         return
+    if traces is not None and _is_bare(traces):
+        out.skip()  # nothing in it: one record that holds no chat
+        return
+    del traces
     logs = _parsed(LogsData, value)
     if logs is not None and _is_logs(logs):
         _read_logs(logs, origin, out)
         return
+    del logs
     metrics = _parsed(MetricsData, value)
-    if (metrics is not None and _is_metrics(metrics)) or (traces is not None and _is_bare(traces)):
-        out.skip()  # metrics, or a payload without spans: one record that holds no chat
-        return
-    if traces is None and _read_salvaged(value, origin, out):
-        return
-    raise Rejected(Reason.BAD_PROTOBUF, "neither JSON nor an OTLP payload of traces or logs")
+    if metrics is not None and _is_metrics(metrics):
+        out.skip()
+    elif is_damaged:
+        _read_salvaged(value, origin, out)
+    else:
+        raise _no_payload()
+
+
+def _no_payload() -> Rejected:
+    return Rejected(Reason.BAD_PROTOBUF, "neither JSON nor an OTLP payload of traces or logs")
 
 
 def _parsed(kind: Any, value: bytes) -> Any:
@@ -99,17 +114,14 @@ def _read_traces(traces: TracesData, origin: Origin, out: Outcomes) -> None:
                 )
 
 
-def _read_salvaged(value: bytes, origin: Origin, out: Outcomes) -> bool:
-    """Read the good spans of a payload that protobuf refuses; False where it holds none, and nothing is read."""
-    try:
-        parts = [
-            (path, _parsed(Resource, resource), _parsed(ProtoSpan, span), span)
-            for path, resource, span in otlp_salvage.spans(value)
-        ]
-    except ValueError:
-        return False
+def _read_salvaged(value: bytes, origin: Origin, out: Outcomes) -> None:
+    """Read the good spans of a payload that protobuf refuses. Raises Rejected where it holds none."""
+    parts = [
+        (path, _parsed(Resource, resource), _parsed(ProtoSpan, span), span)
+        for path, resource, span in otlp_frame.spans(value)
+    ]
     if not any(span is not None and len(span.trace_id) == _TRACE_ID_BYTES for _, _, span, _ in parts):
-        return False
+        raise _no_payload()
     for path, resource, span, raw in parts:
         if span is None and GENAI.encode() in raw:
             out.reject(Rejected(Reason.BAD_PROTOBUF, f"{path}: not a span, or a string in it is not UTF-8"))
@@ -118,7 +130,6 @@ def _read_salvaged(value: bytes, origin: Origin, out: Outcomes) -> bool:
         else:
             attributes = {} if resource is None else _attributes(resource.attributes)
             _attempt(path, _span(span, attributes), origin, out=out)
-    return True
 
 
 def _read_logs(logs: LogsData, origin: Origin, out: Outcomes) -> None:

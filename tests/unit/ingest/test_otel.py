@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import Rejected
-from monitor.ingest import otlp_salvage
+from monitor.ingest import otlp_frame
 from schemas.events import Turn
 from tests.unit.ingest.corpus import DECODER, FALLBACK, ROOT, as_json, protobuf_of
 
@@ -55,7 +55,7 @@ def test_a_payload_cut_short_is_refused_whole() -> None:
 @given(st.binary())
 def test_taking_bytes_apart_ends_in_spans_or_a_value_error(value: bytes) -> None:
     try:
-        found = list(otlp_salvage.spans(value))
+        found = list(otlp_frame.spans(value))
     except ValueError:
         return
     assert sum(len(raw) for _, _, raw in found) <= len(value)
@@ -146,3 +146,15 @@ def test_a_failed_call_with_a_prefilled_answer_has_no_answer() -> None:
         None,
         (Turn("assistant", "Sure,"),),
     )
+
+
+@pytest.mark.parametrize("empty", [b"\x0a\x00", b"\x0a\x02\x12\x00", b"\x0a\x04\x12\x02\x12\x00"])
+def test_a_payload_of_millions_of_empty_messages_is_refused_before_protobuf_sees_it(empty: bytes) -> None:
+    with pytest.raises(Rejected) as caught:
+        decoded(empty * 1_000_000)
+    assert str(caught.value) == "too_many: more than 100000 spans, scopes and resources in one payload"
+
+
+def test_a_payload_of_a_resource_alone_is_one_record_without_chat() -> None:
+    found = decoded(b"\x0a\x02\x0a\x00")
+    assert (found["exchanges"], found["rejected"], found["not_chat"]) == ([], [], 1)

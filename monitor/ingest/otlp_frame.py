@@ -1,13 +1,17 @@
-"""Takes an OTLP traces payload apart by hand where protobuf refuses it as a whole.
+"""The frame of an OTLP protobuf payload, walked by hand: resources, scopes, and the bytes of each span.
 
-One string that isn't UTF-8 (a text cut inside a character, say) makes protobuf refuse the message it stands in. The
-wire format is simple enough to reach the single spans without it, so that one bad span doesn't cost the others.
+Two reasons. Protobuf takes a hundred times the bytes for a payload of empty messages, so their number is bounded
+before it sees them. And one string that isn't UTF-8 (a text cut inside a character, say) makes it refuse the whole
+payload: here single spans can still be reached, so that a bad one doesn't cost the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
+
+from monitor.errors import Rejected
+from monitor.ingest.reasons import Reason
 
 _VARINT: Final = 0
 _FIXED64: Final = 1
@@ -16,7 +20,11 @@ _FIXED32: Final = 5
 _FIXED_BYTES: Final = {_FIXED64: 8, _FIXED32: 4}
 _LONGEST_VARINT: Final = 10
 
-# Field numbers of TracesData, ResourceSpans and ScopeSpans (opentelemetry/proto/trace/v1/trace.proto).
+MAX_MESSAGES: Final = 100_000
+"""Resources, scopes and spans (or log records, or metrics) in one payload; the Collector batches some thousands."""
+
+# Field numbers of TracesData, ResourceSpans and ScopeSpans (opentelemetry/proto/trace/v1/trace.proto). Those of logs
+# and metrics are the same.
 _RESOURCE_SPANS: Final = 1
 _RESOURCE: Final = 1
 _SCOPE_SPANS: Final = 2
@@ -32,12 +40,33 @@ def spans(value: bytes) -> Iterator[tuple[str, bytes, bytes]]:
                 yield f"resource_spans[{i}].scope_spans[{j}].spans[{k}]", resource, span
 
 
+def check(value: bytes) -> None:
+    """Raise ValueError where the frame is broken, Rejected where it holds too many messages."""
+    count = 0
+    for group in _messages(value, _RESOURCE_SPANS):
+        for scope in _messages(group, _SCOPE_SPANS):
+            for _ in _messages(scope, _SPANS):
+                count += 1
+                if count > MAX_MESSAGES:
+                    break
+            count += 1
+            if count > MAX_MESSAGES:
+                break
+        count += 1
+        if count > MAX_MESSAGES:
+            raise Rejected(
+                Reason.TOO_MANY, f"more than {MAX_MESSAGES} spans, scopes and resources in one payload"
+            )
+
+
 def _messages(value: bytes, wanted: int) -> Iterator[bytes]:
     """The length-delimited fields with one number, in order."""
     place = 0
     while place < len(value):
         tag, place = _varint(value, place)
         kind = tag & 7
+        if not tag >> 3:
+            raise ValueError("field number 0")
         if kind == _VARINT:
             _, place = _varint(value, place)
             continue
