@@ -25,7 +25,10 @@ class Reason(StrEnum):
     NOT_UTF8 = "not_utf8", "The bytes are not UTF-8 (UTF-16 and UTF-32 included)."
     NOT_JSON = "not_json", "The bytes are UTF-8, but not one JSON document (NaN and Infinity are not JSON)."
     TOO_DEEP = "too_deep", "Nested more than about 1,000 levels deep."
-    TOO_MANY = "too_many", "More than 10,000 exchanges in one message, or 100,000 spans in one protobuf payload."
+    TOO_MANY = (
+        "too_many",
+        "More than 10,000 exchanges in one message, or 100,000 spans in one protobuf payload.",
+    )
     NOT_AN_OBJECT = "not_an_object", "JSON, but not an object or a list of objects."
     UNKNOWN_FORMAT = (
         "unknown_format",
