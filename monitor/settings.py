@@ -55,7 +55,7 @@ class KafkaSettings(Group):
     )
     request_timeout_s: float = Field(40.0, gt=0, description="Longest wait for one answer of a broker.")
     max_message_bytes: int = Field(
-        33_554_432,
+        16_777_216,
         gt=0,
         description="Largest record read or written; a larger chat log stops its partition loudly.",
     )

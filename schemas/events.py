@@ -21,7 +21,7 @@ Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
 class Turn(msgspec.Struct, frozen=True, gc=False):
-    """One message of a conversation: a role (system, user, assistant, tool) and its text."""
+    """One message of a conversation: a role (system, user, assistant, tool or unknown) and its text."""
 
     role: str
     text: str
@@ -54,7 +54,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     `event_id` is the source's own id, or "<topic>-<partition>-<offset>[-<index>]" where it has none.
     `prompt` is the last user turn. `response` is None where the log holds no answer (a prompt-only record, or
     one that a provider's content filter stopped before any text); an empty string is an empty answer.
-    `context` holds the earlier turns, oldest first. `occurred_at` is None where the source names no time.
+    `context` holds the other turns, oldest first. `conversation_id` is "" where the source names none. `occurred_at` is None where the source names no time.
     """
 
     event_id: str

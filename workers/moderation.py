@@ -48,6 +48,7 @@ class _Work:
     is_bad: list[bool] = field(default_factory=list)
     not_chat: int = 0
     dead_exchanges: int = 0
+    bad_refusal_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ class Moderation:
             exchanges=len(records),
             not_chat=work.not_chat,
             dead=dict(reasons),
+            bad_refusal_tokens=work.bad_refusal_tokens,
             decode_ms=round(1000 * (decoded_s - started_s), 1),
             judge_ms=round(1000 * (judged_s - decoded_s), 1),
             write_ms=round(1000 * (time.perf_counter() - judged_s), 1),
@@ -148,6 +150,7 @@ class Moderation:
                 work.dead.append((message, part.reason, part.detail, part.index))
             work.dead_exchanges += len(decoded.rejected)
             work.not_chat += decoded.not_chat
+            work.bad_refusal_tokens += decoded.bad_refusal_tokens
             work.is_bad.append(bool(decoded.rejected) and not decoded.exchanges)
         return work
 

@@ -51,14 +51,16 @@ class Decoder:
         if value is None:
             raise Rejected(Reason.TOMBSTONE, "the record has no value")
         try:
+            if b'"request"' in value:
+                plain = openai_plain.read(
+                    value, self.default_tenant, max_context_turns=self.max_context_turns
+                )
+                if plain is not None:
+                    return Decoded(((0, plain),), (), 0)
             try:
                 doc = orjson.loads(value)
             except orjson.JSONDecodeError:
                 doc = _UNREAD
-            if type(doc) is dict and "request" in doc:
-                plain = openai_plain.read(doc, self.default_tenant, max_context_turns=self.max_context_turns)
-                if plain is not None:
-                    return Decoded(((0, plain),), (), 0)
             origin = Origin(fallback_id, False, None, self.default_tenant, self.max_context_turns)
             if headers:
                 origin = cloudevents.from_headers(headers, origin)

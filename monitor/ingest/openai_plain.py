@@ -1,68 +1,119 @@
 """The commonest record on the shortest way: one request, one answer in plain text, nothing unusual beside them.
 
-Gives the same exchange as `openai.read` in half the time, or None, and then `openai.read` decides. A test holds the
-two together.
+Gives the same exchange as `openai.read` in a third of the time, or None, and then `openai.read` decides. One typed pass over
+the bytes reads only what is wanted and builds no dictionaries; whatever it doesn't expect makes it give up. A test
+holds the two together.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Literal
+
+import msgspec
 
 from monitor.ingest import identity, times
-from monitor.ingest.turns import split
-from schemas.events import Exchange
+from schemas.events import Exchange, Turn
 
-_DOCUMENT_KEYS: Final = frozenset({"id", "object", "created", "model", "request", "response", "metadata"})
-_UNUSUAL_METADATA: Final = frozenset(
-    {"tenant", "tenant_id", "conversation_id", "session_id", "thread_id", "refusal_token"}
-)
-_WHOLE: Final = frozenset({"stop", "length"})
+Absent = msgspec.UnsetType
 
 
-def read(doc: dict[str, Any], tenant: str, *, max_context_turns: int) -> Exchange | None:
-    """The exchange, or None where the record is not that plain. Raises Rejected for unusable messages."""
-    if not _DOCUMENT_KEYS.issuperset(doc):
+class _Asked(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    role: Literal["system", "user", "assistant", "developer"]
+    content: str
+
+
+class _Request(msgspec.Struct, gc=False):
+    messages: list[_Asked]
+    metadata: Absent = msgspec.UNSET
+
+
+class _Answer(msgspec.Struct, gc=False):
+    role: Literal["assistant"]
+    content: str
+    refusal: None = None
+    tool_calls: None = None
+    function_call: None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    message: _Answer
+    finish_reason: Literal["stop", "length"]
+
+
+class _Response(msgspec.Struct, gc=False):
+    choices: list[_Choice]
+    refusal_token: Absent = msgspec.UNSET
+
+
+class _Metadata(msgspec.Struct, gc=False):
+    tenant: str | None = None
+    conversation_id: str | None = None
+    tenant_id: Absent = msgspec.UNSET
+    session_id: Absent = msgspec.UNSET
+    thread_id: Absent = msgspec.UNSET
+    refusal_token: Absent = msgspec.UNSET
+
+
+class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    id: str
+    created: int | float
+    model: str
+    request: _Request
+    response: _Response
+    metadata: _Metadata | None = None
+    object: str = ""
+
+
+_DECODER = msgspec.json.Decoder(_Record)
+
+
+def read(value: bytes, tenant: str, *, max_context_turns: int) -> Exchange | None:
+    """The exchange of one record's bytes, or None where it is not that plain. Never raises."""
+    try:
+        record = _DECODER.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    request = doc["request"]
-    response = doc.get("response")
-    metadata = doc.get("metadata")
-    if type(request) is not dict or request.get("metadata") is not None:
+    choices = record.response.choices
+    event_id = identity.event_id(record.id)
+    model = identity.name(record.model)
+    occurred_at = times.to_utc(record.created)
+    if len(choices) != 1 or not event_id or not model or occurred_at is None:
         return None
-    if type(response) is not dict or "refusal_token" in response:
+    metadata = record.metadata
+    conversation_id = ""
+    if metadata is not None:
+        tenant = identity.name(metadata.tenant) or tenant
+        conversation_id = identity.name(metadata.conversation_id)
+    messages = record.request.messages
+    if not messages or messages[-1].role != "user":
         return None
-    if metadata is not None and (type(metadata) is not dict or not _UNUSUAL_METADATA.isdisjoint(metadata)):
-        return None
-    choices = response.get("choices")
-    if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
-        return None
-    message = choices[0].get("message")
-    if type(message) is not dict or message.get("refusal") is not None:
-        return None
-    if message.get("tool_calls") is not None or message.get("function_call") is not None:
-        return None
-    text = message.get("content")
-    reason = choices[0].get("finish_reason")
-    if type(text) is not str or type(reason) is not str or reason not in _WHOLE:
-        return None
-    event_id = identity.event_id(doc.get("id")) or identity.event_id(response.get("id"))
-    model = (
-        identity.name(doc.get("model"))
-        or identity.name(response.get("model"))
-        or identity.name(request.get("model"))
-    )
-    occurred_at = times.to_utc(doc.get("created")) or times.to_utc(response.get("created"))
-    messages = request.get("messages")
-    if not event_id or not model or occurred_at is None or messages is None:
-        return None
-    prompt, context = split(messages, "request.messages", max_context_turns)
+    if len(messages) == 1:
+        prompt, context = messages[0].content, ()
+    else:
+        prompt, context = _split(messages, max_context_turns)
     return Exchange(
         event_id=event_id,
         format="openai",
         tenant=tenant,
         model=model,
-        conversation_id="",
+        conversation_id=conversation_id,
         occurred_at=occurred_at,
         prompt=prompt,
-        response=text,
+        response=choices[0].message.content,
         context=context,
+    )
+
+
+def _split(messages: list[_Asked], max_context_turns: int) -> tuple[str, tuple[Turn, ...]]:
+    """As turns.split, where the last message is the user's."""
+    first = len(messages) - 1
+    while first > 0 and messages[first - 1].role == "user":
+        first -= 1
+    prompt = "\n".join([message.content for message in messages[first:]])
+    before = messages[max(0, first - max_context_turns) : first]
+    return prompt, tuple(
+        [
+            Turn("system" if message.role == "developer" else message.role, message.content)
+            for message in before
+        ]
     )
