@@ -141,6 +141,7 @@ class TritonGuard:
         self._model_version: str | None = None
         self._read_at = now_s()
         self._is_suspect = False
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         """Itself: `connect` has opened it."""
@@ -153,7 +154,8 @@ class TritonGuard:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connection. Idempotent; calls in flight end with Retryable."""
+        """Close the connection. Idempotent; calls in flight and later ones end with Retryable."""
+        self._is_closed = True
         await self._client.close()
 
     @property
@@ -300,6 +302,8 @@ class TritonGuard:
             await self._sleep(self._rng.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt)))
 
     async def _try(self, request: Any) -> Any:
+        if self._is_closed:
+            raise self._closed()
         self._breaker.admit()
         try:
             response = await self._client.infer_built(request, self._deadline)
@@ -310,6 +314,11 @@ class TritonGuard:
                 self._breaker.failed()
             else:
                 self._breaker.succeeded()
+            raise
+        except asyncio.CancelledError:
+            self._breaker.abandoned()
+            if self._is_closed:  # closing a channel cancels whoever waits on it
+                raise self._closed() from None
             raise
         except BaseException:
             self._breaker.abandoned()
@@ -347,6 +356,9 @@ class TritonGuard:
             if code in FORBIDDEN:
                 raise self._forbidden(code) from exc
             raise self._away(code, 1) from exc
+
+    def _closed(self) -> Retryable:
+        return Retryable(f"the connection to {self._settings.url} was closed while the worker stopped")
 
     def _away(self, code: Any, attempts: int) -> Retryable:
         return Retryable(
