@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
+import msgspec
+
 from monitor.ports import GuardIdentity, Score
 from monitor.settings import ModerationSettings
 from schemas.events import ExcerptPolicy, Exchange, Verdict
@@ -29,8 +31,7 @@ class Excerpts(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(msgspec.Struct, frozen=True, gc=False):
     """Where an exchange stood: record, index in it, and when the record arrived."""
 
     topic: str

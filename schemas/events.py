@@ -48,7 +48,7 @@ class RefusalToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     template_hash: str | None = None
 
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One judged exchange: the last user turn and its answer, whatever chat-log format it came in.
 
     `event_id` is the source's own id, or "<topic>-<partition>-<offset>[-<index>]" where it has none.
@@ -72,7 +72,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     refusal_token: RefusalToken | None = None
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What Watchkeeper says of one exchange: the value of a record on safety.verdicts and, name for name, a row.
 
     Unknown is never safe: where `status` is not "ok" the probabilities and labels are None and rates leave

@@ -125,7 +125,10 @@ class Moderation:
         prefix = f"{topic}-{partition}-"
         decode = self.decoder.decode
         taken_at = self.clock.now()
+        stamp, arrived_at = -1, taken_at
         for message in batch.messages:
+            if message.timestamp != stamp:  # a broker stamps a whole produced batch alike
+                stamp, arrived_at = message.timestamp, self._arrived_at(message, taken_at)
             try:
                 decoded = decode(message.value, message.headers, fallback_id=f"{prefix}{message.offset}")
             except Rejected as exc:
@@ -143,7 +146,7 @@ class Moderation:
                 work.dead.append((message, INTERNAL_ERROR, type(exc).__name__, -1))
                 work.is_bad.append(True)
                 continue
-            position = Position(topic, partition, message.offset, self._arrived_at(message, taken_at))
+            position = Position(topic, partition, message.offset, arrived_at)
             for index, exchange in decoded.exchanges:
                 work.exchanges.append((exchange, index, position))
             for part in decoded.rejected:
