@@ -101,7 +101,9 @@ class KafkaAdmin:
         """A connected admin, closed at the end of the block."""
         options = client_options(settings)
         admin = AIOKafkaAdminClient(**options)
-        consumer = AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(
+            **options, group_id=None, enable_auto_commit=False, auto_offset_reset="none"
+        )
         try:
             try:
                 async with asyncio.timeout(connect_s):

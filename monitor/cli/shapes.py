@@ -186,3 +186,144 @@ class TailLine(Document):
     source: str = Field(
         description="`topic/partition/offset` of the chat log, and `#index` for its later exchanges."
     )
+
+
+class MessageFigures(Document):
+    """Where messages are. produced = handled + pending + expired + unproven + lost."""
+
+    produced: int = Field(description="Messages since the group's ledger began.")
+    handled: int = Field(description="Handled by the group, dead letters among them.")
+    dead: int = Field(description="Of those, messages that went to the dead letters whole.")
+    not_chat: int = Field(description="Spans and records in them that hold no chat.")
+    pending: int = Field(description="Not read yet.")
+    expired: int = Field(description="Removed by retention before they were read: a loss.")
+    unproven: int = Field(
+        description="Offsets without a counted message that can't be, or weren't, looked at."
+    )
+    lost: int = Field(description="The remainder. Negative: counted twice.")
+    vanished: int = Field(
+        description="Offsets committed beyond the end of the log: it is not the log that was read."
+    )
+    empty: int = Field(
+        description="Offsets that hold no message (transaction markers, compaction), by looking."
+    )
+    before: int = Field(description="Offsets before the ledger began, which nobody counts.")
+
+
+class ExchangeFigures(Document):
+    """Where exchanges are. found = stored + repeats + sampled_out + dead + pending + lost."""
+
+    found: int = Field(description="Exchanges in the messages handled.")
+    stored: int = Field(description="Scored exchanges in the store, once per event id.")
+    repeats: int = Field(
+        description="Exchanges whose event id an earlier one had brought; they change no count."
+    )
+    sampled_out: int = Field(description="Exchanges that the sample left out, by settings.")
+    dead: int = Field(description="Exchanges, or their verdicts, in the dead letters.")
+    pending: int = Field(description="Judged, their verdicts on the way to the store.")
+    lost: int = Field(
+        description="The remainder; a lower bound while `pending` is above 0. Negative: too many stored."
+    )
+
+
+class AccountPartition(Document):
+    """One partition."""
+
+    partition: int = Field(description="Its number.")
+    messages: MessageFigures = Field(description="Its messages.")
+    exchanges: ExchangeFigures | None = Field(description="Its exchanges; null for the verdicts.")
+
+
+class AccountTopic(Document):
+    """One topic."""
+
+    topic: str = Field(description="Its name.")
+    group: str = Field(description="The consumer group that handles it.")
+    partitions: list[AccountPartition] = Field(description="By partition.")
+    messages: MessageFigures = Field(description="In total.")
+    exchanges: ExchangeFigures | None = Field(description="In total; null for the verdicts.")
+
+
+class AccountDocument(Document):
+    """`watchkeeper account --json`."""
+
+    state: Literal["balanced", "on the way", "unproven", "unbalanced"] = Field(
+        description="`balanced`: all is accounted for. `on the way`: so is all that has been handled, the rest waits. "
+        "`unproven`: some offsets can't be looked at any more (exit code 4). `unbalanced`: something is lost (1)."
+    )
+    chat_logs: AccountTopic = Field(description="The chat logs.")
+    verdicts: AccountTopic = Field(description="The verdicts.")
+    findings: list[str] = Field(
+        description="What is wrong or unproven, each with its place and the next step."
+    )
+
+
+class LabelAgreement(Document):
+    """Stored verdicts against one label."""
+
+    label: Literal["refusal", "prompt_harmful", "response_harmful"] = Field(description="The label.")
+    labelled: int = Field(description="Ids that carry this label.")
+    compared: int = Field(description="Of those, stored with an answer to this question.")
+    missing: int = Field(description="Of those, not in the store.")
+    unanswered: int = Field(description="Of those, stored without an answer (status not ok, or no response).")
+    both_yes: int = Field(description="Label yes, verdict yes.")
+    label_only: int = Field(description="Label yes, verdict no: missed.")
+    verdict_only: int = Field(description="Label no, verdict yes: false alarm.")
+    both_no: int = Field(description="Label no, verdict no.")
+    agreement: float | None = Field(
+        description="(both_yes + both_no) / compared; null where nothing was compared."
+    )
+    kappa: float | None = Field(description="Cohen's kappa; null where chance alone would always agree.")
+    precision: float | None = Field(description="both_yes / (both_yes + verdict_only).")
+    recall: float | None = Field(description="both_yes / (both_yes + label_only).")
+    f1: float | None = Field(description="2 both_yes / (2 both_yes + verdict_only + label_only).")
+
+
+class AgreementDocument(Document):
+    """`watchkeeper agreement --json`."""
+
+    ids: int = Field(description="Ids in the label files.")
+    stored: int = Field(description="Of those, in the store.")
+    agreements: list[LabelAgreement] = Field(description="One for each label that occurs.")
+
+
+class RateFigure(Document):
+    """One rate."""
+
+    name: Literal["refusal", "over_refusal", "under_refusal", "prompt_harm", "response_harm"] = Field(
+        description="`refusal`: refused of all answered. `over_refusal`: refused of the harmless prompts. "
+        "`under_refusal`: not refused of the harmful prompts. `prompt_harm`, `response_harm`: harmful of all."
+    )
+    numerator: float = Field(description="How many are; weighted where a sample was scored.")
+    denominator: float = Field(description="Of how many; weighted likewise.")
+    rate: float | None = Field(description="The rate, 0 to 1; null of nothing.")
+    low: float | None = Field(description="Lower end of the 95 % Wilson interval.")
+    high: float | None = Field(description="Upper end.")
+
+
+class RateCell(Document):
+    """The rates of one cell."""
+
+    window_start: datetime | None = Field(
+        description="Beginning of the window, with `--by window`; else null."
+    )
+    tenant: str | None = Field(description="The tenant, with `--by tenant`; else null.")
+    model: str | None = Field(description="The model, with `--by model`; else null.")
+    category: str | None = Field(description="The category, with `--by category`; else null.")
+    events: int = Field(description="Exchanges, scored or not.")
+    answered: int = Field(description="Of those, with an answer of the guard: what the rates are of.")
+    coverage: float | None = Field(
+        description="answered of those that were to be scored; unknown is never safe."
+    )
+    rates: list[RateFigure] = Field(description="The five rates, in this order.")
+
+
+class RatesDocument(Document):
+    """`watchkeeper rates --json`; with `--watch` one a line, at each look."""
+
+    at: datetime = Field(description="When this was asked.")
+    since: datetime | None = Field(description="Events from then on; null: from the first.")
+    until: datetime | None = Field(description="Events before; null: to the last.")
+    by: list[str] = Field(description="What the cells are by, in order; none: the total alone.")
+    cells: list[RateCell] = Field(description="The cells.")
+    total: RateCell = Field(description="All together.")

@@ -1,0 +1,216 @@
+"""The checks of `watchkeeper check`: each asks one part and says what it found and what to do. All run, whatever fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from monitor.adapters import triton
+from monitor.adapters.kafka import owned_topics
+from monitor.adapters.kafka_admin import Commit, KafkaAdmin, Range
+from monitor.cli.shapes import PartCheck
+from monitor.errors import Misconfigured, Retryable
+from monitor.settings import KafkaSettings, Settings
+
+PartName = Literal["kafka", "triton", "clickhouse", "workers"]
+
+DEADLINE_S: Final = 8.0
+"""Longest wait for one part; all are asked side by side."""
+ENVELOPE_BYTES: Final = 16_384
+"""What a dead letter's headers add to its message, at most."""
+
+_START: Final = "start it with `watchkeeper up`, or correct the address: `watchkeeper config --changed`"
+_WORKERS: Final = "start them: `python -m workers` (the embedded stack of `watchkeeper up` has its own)"
+
+
+async def all_checks(
+    settings: Settings,
+    store_checks: Callable[[], Awaitable[list[PartCheck]]],
+    *,
+    deadline_s: float = DEADLINE_S,
+) -> list[PartCheck]:
+    """Ask every part, side by side; never raises for what is wrong with one."""
+    jobs: tuple[tuple[PartName, Awaitable[list[PartCheck]]], ...] = (
+        ("kafka", kafka_checks(settings)),
+        ("triton", triton_checks(settings)),
+        ("clickhouse", store_checks()),
+    )
+    answers = await asyncio.gather(*(_within(deadline_s, part, job) for part, job in jobs))
+    return [check for answer in answers for check in answer]
+
+
+async def _within(deadline_s: float, part: PartName, job: Awaitable[list[PartCheck]]) -> list[PartCheck]:
+    try:
+        async with asyncio.timeout(deadline_s):
+            return await job
+    except TimeoutError:
+        return [failed(part, "answers", f"no answer within {deadline_s:g} s", _START)]
+    except Misconfigured as exc:
+        what, _, remedy = str(exc).partition("\n  → ")
+        return [failed(part, "answers", what, remedy)]
+    except Retryable as exc:
+        return [failed(part, "answers", str(exc), _START)]
+
+
+def passed(part: PartName, check: str, facts: str) -> PartCheck:
+    """A check that found nothing wrong."""
+    return PartCheck(part=part, check=check, state="ok", facts=facts, remedy="")
+
+
+def warned(part: PartName, check: str, facts: str, remedy: str) -> PartCheck:
+    """A check that found something a person should know; it fails nothing."""
+    return PartCheck(part=part, check=check, state="warning", facts=facts, remedy=remedy)
+
+
+def failed(part: PartName, check: str, facts: str, remedy: str) -> PartCheck:
+    """A check that found what keeps the stream from working."""
+    return PartCheck(part=part, check=check, state="failed", facts=facts, remedy=remedy)
+
+
+async def kafka_checks(settings: Settings) -> list[PartCheck]:
+    """Broker, topics, limits, and the consumer groups of the workers."""
+    kafka = settings.kafka
+    async with KafkaAdmin.connect(kafka, DEADLINE_S - 1) as admin:
+        partitions = await admin.partitions()
+        checks = [passed("kafka", "answers", f"{kafka.bootstrap}, {len(partitions)} topics")]
+        checks += topic_checks(kafka, partitions)
+        present = [topic.name for topic in owned_topics(kafka) if topic.name in partitions]
+        if present:
+            checks += limit_checks(kafka, await admin.topic_configs(present))
+        for role, topic in (("moderation", kafka.chat_logs_topic), ("storage", kafka.verdicts_topic)):
+            group = f"{kafka.group_prefix}.{role}"
+            state = await admin.group(group)
+            if topic in partitions:
+                ranges, commits = await admin.ranges(topic), await admin.commits(group, topic)
+                checks.append(group_check(role, group, members=state.members, lag=lag(ranges, commits)))
+    return checks
+
+
+def topic_checks(kafka: KafkaSettings, partitions: dict[str, int]) -> list[PartCheck]:
+    """Each topic there, and those that follow another with as many partitions as that."""
+    checks: list[PartCheck] = []
+    expected = partitions.get(kafka.chat_logs_topic)
+    for topic in owned_topics(kafka):
+        count = partitions.get(topic.name)
+        name = f"topic {topic.name}"
+        if count is None:
+            checks.append(
+                failed(
+                    "kafka",
+                    name,
+                    "doesn't exist",
+                    "start the workers, which create what is missing, or create it with the partitions of the chat logs",
+                )
+            )
+        elif expected is not None and count != expected:
+            checks.append(
+                warned(
+                    "kafka",
+                    name,
+                    f"{count} partitions, but {kafka.chat_logs_topic} has {expected}",
+                    "give both as many: a partition's verdicts keep its order only then",
+                )
+            )
+        else:
+            checks.append(passed("kafka", name, f"{count} partitions"))
+    return checks
+
+
+def limit_checks(kafka: KafkaSettings, configs: dict[str, dict[str, str]]) -> list[PartCheck]:
+    """Message sizes that fit one another, and arrival stamped by the broker."""
+    checks: list[PartCheck] = []
+    source = configs.get(kafka.chat_logs_topic, {})
+    limit = _size(source)
+    if limit is not None and limit > kafka.max_message_bytes:
+        checks.append(
+            failed(
+                "kafka",
+                f"message size of {kafka.chat_logs_topic}",
+                f"the topic takes {limit:,} bytes, the workers {kafka.max_message_bytes:,}",
+                f"set WATCHKEEPER_KAFKA__MAX_MESSAGE_BYTES={limit}, or one larger message stops its partition",
+            )
+        )
+    letters = _size(configs.get(kafka.chat_logs_dlq_topic, {}))
+    if limit is not None and letters is not None and letters < limit + ENVELOPE_BYTES:
+        checks.append(
+            failed(
+                "kafka",
+                f"message size of {kafka.chat_logs_dlq_topic}",
+                f"{letters:,} bytes, too few for a dead letter of a message of {limit:,} with its headers",
+                f"set max.message.bytes of {kafka.chat_logs_dlq_topic} to at least {limit + 65_536}",
+            )
+        )
+    if limit is not None and not checks:
+        checks.append(
+            passed("kafka", "message sizes", f"{kafka.chat_logs_topic} takes {limit:,} bytes, the others fit")
+        )
+    stamp = source.get("message.timestamp.type")
+    if stamp is not None and stamp != "LogAppendTime":
+        checks.append(
+            warned(
+                "kafka",
+                f"arrival times of {kafka.chat_logs_topic}",
+                f"message.timestamp.type is {stamp}: arrival is what the producer says",
+                "set message.timestamp.type=LogAppendTime on the topic, so that no event is ever late",
+            )
+        )
+    return checks
+
+
+def _size(config: dict[str, str]) -> int | None:
+    value = config.get("max.message.bytes", "")
+    return int(value) if value.isdigit() else None
+
+
+def lag(ranges: dict[int, Range], commits: dict[int, Commit]) -> int:
+    """Offsets that a group has not handled yet."""
+    return sum(
+        max(0, r.end - max(r.start, commits[n].offset if n in commits else r.start))
+        for n, r in ranges.items()
+    )
+
+
+def group_check(role: str, group: str, *, members: int, lag: int) -> PartCheck:
+    """Whether anybody works for a role."""
+    if members == 0:
+        return failed("workers", role, f"group {group} has no member; {lag:,} messages wait", _WORKERS)
+    return passed(
+        "workers", role, f"group {group}: {members} member{'s' if members > 1 else ''}, {lag:,} messages wait"
+    )
+
+
+async def triton_checks(settings: Settings) -> list[PartCheck]:
+    """Live, ready, and serving a guard whose tensors are those of schemas/tensors.py (`connect` compares them)."""
+    quick = settings.triton.model_copy(
+        update={"deadline_s": min(settings.triton.deadline_s, DEADLINE_S / 2), "attempts": 1}
+    )
+    guard = await triton.connect(quick)
+    try:
+        facts = dict(await guard.ping())
+    finally:
+        await guard.aclose()
+    return [
+        passed("triton", "answers", f"{facts.get('address', '')}, {facts.get('server', '')}"),
+        passed(
+            "triton",
+            f"model {settings.triton.guard_model}",
+            f"{facts.get('guard', '')}, tensors as agreed, {facts.get('prompt_hash', '')[:12]}",
+        ),
+    ]
+
+
+def clock_check(store_says: datetime, *, ours_before: datetime, ours_after: datetime) -> PartCheck:
+    """The store's clock against ours; what lies between asking and being answered is nobody's fault."""
+    early = (ours_before - store_says.astimezone(UTC)).total_seconds()
+    late = (store_says.astimezone(UTC) - ours_after).total_seconds()
+    off_s = max(early, late, 0.0)
+    if off_s > 5:
+        return warned(
+            "clickhouse",
+            "clock",
+            f"{off_s:.0f} s apart from ours",
+            "synchronise the clocks (NTP): windows are by time",
+        )
+    return passed("clickhouse", "clock", "agrees with ours")

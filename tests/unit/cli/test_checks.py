@@ -1,0 +1,117 @@
+"""What the checks conclude from what Kafka says."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from monitor.adapters.kafka_admin import Commit, Range
+from monitor.cli.checks import all_checks, clock_check, group_check, lag, limit_checks, topic_checks
+from monitor.cli.shapes import PartCheck
+from monitor.errors import Misconfigured, Retryable
+from monitor.settings import KafkaSettings, load
+
+KAFKA = KafkaSettings()
+FOUR = dict.fromkeys(("chat.logs", "safety.verdicts", "chat.logs.dlq", "safety.verdicts.dlq"), 4)
+
+
+def states(checks: list[PartCheck]) -> list[str]:
+    return [check.state for check in checks]
+
+
+def test_all_topics_with_as_many_partitions_are_well() -> None:
+    assert states(topic_checks(KAFKA, FOUR)) == ["ok"] * 4
+
+
+def test_a_missing_topic_fails_with_how_to_make_it() -> None:
+    checks = topic_checks(KAFKA, {"chat.logs": 4})
+    assert states(checks) == ["ok", "failed", "failed", "failed"]
+    assert all("start the workers" in check.remedy for check in checks[1:])
+
+
+def test_a_topic_with_other_partitions_than_the_chat_logs_is_a_warning() -> None:
+    assert states(topic_checks(KAFKA, {**FOUR, "safety.verdicts": 2})) == ["ok", "warning", "ok", "ok"]
+
+
+def limits(chat: int, letters: int, stamp: str = "LogAppendTime") -> list[PartCheck]:
+    return limit_checks(
+        KAFKA,
+        {
+            "chat.logs": {"max.message.bytes": str(chat), "message.timestamp.type": stamp},
+            "chat.logs.dlq": {"max.message.bytes": str(letters)},
+        },
+    )
+
+
+def test_limits_that_fit_are_well() -> None:
+    assert states(limits(1_000_000, 1_065_536)) == ["ok"]
+
+
+def test_a_topic_that_takes_more_than_the_workers_fails_with_the_setting() -> None:
+    (check, *_) = limits(50_000_000, 60_000_000)
+    assert (check.state, "WATCHKEEPER_KAFKA__MAX_MESSAGE_BYTES=50000000" in check.remedy) == ("failed", True)
+
+
+def test_a_dead_letter_topic_that_can_not_hold_the_largest_message_fails() -> None:
+    (check,) = limits(1_000_000, 1_000_000)
+    assert (check.state, check.remedy) == (
+        "failed",
+        "set max.message.bytes of chat.logs.dlq to at least 1065536",
+    )
+
+
+def test_arrival_by_the_producers_clock_is_a_warning() -> None:
+    assert states(limits(1_000_000, 2_000_000, "CreateTime")) == ["ok", "warning"]
+
+
+def test_a_group_nobody_is_in_fails_with_what_waits() -> None:
+    check = group_check("storage", "watchkeeper.storage", members=0, lag=1_234)
+    assert (check.state, check.facts) == (
+        "failed",
+        "group watchkeeper.storage has no member; 1,234 messages wait",
+    )
+    assert group_check("storage", "g", members=2, lag=0).facts == "group g: 2 members, 0 messages wait"
+
+
+def test_lag_counts_what_is_still_there_and_unread() -> None:
+    ranges = {0: Range(0, 10), 1: Range(5, 9), 2: Range(3, 3)}
+    assert lag(ranges, {0: Commit(7, ""), 1: Commit(2, "")}) == 3 + 4
+
+
+@pytest.mark.parametrize(
+    ("off_s", "state"), [(0, "ok"), (4, "ok"), (-4, "ok"), (9, "warning"), (-9, "warning")]
+)
+def test_a_clock_far_from_ours_is_a_warning(off_s: int, state: str) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    check = clock_check(now + timedelta(seconds=off_s), ours_before=now, ours_after=now)
+    assert check.state == state
+
+
+@pytest.mark.parametrize(
+    "trouble", [Retryable("ClickHouse is away"), Misconfigured("ClickHouse is away", "do this")]
+)
+async def test_every_part_is_asked_whatever_fails(trouble: Exception) -> None:
+    async def store() -> list[PartCheck]:
+        raise trouble
+
+    settings = load({"WATCHKEEPER_KAFKA__BOOTSTRAP": "127.0.0.1:9", "WATCHKEEPER_TRITON__URL": "127.0.0.1:9"})
+    checks = await all_checks(settings, store)
+    assert [(check.part, check.state) for check in checks] == [
+        ("kafka", "failed"),
+        ("triton", "failed"),
+        ("clickhouse", "failed"),
+    ]
+    assert checks[2].facts == "ClickHouse is away"
+    assert all(check.remedy for check in checks)
+
+
+async def test_a_part_that_never_answers_is_given_up() -> None:
+    async def store() -> list[PartCheck]:
+        await asyncio.Event().wait()
+        return []
+
+    settings = load({"WATCHKEEPER_KAFKA__BOOTSTRAP": "127.0.0.1:9", "WATCHKEEPER_TRITON__URL": "127.0.0.1:9"})
+    checks = await all_checks(settings, store, deadline_s=0.2)
+    assert checks[-1].facts == "no answer within 0.2 s"

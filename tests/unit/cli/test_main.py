@@ -1,0 +1,176 @@
+"""The command line as a whole: quick help, helpful refusals, exit codes, no traceback for a user's mistake."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from monitor.cli.exits import MEANINGS, ExitCode
+from monitor.cli.failures import Interrupted, guarded
+from monitor.cli.main import COMMANDS, Entry, build, load
+from monitor.errors import Misconfigured, Rejected, Retryable
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+LIBRARIES = (
+    "aiokafka",
+    "clickhouse_connect",
+    "grpc",
+    "tritonclient",
+    "numpy",
+    "pydantic",
+    "msgspec",
+    "faust",
+)
+
+
+def watchkeeper(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "monitor.cli", *arguments],
+        cwd=REPOSITORY,
+        env={"PATH": "", "HOME": str(REPOSITORY / "no-such-home"), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def leaves(
+    entries: tuple[Entry, ...] = COMMANDS, prefix: tuple[str, ...] = ()
+) -> list[tuple[tuple[str, ...], Entry]]:
+    found: list[tuple[tuple[str, ...], Entry]] = []
+    for entry in entries:
+        path = (*prefix, entry.name)
+        found += leaves(entry.commands, path) if entry.commands else [(path, entry)]
+    return found
+
+
+def test_help_imports_no_client_library() -> None:
+    code = (
+        "import sys\n"
+        "from monitor.cli.main import build\n"
+        "try:\n    build().main(['--help'], prog_name='watchkeeper')\nexcept SystemExit:\n    pass\n"
+        f"sys.stderr.write(repr([m for m in {LIBRARIES!r} if m in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "[]"
+    for entry in COMMANDS:
+        assert entry.name in done.stdout
+
+
+def test_the_version_is_printed() -> None:
+    done = watchkeeper("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("watchkeeper ")
+
+
+def test_an_unknown_command_suggests_the_nearest() -> None:
+    done = watchkeeper("rats")
+    assert done.returncode == ExitCode.USAGE
+    assert "Did you mean 'rates'?" in done.stderr
+
+
+def test_an_unknown_option_suggests_the_nearest() -> None:
+    done = watchkeeper("config", "--jsn")
+    assert done.returncode == ExitCode.USAGE
+    assert "--json" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["tail"], ["dlq", "list"], ["account"], ["check"], ["rates"]])
+def test_without_stack_and_settings_a_command_says_how_to_start(arguments: list[str]) -> None:
+    done = watchkeeper(*arguments)
+    assert done.returncode == ExitCode.USAGE
+    assert "no embedded stack is running" in done.stderr
+    assert "watchkeeper up" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_setting_is_told_with_the_nearest() -> None:
+    done = watchkeeper("config", WATCHKEEPER_KAFKA__BOOTSTRAPS="x")
+    assert done.returncode == ExitCode.USAGE
+    assert "did you mean WATCHKEEPER_KAFKA__BOOTSTRAP?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "entry"), leaves(), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_every_command_loads_and_explains_itself_with_examples(path: tuple[str, ...], entry: Entry) -> None:
+    if entry.name == "demo" and not (REPOSITORY / "monitor/cli/demo.py").exists():
+        pytest.skip("demo is not written yet")
+    command = load(entry)
+    shown = CliRunner().invoke(build_app(entry), ["--help"], env={"COLUMNS": "100"})
+    assert shown.exit_code == 0, shown.output
+    assert command.name == entry.name
+    assert "Examples:" in shown.output
+    assert f"watchkeeper {' '.join(path)}" in shown.output
+    for parameter in command.params:
+        assert parameter.help, f"{path}: {parameter.name} has no help"
+
+
+def build_app(entry: Entry) -> typer.Typer:
+    app = typer.Typer()
+    app.command(entry.name)(getattr(import_module(entry.module), entry.function))
+    return app
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "told"),
+    [
+        (Misconfigured("it is wrong", "mend it"), 2, "watchkeeper: it is wrong\n  → mend it\n"),
+        (
+            Rejected("bad_shape", "at byte 3"),
+            2,
+            "watchkeeper: this input can't be used: bad_shape: at byte 3\n",
+        ),
+        (
+            Retryable("no broker"),
+            3,
+            "watchkeeper: no broker\n  → run `watchkeeper check`: it asks every part",
+        ),
+        (Interrupted("interrupted: 3 sent"), 130, "watchkeeper: interrupted: 3 sent\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_each_error_has_its_exit_code_and_is_told_without_a_traceback(
+    trouble: BaseException, code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command() -> None:
+        raise trouble
+
+    with pytest.raises(typer.Exit) as ended:
+        guarded(command)()
+    assert ended.value.exit_code == code
+    assert capsys.readouterr().err.startswith(told)
+
+
+def test_every_exit_code_has_a_meaning() -> None:
+    assert set(MEANINGS) == set(ExitCode)
+
+
+def test_a_message_with_markup_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> None:
+        raise Misconfigured("[bold]not markup[/bold] [/]")
+
+    with pytest.raises(typer.Exit):
+        guarded(command)()
+    assert "[bold]not markup[/bold] [/]" in capsys.readouterr().err
+
+
+def test_the_group_has_every_command() -> None:
+    assert list(build().commands) == [entry.name for entry in COMMANDS]
+
+
+def test_commands_import_no_worker() -> None:
+    for path in (REPOSITORY / "monitor/cli").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert not (node.module or "").startswith("workers"), path
