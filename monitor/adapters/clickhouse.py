@@ -1,0 +1,211 @@
+"""ClickHouse at the edge: over HTTP, whatever engine answers. Implements ports.VerdictStore and ports.Probe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from monitor.errors import Misconfigured, Rejected, Retryable, WatchkeeperError
+from monitor.settings import ClickHouseSettings
+from monitor.store import sql
+from monitor.store.migrate import pending
+from monitor.store.sql import Migration
+
+TABLE: Final = "verdict_rows"
+
+_INSERT_SETTINGS: Final = {
+    "date_time_input_format": "best_effort",
+    # A field of a newer verdict is not a reason to refuse its row.
+    "input_format_skip_unknown_fields": 1,
+    # refusal_token is an object on Kafka and text in its column.
+    "input_format_json_read_objects_as_strings": 1,
+    # Both tables take the insert, or neither is acknowledged; rows are once per event id, so no block is compared.
+    "materialized_views_ignore_errors": 0,
+    "wait_end_of_query": 1,
+}
+
+# Codes of ClickHouse's ErrorCodes.cpp.
+_REJECTED: Final = frozenset({6, 26, 27, 33, 41, 53, 69, 70, 72, 117, 130, 131, 321, 349, 441, 467, 691})
+_MISCONFIGURED: Final = {
+    60: "run `watchkeeper migrate`",
+    81: "run `watchkeeper migrate`, or correct WATCHKEEPER_CLICKHOUSE__DATABASE",
+    16: "run `watchkeeper migrate`: a column is missing",
+    47: "run `watchkeeper migrate`: a column is missing",
+    62: "this is a fault of Watchkeeper's SQL: report it, with the server's version",
+    192: "correct WATCHKEEPER_CLICKHOUSE__USER",
+    193: "correct WATCHKEEPER_CLICKHOUSE__PASSWORD",
+    194: "set WATCHKEEPER_CLICKHOUSE__PASSWORD",
+    497: "grant the user SELECT and INSERT on the database, and CREATE for migrations",
+    516: "correct WATCHKEEPER_CLICKHOUSE__USER and __PASSWORD",
+}
+_CODE: Final = re.compile(r"[Cc]ode:? (\d+)")
+
+
+class ClickHouse:
+    """One long-lived client. Every method raises Retryable where the server is away or overloaded."""
+
+    def __init__(self, client: AsyncClient, settings: ClickHouseSettings) -> None:
+        self._client = client
+        self._settings = settings
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def insert(self, verdicts: Sequence[bytes]) -> None:
+        """See ports.VerdictStore. The records' bytes are the rows: the engine parses them, nothing is rebuilt here."""
+        if not verdicts:
+            return
+        try:
+            await self._client.raw_insert(
+                TABLE, insert_block=b"\n".join(verdicts), fmt="JSONEachRow", settings=_INSERT_SETTINGS
+            )
+        except Exception as exc:
+            raise self._translated(exc, "inserting verdicts") from exc
+
+    async def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        """The rows of monitor/store/queries/<name>.sql."""
+        try:
+            result = await self._client.query(
+                sql.query(name), parameters=parameters, settings={"max_execution_time": self._longest_s}
+            )
+        except Exception as exc:
+            raise self._translated(exc, f"the query {name}") from exc
+        return [dict(row) for row in result.named_results()]
+
+    async def ping(self) -> Mapping[str, str]:
+        """Version, database and schema version. Raises Misconfigured where the schema isn't what this program needs."""
+        try:
+            version = await self._client.command("SELECT version()")
+        except Exception as exc:
+            raise self._translated(exc, "asking for the version") from exc
+        missing = pending(sql.migrations(), await self._applied())
+        if missing:
+            raise Misconfigured(
+                f"the database {self._settings.database} lacks {len(missing)} of {len(sql.migrations())} migrations",
+                "run `watchkeeper migrate`",
+            )
+        return {
+            "version": str(version),
+            "database": self._settings.database,
+            "schema": str(len(sql.migrations())),
+        }
+
+    async def schema_version(self) -> int:
+        """The newest migration applied; 0 where there is none."""
+        return max(await self._applied(), default=0)
+
+    async def pending_migrations(self) -> list[Migration]:
+        """What `migrate` would apply. Changes nothing."""
+        return pending(sql.migrations(), await self._applied())
+
+    async def migrate(self) -> list[Migration]:
+        """Create the database and apply what is missing; returns what was applied. Idempotent, safe to race."""
+        await self._do(f"CREATE DATABASE IF NOT EXISTS {self._settings.database}", use_database=False)
+        await self._do(sql.query("create_schema_migrations"))
+        missing = await self.pending_migrations()
+        for migration in missing:
+            await self._do(migration.statement)
+            await self._do(
+                sql.query("record_migration"),
+                {"version": migration.version, "name": migration.name, "checksum": migration.checksum},
+            )
+        return missing
+
+    @property
+    def _longest_s(self) -> int:
+        return max(1, int(self._settings.timeout_s))
+
+    async def _applied(self) -> dict[int, str]:
+        try:
+            rows = await self.query("applied_migrations")
+        except Misconfigured as exc:
+            if isinstance(exc.__cause__, ClickHouseError) and _code(exc.__cause__) in (60, 81):
+                return {}
+            raise
+        return {row["version"]: row["checksum"] for row in rows}
+
+    async def _do(
+        self, statement: str, parameters: Mapping[str, Any] | None = None, *, use_database: bool = True
+    ) -> None:
+        try:
+            await self._client.command(
+                statement, parameters=dict(parameters or {}), use_database=use_database
+            )
+        except Exception as exc:
+            raise self._translated(
+                exc, f"the statement {statement.partition('(')[0].strip()[:60]!r}"
+            ) from exc
+
+    def _translated(self, exc: Exception, doing: str) -> WatchkeeperError:
+        """Ours for the client's. The server's message may quote a value, so it goes into none of ours."""
+        code = _code(exc)
+        where = f"{doing} at {self._settings.url}"
+        if code in _MISCONFIGURED:
+            return Misconfigured(f"{where} failed with ClickHouse's code {code}", _MISCONFIGURED[code])
+        if code in _REJECTED:
+            return Rejected("refused_by_clickhouse", f"ClickHouse's code {code}")
+        return Retryable(
+            f"ClickHouse: {where} failed: {type(exc).__name__}{f', code {code}' if code else ''}"
+        )
+
+
+def _code(exc: BaseException) -> int:
+    """ClickHouse's error code; 0 where no server spoke."""
+    code = getattr(exc, "code", None)
+    if isinstance(code, int) and code:
+        return code
+    found = _CODE.search(str(exc)) if isinstance(exc, ClickHouseError) else None
+    return int(found.group(1)) if found else 0
+
+
+async def connect(settings: ClickHouseSettings) -> ClickHouse:
+    """A client of the server at `settings.url`; the database need not exist yet.
+
+    Raises Retryable where nobody answers, Misconfigured for an address or password that can't be right.
+    """
+    url = urlsplit(settings.url)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise Misconfigured(
+            f"WATCHKEEPER_CLICKHOUSE__URL is {settings.url}, which is no http or https address",
+            "give ClickHouse's HTTP address, like http://clickhouse:8123",
+        )
+    generic: dict[str, Any] = {"ca_cert": str(settings.ca_file)} if settings.ca_file else {}
+    try:
+        client = await clickhouse_connect.get_async_client(
+            host=url.hostname,
+            port=url.port or (8443 if url.scheme == "https" else 8123),
+            secure=url.scheme == "https",
+            username=settings.user,
+            password=settings.password.get_secret_value(),
+            database="__default__",
+            connect_timeout=settings.connect_timeout_s,
+            send_receive_timeout=settings.timeout_s,
+            autogenerate_session_id=False,
+            tz_mode="aware",
+            **generic,
+        )
+    except Exception as exc:
+        code = _code(exc)
+        if code in _MISCONFIGURED:
+            raise Misconfigured(
+                f"ClickHouse at {settings.url} refuses us with code {code}", _MISCONFIGURED[code]
+            ) from exc
+        raise Retryable(f"ClickHouse doesn't answer at {settings.url}: {type(exc).__name__}") from exc
+    client.database = settings.database
+    return ClickHouse(client, settings)
