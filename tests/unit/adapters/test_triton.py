@@ -195,6 +195,15 @@ async def test_a_bad_exchange_fails_alone(
     assert await scored(guard, *prompts) == wanted
 
 
+@pytest.mark.parametrize("count", [1, 5])
+async def test_a_refusal_that_was_the_fault_of_another_clients_request_marks_no_exchange(
+    server: GuardServer, joined: Connect, count: int
+) -> None:
+    guard = await joined()
+    server.script = [Code.INVALID_ARGUMENT]
+    assert await scored(guard, *["hello"] * count) == [BENIGN] * count
+
+
 async def test_several_bad_exchanges_each_fail_alone(server: GuardServer, joined: Connect) -> None:
     guard = await joined(max_batch=5)
     bad = {2, 3, 11}
@@ -274,40 +283,35 @@ async def test_an_answer_that_makes_no_sense_is_unknown(server: GuardServer, joi
     assert await scored(guard, "hello") == [Score("unknown", None, None, None, "", None, False)]
 
 
-async def test_the_identity_follows_a_new_version_and_the_call_is_scored_under_it(
+async def test_the_identity_follows_other_weights_and_the_call_is_scored_under_it(
     server: GuardServer, joined: Connect
 ) -> None:
     guard = await joined()
     first = guard.identity
     await scored(guard, "hello")
     server.config.parameters["prompt_hash"].string_value = "feedfeedfeedfeed"
-    server.version = "2"
     server.requests.clear()
     assert await scored(guard, "hello") == [BENIGN]
     assert guard.identity == GuardIdentity("guard_lite", first.version, "feedfeedfeedfeed")
     assert len(server.requests) == 2
 
 
-async def test_the_identity_is_read_again_after_a_failure_and_after_five_seconds(
-    server: GuardServer, joined: Connect, time: Time
-) -> None:
+async def test_a_guard_that_changes_all_the_time_is_waited_for(server: GuardServer, joined: Connect) -> None:
     guard = await joined()
-    await scored(guard, "hello")
-    server.config.parameters["prompt_hash"].string_value = "a" * 16
-    server.script = [Code.UNAVAILABLE]
-    await scored(guard, "hello")
-    assert guard.identity.prompt_hash == "a" * 16
-    server.config.parameters["prompt_hash"].string_value = "b" * 16
-    time.now += 5.1
-    await scored(guard, "hello")
-    assert guard.identity.prompt_hash == "b" * 16
+    counts = iter(range(100))
+
+    def other_weights(response: Any) -> None:
+        server.config.parameters["prompt_hash"].string_value = f"{next(counts):016}"
+
+    server.distort = other_weights
+    with pytest.raises(Retryable, match="replaced during 3 tries"):
+        await scored(guard, "hello")
 
 
 async def test_a_model_replaced_by_something_else_stops_the_guard(
     server: GuardServer, joined: Connect
 ) -> None:
     guard = await joined()
-    server.version = "2"
     server.config.parameters["category_labels"].string_value = "good,bad"
     with pytest.raises(Misconfigured, match="category_labels"):
         await scored(guard, "hello")
