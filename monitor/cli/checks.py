@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 from monitor.adapters import triton
@@ -199,18 +198,3 @@ async def triton_checks(settings: Settings) -> list[PartCheck]:
             f"{facts.get('guard', '')}, tensors as agreed, {facts.get('prompt_hash', '')[:12]}",
         ),
     ]
-
-
-def clock_check(store_says: datetime, *, ours_before: datetime, ours_after: datetime) -> PartCheck:
-    """The store's clock against ours; what lies between asking and being answered is nobody's fault."""
-    early = (ours_before - store_says.astimezone(UTC)).total_seconds()
-    late = (store_says.astimezone(UTC) - ours_after).total_seconds()
-    off_s = max(early, late, 0.0)
-    if off_s > 5:
-        return warned(
-            "clickhouse",
-            "clock",
-            f"{off_s:.0f} s apart from ours",
-            "synchronise the clocks (NTP): windows are by time",
-        )
-    return passed("clickhouse", "clock", "agrees with ours")

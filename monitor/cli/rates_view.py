@@ -22,6 +22,8 @@ _RATES: Final = (
 )
 """Name, title and colour, in the order in which they are given up on a narrow terminal, last first."""
 
+_NONE: Final = RateFigure(name="refusal", numerator=0, denominator=0, rate=None, low=None, high=None)
+"""The figure of a cell without exchanges."""
 _RATE_CELLS: Final = 15
 _LABEL_CELLS: Final = 14
 _COUNT_CELLS: Final = 9
@@ -105,7 +107,7 @@ def _columns(by: Sequence[str], width: int) -> Sequence[tuple[str, str, str]]:
 
 
 def _figure(cell: RateCell, name: str) -> RateFigure:
-    return next(figure for figure in cell.rates if figure.name == name)
+    return next((figure for figure in cell.rates if figure.name == name), _NONE)
 
 
 def _top(cells: Sequence[RateCell], name: str) -> float:

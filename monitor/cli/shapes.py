@@ -322,8 +322,8 @@ class RatesDocument(Document):
     """`watchkeeper rates --json`; with `--watch` one a line, at each look."""
 
     at: datetime = Field(description="When this was asked.")
-    since: datetime | None = Field(description="Events from then on; null: from the first.")
-    until: datetime | None = Field(description="Events before; null: to the last.")
+    since: datetime | None = Field(description="Exchanges that arrived from then on; null: from the first.")
+    until: datetime | None = Field(description="Exchanges that arrived before; null: to the last.")
     by: list[str] = Field(description="What the cells are by, in order; none: the total alone.")
     cells: list[RateCell] = Field(description="The cells.")
     total: RateCell = Field(description="All together.")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from monitor.adapters.kafka_admin import Commit, Range
-from monitor.cli.checks import all_checks, clock_check, group_check, lag, limit_checks, topic_checks
+from monitor.cli.checks import all_checks, group_check, lag, limit_checks, topic_checks
 from monitor.cli.shapes import PartCheck
 from monitor.errors import Misconfigured, Retryable
 from monitor.settings import KafkaSettings, load
@@ -78,15 +77,6 @@ def test_a_group_nobody_is_in_fails_with_what_waits() -> None:
 def test_lag_counts_what_is_still_there_and_unread() -> None:
     ranges = {0: Range(0, 10), 1: Range(5, 9), 2: Range(3, 3)}
     assert lag(ranges, {0: Commit(7, ""), 1: Commit(2, "")}) == 3 + 4
-
-
-@pytest.mark.parametrize(
-    ("off_s", "state"), [(0, "ok"), (4, "ok"), (-4, "ok"), (9, "warning"), (-9, "warning")]
-)
-def test_a_clock_far_from_ours_is_a_warning(off_s: int, state: str) -> None:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    check = clock_check(now + timedelta(seconds=off_s), ours_before=now, ours_after=now)
-    assert check.state == state
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_counts_are_short(value: float, text: str) -> None:
 
 def test_an_empty_document_is_a_row_of_nothing() -> None:
     nothing = [
-        RateFigure(name=name, numerator=0, denominator=0, rate=None, low=None, high=None)  # type: ignore[arg-type]
+        RateFigure(name=name, numerator=0, denominator=0, rate=None, low=None, high=None)
         for name in ("refusal", "over_refusal", "under_refusal", "prompt_harm", "response_harm")
     ]
     total = RateCell(
@@ -159,7 +159,7 @@ def test_an_empty_document_is_a_row_of_nothing() -> None:
 def test_a_check_report_names_the_remedy_below_the_failure() -> None:
     checks = [
         passed("kafka", "answers", "127.0.0.1:9, 4 topics"),
-        warned("clickhouse", "clock", "9 s apart from ours", "synchronise the clocks"),
+        warned("clickhouse", "schema", "odd", "look at it"),
         failed("workers", "storage", "group w.storage has no member; 3 messages wait", "start them"),
     ]
     assert (
@@ -168,8 +168,8 @@ def test_a_check_report_names_the_remedy_below_the_failure() -> None:
 Kafka
   ✓ answers  127.0.0.1:9, 4 topics
 ClickHouse
-  ! clock  9 s apart from ours
-    → synchronise the clocks
+  ! schema  odd
+    → look at it
 Workers
   ✗ storage  group w.storage has no member; 3 messages wait
     → start them

@@ -1,0 +1,98 @@
+"""Takes the account of a running stream: asks broker and store in the order that makes the answers add up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from monitor.accounting import Account, PartitionFacts, StoredPositions, account
+from monitor.adapters.clickhouse import connect
+from monitor.adapters.kafka_admin import Commit, KafkaAdmin, Range
+from monitor.ledger import Ledger
+from monitor.rates import Queries
+from monitor.settings import Settings
+
+LOOKED_AT: Final = 1_000_000
+"""So many handled offsets are read, to see which hold no message, without being asked; `verify` reads any number."""
+LOOKED_AT_WAITING: Final = 1_000
+"""And so many that wait: only a tail of transaction markers makes a difference there."""
+
+
+async def take_account(settings: Settings, *, verify: bool = False) -> Account:
+    """The account of the stream now. Raises Retryable or Misconfigured where a part can't say.
+
+    First what moderation has committed, then what storage has, then the rows: what happens meanwhile only makes less
+    pending, and can't look like a loss.
+    """
+    kafka = settings.kafka
+    moderation, storage = f"{kafka.group_prefix}.moderation", f"{kafka.group_prefix}.storage"
+    async with KafkaAdmin.connect(kafka) as admin:
+        chat = await partition_facts(admin, moderation, kafka.chat_logs_topic, verify=verify)
+        verdicts = await partition_facts(admin, storage, kafka.verdicts_topic, verify=verify)
+    bounds = {
+        facts.partition: (facts.ledger.from_offset, facts.committed)
+        for facts in chat
+        if facts.ledger is not None and facts.committed is not None
+    }
+    async with await connect(settings.clickhouse) as store:
+        stored = await stored_positions(store, kafka.chat_logs_topic, bounds)
+    return account(chat, verdicts, stored, moderation_group=moderation, storage_group=storage)
+
+
+async def stored_positions(
+    store: Queries, topic: str, bounds: Mapping[int, tuple[int, int]]
+) -> dict[int, StoredPositions]:
+    """What the store holds of each chat-log partition within its bounds: first offset, and the one after the last."""
+    found = {}
+    for partition, (begin, end) in bounds.items():
+        (row,) = await store.query(
+            "account_positions", topic=topic, partition=partition, from_offset=begin, below_offset=end
+        )
+        found[partition] = StoredPositions(
+            positions=row["positions"], repeats=row["repeats"], sampled_out=row["sampled_out"]
+        )
+    return found
+
+
+async def partition_facts(admin: KafkaAdmin, group: str, topic: str, *, verify: bool) -> list[PartitionFacts]:
+    """What broker and group say of each partition. The beginnings are read before the commits and the ends after, so
+    that retention or a commit in between can't look like a loss."""
+    before = await admin.ranges(topic)
+    commits = await admin.commits(group, topic)
+    after = await admin.ranges(topic)
+    found = []
+    for number, begin in sorted(before.items()):
+        facts = facts_of(topic, number, Range(begin.start, after[number].end), commits.get(number))
+        found.append(await _looked_at(admin, facts, verify=verify))
+    return found
+
+
+def facts_of(topic: str, partition: int, offsets: Range, commit: Commit | None) -> PartitionFacts:
+    """The facts of one partition before anybody has looked at empty offsets."""
+    return PartitionFacts(
+        topic,
+        partition,
+        log_start=offsets.start,
+        end=offsets.end,
+        committed=None if commit is None else commit.offset,
+        ledger=None if commit is None else Ledger.from_metadata(commit.metadata, commit.offset),
+    )
+
+
+async def _looked_at(admin: KafkaAdmin, facts: PartitionFacts, *, verify: bool) -> PartitionFacts:
+    """The facts with the empty offsets counted, by reading those ranges in which there can be any."""
+    handled = Range(max(facts.base, facts.log_start), max(facts.position, facts.log_start))
+    waiting = Range(max(facts.position, facts.log_start), facts.end)
+    empty_handled: int | None = 0
+    if facts.unhandled_offsets > 0 and handled.end > handled.start:
+        within = verify or handled.end - handled.start <= LOOKED_AT
+        empty_handled = await _empty(admin, facts, handled) if within else None
+    empty_waiting: int | None = None
+    if 0 < waiting.end - waiting.start <= LOOKED_AT_WAITING:
+        empty_waiting = await _empty(admin, facts, waiting)
+    return replace(facts, empty_handled=empty_handled, empty_pending=empty_waiting)
+
+
+async def _empty(admin: KafkaAdmin, facts: PartitionFacts, offsets: Range) -> int:
+    return offsets.end - offsets.start - await admin.count(facts.topic, facts.partition, offsets)
