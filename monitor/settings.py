@@ -62,7 +62,9 @@ class KafkaSettings(Group):
     create_topics: bool = Field(
         True, description="Create missing topics at the start, as schemas/topics.py says."
     )
-    replication: int = Field(-1, description="Replication of created topics; -1 is the broker's default.")
+    replication: int = Field(
+        0, ge=0, description="Replication of created topics; 0: three, or as many as there are brokers."
+    )
 
 
 class TritonSettings(Group):

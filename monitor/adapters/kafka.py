@@ -10,12 +10,18 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    InvalidConfigurationError,
+    InvalidReplicationFactorError,
     KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
+    NoError,
+    PolicyViolationError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
+    for_code,
 )
 
 from monitor.errors import Misconfigured, Retryable, WatchkeeperError
@@ -70,7 +76,12 @@ def translated(exc: KafkaError, doing: str) -> WatchkeeperError:
             f"{doing}: the broker refuses a record of this size",
             "raise max.message.bytes of that topic to that of the topic it is fed from, plus 64 KiB for headers",
         )
-    if isinstance(exc, TopicAuthorizationFailedError):
+    if isinstance(exc, (PolicyViolationError, InvalidReplicationFactorError, InvalidConfigurationError)):
+        return Misconfigured(
+            f"{doing}: the broker refuses it ({type(exc).__name__})",
+            "create the topics yourself as docs/architecture.md lists them, and set WATCHKEEPER_KAFKA__CREATE_TOPICS=false",
+        )
+    if isinstance(exc, (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)):
         return Misconfigured(
             f"{doing}: this user may not use the topic", "grant it to the SASL user or certificate"
         )
@@ -182,6 +193,7 @@ async def ensure_topics(settings: KafkaSettings) -> list[str]:
             if entry["error_code"] == 0
         }
         partitions = existing.get(settings.chat_logs_topic, CHAT_LOGS.partitions)
+        replication = settings.replication or min(3, len((await admin.describe_cluster())["brokers"]))
         created: list[str] = []
         for topic in owned_topics(settings):
             if topic.name in existing:
@@ -190,14 +202,16 @@ async def ensure_topics(settings: KafkaSettings) -> list[str]:
             new = NewTopic(
                 name=topic.name,
                 num_partitions=partitions,
-                replication_factor=settings.replication,
+                replication_factor=replication,
                 topic_configs=dict(topic_config(topic, settings.max_message_bytes + room)),
             )
-            try:
-                await admin.create_topics([new])
-            except TopicAlreadyExistsError:
-                continue
-            created.append(topic.name)
+            answer = await admin.create_topics([new])
+            for _, code, *_ in answer.topic_errors:
+                fault = for_code(code)
+                if fault is not NoError and fault is not TopicAlreadyExistsError:
+                    raise translated(fault(), f"creating the topic {topic.name}")
+                if fault is NoError:
+                    created.append(topic.name)
         return created
     except KafkaError as exc:
         raise translated(exc, f"creating topics at {settings.bootstrap}") from exc
