@@ -28,6 +28,7 @@ from monitor.embedded.kafka import KafkaPart
 
 Figures = dict[str, float]
 PARTITIONS = 2
+MEMORY_LIMIT_MB = 600
 
 
 async def _topic(bootstrap: str, name: str) -> None:
@@ -98,6 +99,32 @@ def _ratio(table: Table, what: str, pairs: Sequence[tuple[Figures, Figures]]) ->
         f"{max(p['peak_rss_mb'] for p, _ in pairs):.0f}",
         f"{max(o['peak_rss_mb'] for _, o in pairs):.0f}",
     )
+
+
+async def backlog(count: int, folder: Path) -> Table:
+    """Peak memory of a moderation worker that finds `count` messages waiting: reading on, and with a stalled guard."""
+    table = Table(title=f"Memory of a worker at a backlog of {count:,} events of about {EVENT_BYTES} bytes")
+    for column in ("guard", "peak MB", f"of the limit of {MEMORY_LIMIT_MB} MB"):
+        table.add_column(column, justify="left" if column == "guard" else "right")
+    async with KafkaPart(folder / "kafka") as kafka:
+        source = "bench.chat.logs"
+        await _topic(kafka.address, source)
+        await _fill(kafka.address, source, count)
+        for guard, extra in (("instant", ()), ("stalled for 20 s, then instant", ("--stalled-s", "20"))):
+            run = uuid.uuid4().hex[:8]
+            out = f"bench.out.{run}"
+            await _topic(kafka.address, out)
+            environment = _environment(
+                kafka.address,
+                "http://127.0.0.1:1",
+                run,
+                {"WATCHKEEPER_KAFKA__CHAT_LOGS_TOPIC": source, "WATCHKEEPER_KAFKA__VERDICTS_TOPIC": out},
+            )
+            figures = await _run(["benchmarks.throughput.ours", "moderate", str(count), *extra], environment)
+            table.add_row(
+                guard, f"{figures['peak_rss_mb']:.0f}", f"{figures['peak_rss_mb'] / MEMORY_LIMIT_MB:.2f}"
+            )
+    return table
 
 
 async def benchmark(count: int, pairs: int, folder: Path) -> Table:
@@ -184,9 +211,13 @@ def main() -> None:
     )
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--backlog", type=int, default=0, help="measure memory at such a backlog instead")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
-        table = asyncio.run(benchmark(arguments.events, arguments.pairs, Path(folder)))
+        if arguments.backlog:
+            table = asyncio.run(backlog(arguments.backlog, Path(folder)))
+        else:
+            table = asyncio.run(benchmark(arguments.events, arguments.pairs, Path(folder)))
     Console(width=120).print(table)
 
 

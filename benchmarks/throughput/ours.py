@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -24,23 +25,26 @@ from workers.moderation import Moderation
 
 @dataclass
 class InstantGuard:
-    """Answers at once; tells when the first exchanges came."""
+    """Answers at once, or, for the first `stalled_s` seconds of its life, not at all."""
 
-    watch: Stopwatch
+    stalled_until_s: float = 0.0
     identity: GuardIdentity = field(default_factory=lambda: GuardIdentity("instant", "1", "0" * 16))
 
     async def score(self, prompts: Sequence[str], responses: Sequence[str | None]) -> Sequence[Score]:
         """The same score for all."""
+        wait_s = self.stalled_until_s - time.monotonic()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
         return [Score("ok", 0.1, 0.1, 0.1, "benign", 0.9, truncated=False)] * len(prompts)
 
 
-def _moderation(settings: Settings, outbox: KafkaOutbox, watch: Stopwatch) -> Role:
+def _moderation(settings: Settings, outbox: KafkaOutbox, stalled_s: float) -> Role:
     moderation = settings.moderation
     agent = Moderation(
         decoder=Decoder(
             default_tenant=moderation.default_tenant, max_context_turns=moderation.max_context_turns
         ),
-        guard=InstantGuard(watch),
+        guard=InstantGuard(time.monotonic() + stalled_s),
         outbox=outbox,
         maker=VerdictMaker(moderation, Redactor(settings.privacy), settings.privacy.excerpt_policy),
         clock=SystemClock(),
@@ -58,7 +62,7 @@ def _moderation(settings: Settings, outbox: KafkaOutbox, watch: Stopwatch) -> Ro
     return Role("moderation", settings.kafka.chat_logs_topic, limits, agent.consume)
 
 
-async def run(job: str, settings: Settings, count: int) -> None:
+async def run(job: str, settings: Settings, count: int, *, stalled_s: float = 0.0) -> None:
     """Run one role until `count` messages are durable and their offsets committed."""
     logs.configure(settings.worker)
     watch = Stopwatch()
@@ -66,7 +70,7 @@ async def run(job: str, settings: Settings, count: int) -> None:
         outbox = await KafkaOutbox.connect(settings.kafka)
         stack.push_async_callback(outbox.aclose)
         if job == "moderate":
-            role = _moderation(settings, outbox, watch)
+            role = _moderation(settings, outbox, stalled_s)
         else:
             # Here, so that the moderation run doesn't carry the store's client in its memory figure.
             from workers.__main__ import storage_role
@@ -90,8 +94,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=("moderate", "store"))
     parser.add_argument("count", type=int)
+    parser.add_argument("--stalled-s", type=float, default=0.0, help="the guard doesn't answer for so long")
     arguments = parser.parse_args()
-    asyncio.run(run(arguments.job, load(), arguments.count))
+    asyncio.run(run(arguments.job, load(), arguments.count, stalled_s=arguments.stalled_s))
 
 
 if __name__ == "__main__":

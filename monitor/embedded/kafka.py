@@ -12,7 +12,13 @@ from monitor.embedded.folders import user_folders
 from monitor.embedded.free_ports import LOOPBACK
 from monitor.embedded.jars import Abandoned, fetch, pinned_jars
 from monitor.embedded.java import find_java
-from monitor.embedded.kafka_config import BROKER_CLASS, format_storage, jvm_flags, write_configuration
+from monitor.embedded.kafka_config import (
+    BROKER_CLASS,
+    format_storage,
+    jvm_flags,
+    new_cluster_id,
+    write_configuration,
+)
 from monitor.embedded.kafka_warmup import start_up_cache
 from monitor.embedded.part import Command, Part, accepts
 from monitor.embedded.progress import OnProgress, Progress, unheard
@@ -62,7 +68,7 @@ class KafkaPart(Part):
         (self.folder / "tmp").mkdir(exist_ok=True)
         configuration = write_configuration(self.folder, self.ports)
         if not (self.folder / "log" / "meta.properties").exists():
-            format_storage(java, configuration)
+            format_storage(java, configuration, new_cluster_id())
         return configuration
 
     async def _probe(self) -> bool:

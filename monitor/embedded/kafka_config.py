@@ -58,10 +58,15 @@ def write_configuration(folder: Path, ports: Mapping[str, int]) -> Path:
     return path
 
 
-def format_storage(java: Sequence[str], configuration: Path) -> None:
-    """Format the log folder that the configuration names, with a fresh cluster id. Raises Misconfigured."""
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
-    arguments = ["format", "--cluster-id", cluster, "--config", str(configuration)]
+def new_cluster_id() -> str:
+    """22 characters of base64url, as Kafka's own tool makes them."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
+
+
+def format_storage(java: Sequence[str], configuration: Path, cluster: str) -> None:
+    """Format the log folder that the configuration names, with that cluster id. Raises Misconfigured."""
+    # With "=", because one id in 64 begins with "-" and would be read as an option.
+    arguments = ["format", f"--cluster-id={cluster}", "--config", str(configuration)]
     try:
         done = subprocess.run(
             [*java, "kafka.tools.StorageTool", *arguments],
