@@ -86,13 +86,17 @@ async def measure(settings: Settings, backlog: int, for_s: float, folder: Path) 
         reader = Reader(stack.addresses.clickhouse, settings.clickhouse.database)
         run = secrets.token_hex(3)
 
+        if stack.workers is None:
+            raise RuntimeError("the stack runs no workers")
+        await stack.workers.stop()
         sends = [await producer.send(topic, _renamed(value, run)[1]) for value in chat_logs(backlog)]
         await asyncio.gather(*sends)
-        began_s, already = time.monotonic(), len(reader.seen_at)
+        await stack.workers.start()
+        await reader.until(1, within_s=60)
+        first_s, at_first = time.monotonic(), len(reader.seen_at)
         await reader.until(backlog, within_s=300)
-        first_s = min(reader.seen_at.values())
-        # From the first row that a reader saw to the last: start-up and the first flush are not throughput.
-        throughput = (backlog - already) / max(1e-9, time.monotonic() - min(began_s, first_s))
+        # From the first rows that a reader saw to the last: start-up and the first flush are not throughput.
+        throughput = (backlog - at_first) / (time.monotonic() - first_s)
 
         rate = throughput / 2
         count = int(rate * for_s)

@@ -18,7 +18,7 @@ from typing import Final
 
 from monitor.embedded.free_ports import LOOPBACK, free_port
 from monitor.embedded.java import Java
-from monitor.embedded.kafka_config import BROKER_CLASS, format_storage, write_configuration
+from monitor.embedded.kafka_config import BROKER_CLASS, format_storage, new_cluster_id, write_configuration
 from monitor.embedded.locks import try_lock
 from monitor.embedded.part import accepts
 from monitor.embedded.process import TetheredProcess, launch
@@ -65,7 +65,7 @@ async def _make(command: Sequence[str], kept: Path) -> None:
     try:
         ports = {"broker": free_port(), "controller": free_port()}
         configuration = write_configuration(folder, ports)
-        await asyncio.to_thread(format_storage, command, configuration)
+        await asyncio.to_thread(format_storage, command, configuration, new_cluster_id())
         made = folder / kept.name
         broker = await asyncio.to_thread(
             launch,

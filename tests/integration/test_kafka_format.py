@@ -11,7 +11,7 @@ from monitor.embedded.kafka_config import format_storage, write_configuration
 
 
 def test_a_cluster_id_that_begins_with_a_dash_is_no_option(tmp_path: Path) -> None:
-    jars = fetch(pinned_jars(), user_folders().cache / "maven")
+    jars = fetch(pinned_jars(), user_folders().cache / "maven", on_bytes=lambda _there, _total: None)
     java = [str(find_java().executable), "-cp", ":".join(map(str, jars))]
     configuration = write_configuration(tmp_path, {"broker": 29092, "controller": 29093})
 
