@@ -28,7 +28,14 @@ _INSERT_SETTINGS: Final = {
     "input_format_json_read_objects_as_strings": 1,
     # Both tables take the insert, or neither is acknowledged; rows are once per event id, so no block is compared.
     "materialized_views_ignore_errors": 0,
+    "insert_deduplicate": 0,
+    # Acknowledged is stored, whatever the server's profile says.
+    "async_insert": 0,
     "wait_end_of_query": 1,
+    # No row is left out, and no null becomes a zero, without our hearing of it.
+    "input_format_allow_errors_num": 0,
+    "input_format_allow_errors_ratio": 0,
+    "input_format_null_as_default": 0,
 }
 
 # Codes of ClickHouse's ErrorCodes.cpp.
@@ -38,6 +45,8 @@ _MISCONFIGURED: Final = {
     81: "run `watchkeeper migrate`, or correct WATCHKEEPER_CLICKHOUSE__DATABASE",
     16: "run `watchkeeper migrate`: a column is missing",
     47: "run `watchkeeper migrate`: a column is missing",
+    115: "run ClickHouse 24.8 or newer",
+    164: "let the user write: its profile is read-only",
     62: "this is a fault of Watchkeeper's SQL: report it, with the server's version",
     192: "correct WATCHKEEPER_CLICKHOUSE__USER",
     193: "correct WATCHKEEPER_CLICKHOUSE__PASSWORD",

@@ -1,13 +1,14 @@
 CREATE TABLE IF NOT EXISTS verdict_rows
 (
-    event_id             String COMMENT 'Id of the exchange: the source''s own, or topic-partition-offset[-index] where it has none.' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 8192, max_compress_block_size = 16384),
+    event_hash           UInt64 MATERIALIZED sipHash64(event_id) COMMENT 'Hash of event_id, first in the order: to find one event, give both.' CODEC(NONE),
+    event_id             String COMMENT 'Id of the exchange: the source''s own, or topic-partition-offset[-index] where it has none.' CODEC(ZSTD(1)),
     tenant               LowCardinality(String) COMMENT 'Whose traffic it is.',
     model                LowCardinality(String) COMMENT 'The model that answered, as the log names it.',
     conversation_id      String COMMENT 'The conversation the exchange belongs to; empty where the log names none.' CODEC(ZSTD(1)),
     format               LowCardinality(String) COMMENT 'The chat-log format it came in: openai, litellm, otel or watchkeeper.',
-    occurred_at          DateTime64(6, 'UTC') COMMENT 'When the exchange happened, by the log.' CODEC(Delta(8), ZSTD(1)),
+    occurred_at          DateTime64(6, 'UTC') COMMENT 'When the exchange happened, by the log.' CODEC(ZSTD(1)),
     occurred_at_source   LowCardinality(String) COMMENT 'log, or arrival where the log names no time or an impossible one: occurred_at is then arrived_at.',
-    arrived_at           DateTime64(6, 'UTC') COMMENT 'When the broker appended the chat log. Windows are by this time: it is never late.' CODEC(Delta(8), ZSTD(1)),
+    arrived_at           DateTime64(6, 'UTC') COMMENT 'When the broker appended the chat log. Windows are by this time: it is never late.' CODEC(ZSTD(1)),
     source_topic         LowCardinality(String) COMMENT 'Topic of the chat log it came from.',
     source_partition     Int32 COMMENT 'Partition of that chat log.' CODEC(ZSTD(1)),
     source_offset        Int64 COMMENT 'Offset of that chat log.' CODEC(ZSTD(1)),
@@ -50,10 +51,11 @@ CREATE TABLE IF NOT EXISTS verdict_rows
               guard_name, guard_version, guard_prompt_hash,
               ifNull(prompt_harm, -1), ifNull(refusal, -1), ifNull(response_harm, -1),
               ifNull(toInt8(prompt_harmful), -1), ifNull(toInt8(refused), -1), ifNull(toInt8(response_harmful), -1)))
-        COMMENT 'Which row of an event counts: the highest. A status of ok comes first, then the earliest arrival, then the lowest partition, offset and index, then a hash of what the rates read, so that no two different rows tie.' CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 8192, max_compress_block_size = 16384)
+        COMMENT 'Which row of an event counts: the highest. A status of ok comes first, then the earliest arrival, then the lowest partition, offset and index, then a hash of what the rates read, so that no two different rows tie.' CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree(precedence)
-ORDER BY event_id
+PRIMARY KEY event_hash
+ORDER BY (event_hash, event_id)
 TTL toDateTime(arrived_at) + INTERVAL 90 DAY
-SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1
+SETTINGS index_granularity = 128, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Every delivery of every verdict, until merges keep the one that counts. Read the view verdicts instead.'

@@ -15,4 +15,4 @@ PARTITION BY toYYYYMM(arrived_at)
 ORDER BY (source_topic, source_partition, source_offset, source_index, event_id)
 TTL toDateTime(arrived_at) + INTERVAL 400 DAY
 SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, fsync_after_insert = 1, fsync_part_directory = 1
-COMMENT 'Where each exchange stood in the chat logs: one row a topic, partition, offset and index, in order of arrival. Proves that nothing is lost, and finds the events of a time window.'
+COMMENT 'Where each exchange stood in the chat logs: one row a place, in order of arrival. Proves that nothing is lost, and finds the events of a time window.'

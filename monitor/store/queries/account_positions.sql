@@ -1,29 +1,32 @@
-WITH
-    places AS
+-- Exchanges of one partition's offsets [from_offset, below_offset): each place once, however often it was stored.
+-- A place is a repeat where its event counts at another place. That is known while verdicts are kept (90 days).
+WITH now64(6) - INTERVAL 89 DAY AS kept_since
+SELECT
+    places.positions                                            AS positions,
+    positions - repeats - sampled_out                           AS stored,
+    places.skipped_before + kept.skipped                        AS sampled_out,
+    toUInt64(greatest(toInt64(places.recent) - toInt64(kept.events), 0)) AS repeats
+FROM
+(
+    SELECT
+        count()                                                 AS positions,
+        countIf(arrival >= kept_since)                          AS recent,
+        countIf(arrival < kept_since AND last_status = 'skipped') AS skipped_before
+    FROM
     (
-        SELECT source_offset, source_index, any(event_id) AS event_id, argMax(status, precedence) AS status
+        SELECT min(arrived_at) AS arrival, argMax(status, precedence) AS last_status
         FROM arrivals
         WHERE source_topic = {topic:String} AND source_partition = {partition:Int32}
           AND source_offset >= {from_offset:Int64} AND source_offset < {below_offset:Int64}
         GROUP BY source_offset, source_index
-    ),
-    kept AS
-    (
-        SELECT event_id, source_topic, source_partition, source_offset, source_index
-        FROM verdict_rows FINAL
-        WHERE event_id IN (SELECT event_id FROM places)
     )
-SELECT
-    count()                                                                     AS positions,
-    countIf(is_kept AND status != 'skipped')                             AS stored,
-    countIf(is_kept AND status = 'skipped')                              AS sampled_out,
-    countIf(NOT is_kept)                                                        AS repeats
-FROM
+) AS places
+CROSS JOIN
 (
-    SELECT
-        places.status AS status,
-        kept.source_topic = {topic:String} AND kept.source_partition = {partition:Int32}
-            AND kept.source_offset = places.source_offset AND kept.source_index = places.source_index AS is_kept
-    FROM places
-    LEFT JOIN kept ON kept.event_id = places.event_id
-)
+    SELECT count() AS events, countIf(status = 'skipped') AS skipped
+    FROM verdict_rows FINAL
+    WHERE source_topic = {topic:String} AND source_partition = {partition:Int32}
+      AND source_offset >= {from_offset:Int64} AND source_offset < {below_offset:Int64}
+      AND arrived_at >= kept_since
+) AS kept
+SETTINGS optimize_aggregation_in_order = 1

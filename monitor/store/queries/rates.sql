@@ -1,5 +1,6 @@
+-- Rates over the whole table: for a window that holds much of it. Same rows as rates_of_window.sql.
 WITH
-    1 / sampling_probability AS weight,
+    if(sampling_probability > 0, 1 / sampling_probability, 0) AS weight,
     status = 'ok' AS is_ok,
     is_ok AND prompt_harmful AS is_harmful_prompt,
     is_ok AND has_response AS is_answered
@@ -26,7 +27,7 @@ SELECT
     sumIf(weight, is_answered AND response_harmful)                   AS response_harm_n,
     sumIf(weight, is_answered)                                        AS response_harm_d,
     sumIf(weight * weight, is_answered)                               AS response_harm_w2
-FROM verdicts
+FROM verdict_rows FINAL
 WHERE arrived_at >= {since:DateTime64(6, 'UTC')} AND arrived_at < {until:DateTime64(6, 'UTC')}
 GROUP BY window_start, tenant_key, model_key, category_key
 ORDER BY window_start, tenant_key, model_key, category_key
