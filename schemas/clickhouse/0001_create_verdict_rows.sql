@@ -47,11 +47,14 @@ CREATE TABLE IF NOT EXISTS verdict_rows
         + bitShiftLeft(toUInt256(toUInt64(9223372036854775807 - source_offset)), 88)
         + bitShiftLeft(toUInt256(toUInt32(16777215 - least(source_index, 16777215))), 64)
         + toUInt256(cityHash64(
-              source_topic, tenant, model, status, category, sampling_decision, sampling_probability,
-              guard_name, guard_version, guard_prompt_hash,
-              ifNull(prompt_harm, -1), ifNull(refusal, -1), ifNull(response_harm, -1),
-              ifNull(toInt8(prompt_harmful), -1), ifNull(toInt8(refused), -1), ifNull(toInt8(response_harmful), -1)))
-        COMMENT 'Which row of an event counts: the highest. A status of ok comes first, then the earliest arrival, then the lowest partition, offset and index, then a hash of what the rates read, so that no two different rows tie.' CODEC(ZSTD(1))
+              tenant, model, conversation_id, format, occurred_at, occurred_at_source, source_topic, source_index,
+              guard_name, guard_version, guard_prompt_hash, status, category,
+              ifNull(prompt_harm, -1), ifNull(refusal, -1), ifNull(response_harm, -1), ifNull(category_probability, -1),
+              ifNull(toInt8(prompt_harmful), -1), ifNull(toInt8(refused), -1), ifNull(toInt8(response_harmful), -1),
+              has_response, truncated, provider_refusal, content_filtered, tool_calls, context_turns,
+              sampling_decision, sampling_probability, calibration_version, ifNull(refusal_token, ''),
+              content_hash, excerpt_policy, prompt_excerpt, response_excerpt, schema_version))
+        COMMENT 'Which row of an event counts: the highest. A status of ok comes first, then the earliest arrival, then the lowest partition, offset and index, then a hash of the rest of the row, so that no two different rows tie.' CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree(precedence)
 PRIMARY KEY event_hash
