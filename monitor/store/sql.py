@@ -24,6 +24,16 @@ def query(name: str) -> str:
 
 
 @cache
+def examples() -> dict[str, str]:
+    """The queries that docs/tables.md shows a reader, by name: a comment that says what for, then the statement."""
+    folder = files("monitor.store") / "examples"
+    found = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
+    )
+    return {file.name.removesuffix(".sql"): file.read_text(encoding="utf-8").strip() for file in found}
+
+
+@cache
 def migrations() -> tuple[Migration, ...]:
     """All of schemas/clickhouse/NNNN_verb_object.sql, in order. Raises ValueError where numbers aren't 1, 2, 3, ..."""
     found = []
