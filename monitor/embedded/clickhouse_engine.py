@@ -236,7 +236,8 @@ def quoted(value: str) -> str:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as exc:
-        message = str(exc)
+    except (RuntimeError, UnicodeDecodeError) as exc:
+        # A message that quotes bytes which aren't UTF-8 fails on its way into Python, and is inside that failure.
+        message = exc.object.decode(errors="replace") if isinstance(exc, UnicodeDecodeError) else str(exc)
         found = _CODE.search(message)
         raise EngineError(int(found.group(1)) if found else 1002, message) from exc

@@ -8,7 +8,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest  # type: ignore[import-untyped]  # scipy carries no types
 
 from monitor.intervals import Z_95, effective_counts, wilson
 
