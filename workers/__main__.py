@@ -11,22 +11,22 @@ from contextlib import AsyncExitStack
 from typing import Final, TypeVar
 
 import structlog
-from monitor.adapters.clickhouse import connect as connect_clickhouse
-from monitor.adapters.triton import connect as connect_triton
-from monitor.ingest.decoder import Decoder
 
 from monitor import logs
+from monitor.adapters.clickhouse import connect as connect_clickhouse
 from monitor.adapters.kafka import KafkaOutbox, ensure_topics
+from monitor.adapters.triton import connect as connect_triton
 from monitor.backoff import Backoff
 from monitor.clock import SystemClock
 from monitor.errors import Misconfigured, Retryable
+from monitor.ingest.decoder import Decoder
 from monitor.redaction import Redactor
 from monitor.settings import Settings, load
 from monitor.verdicts import VerdictMaker
 from monitor.version import watchkeeper_version
 from workers.app import App, Role, build_app
-from workers.intake import BatchLimits
 from workers.moderation import Moderation
+from workers.partition import BatchLimits
 from workers.storage import Storage
 
 log = structlog.get_logger("watchkeeper.workers")

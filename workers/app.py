@@ -12,7 +12,8 @@ from mode import ServiceT
 from mode.supervisors import OneForOneSupervisor
 
 from monitor.settings import Settings
-from workers.intake import BatchLimits, Intake
+from workers.intake import Intake
+from workers.partition import BatchLimits
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import structlog
@@ -31,7 +29,8 @@ from monitor.backoff import Backoff
 from monitor.errors import Misconfigured, Retryable
 from monitor.ledger import Ledger
 from monitor.settings import KafkaSettings, RetrySettings
-from workers.batch import Batch, Message
+from workers.batch import Batch
+from workers.partition import BatchLimits, Partition
 
 log = structlog.get_logger("watchkeeper.intake")
 
@@ -48,33 +47,6 @@ class Channel(Protocol):
     async def put(self, value: Any) -> None:
         """Hand over one value; waits while the channel is full."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """When a batch closes, and how many may be under way at once."""
-
-    max_events: int
-    max_bytes: int
-    flush_after_s: float
-    in_flight: int
-
-
-@dataclass(slots=True)
-class _Partition:
-    """A partition that is ours, from the committed position on."""
-
-    next_offset: int
-    ledger: Ledger
-    outstanding: deque[Batch] = field(default_factory=deque)
-    buffer: list[Message] = field(default_factory=list)
-    buffer_bytes: int = 0
-    buffer_since_s: float = 0.0
-    committed_offset: int = -1
-    position: int = -1
-    """End of the durable prefix: what the next commit says."""
-    is_leaving: bool = False
-    """Being drained: nothing more is begun."""
 
 
 class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neither library is typed
@@ -107,7 +79,7 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         self._kafka = kafka
         self._retry = retry
         self._drain_s = drain_s
-        self._partitions: dict[TopicPartition, _Partition] = {}
+        self._partitions: dict[TopicPartition, Partition] = {}
         self._ready = asyncio.Event()
         self._room = asyncio.Event()
         self._durable = asyncio.Event()
@@ -179,61 +151,32 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
                 )
                 await self._ready.wait()
                 now_s = time.monotonic()
-                for partition, messages in records.items():
-                    self._buffer(partition, messages, now_s)
+                for key, messages in records.items():
+                    if key in self._partitions:  # else revoked meanwhile: its next owner reads these
+                        self._partitions[key].buffer(messages, now_s)
                 await self._dispatch(now_s)
             except KafkaError as exc:
                 log.warning("reading failed", topic=self.topic, error=type(exc).__name__)
                 await self.sleep(self._retry.first_s)
 
     def _poll_ms(self) -> int:
-        waiting = [p.buffer_since_s for p in self._partitions.values() if p.buffer]
+        waiting = [p.buffered_since_s for p in self._partitions.values() if p.buffered]
         if not waiting:
             return 200
         return max(0, int(1000 * (min(waiting) + self.limits.flush_after_s - time.monotonic())))
 
-    def _buffer(self, partition: TopicPartition, messages: Sequence[Message], now_s: float) -> None:
-        state = self._partitions.get(partition)
-        if state is None or state.is_leaving:
-            return  # revoked while the fetch was under way: its next owner reads these
-        fresh = [message for message in messages if message.offset >= state.next_offset]
-        if not fresh:
-            return
-        if not state.buffer:
-            state.buffer_since_s = now_s
-        state.buffer.extend(fresh)
-        state.buffer_bytes += sum(len(m.value or b"") + len(m.key or b"") for m in fresh)
-        state.next_offset = fresh[-1].offset + 1
-
     async def _dispatch(self, now_s: float) -> None:
-        limits = self.limits
-        for partition, state in list(self._partitions.items()):
-            is_full = len(state.buffer) >= limits.max_events or state.buffer_bytes >= limits.max_bytes
-            if (
-                state.is_leaving
-                or not state.buffer
-                or not (is_full or now_s - state.buffer_since_s >= limits.flush_after_s)
-            ):
+        for key, partition in list(self._partitions.items()):
+            if not partition.is_due(self.limits, now_s):
                 continue
             while not await self._has_room():
                 if self.should_stop:
                     return
-            if not self._keeps(partition, state):  # it may have left while we waited
-                continue
-            batch = Batch(
-                topic=partition.topic,
-                partition=partition.partition,
-                messages=state.buffer,
-                size_bytes=state.buffer_bytes,
-                intake=self,
-                previous=state.outstanding[-1] if state.outstanding else None,
-            )
-            state.buffer, state.buffer_bytes = [], 0
-            state.outstanding.append(batch)
-            await self.channel.put(batch)
+            if self._keeps(key, partition):  # it may have left while we waited
+                await self.channel.put(partition.take(self))
 
-    def _keeps(self, partition: TopicPartition, state: _Partition) -> bool:
-        return self._partitions.get(partition) is state and not state.is_leaving
+    def _keeps(self, key: TopicPartition, partition: Partition) -> bool:
+        return self._partitions.get(key) is partition and not partition.is_leaving
 
     async def _has_room(self) -> bool:
         """True when another batch may be under way; False after a wait in which none became free."""
@@ -267,12 +210,9 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         """Move the durable prefix of its partition over every batch that is done."""
         self._backoffs.pop(batch, None)
         batch.done.set()
-        state = self._partitions.get(TopicPartition(batch.topic, batch.partition))
-        if state is not None:
-            while state.outstanding and (counted := state.outstanding[0].counts) is not None:
-                head = state.outstanding.popleft()
-                state.ledger = state.ledger.plus(counted)
-                state.position = head.next_offset
+        partition = self._partitions.get(TopicPartition(batch.topic, batch.partition))
+        if partition is not None:
+            partition.advance()
         self._room.set()
         self._durable.set()
 
@@ -363,20 +303,21 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
             return
         commits = await self._admin.list_consumer_group_offsets(self.group, partitions=list(assigned))
         begins = await self._consumer.beginning_offsets(list(assigned))
-        for partition in assigned:
-            commit = commits.get(partition)
-            begin = begins[partition]
+        for key in assigned:
+            commit, begin = commits.get(key), begins[key]
             if commit is None or commit.offset < 0:
-                self._partitions[partition] = _Partition(begin, Ledger(begin))
+                self._partitions[key] = Partition(key.topic, key.partition, begin, Ledger(begin))
                 continue
             if commit.offset < begin:
                 log.error(
                     "messages were deleted by retention before they were read",
-                    topic=partition.topic,
-                    partition=partition.partition,
+                    topic=key.topic,
+                    partition=key.partition,
                     lost_offsets=begin - commit.offset,
                 )
-            self._partitions[partition] = _Partition(
+            self._partitions[key] = Partition(
+                key.topic,
+                key.partition,
                 next_offset=commit.offset,
                 ledger=Ledger.from_metadata(commit.metadata, commit.offset),
                 committed_offset=commit.offset,

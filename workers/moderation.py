@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import structlog
-from monitor.ingest.decoder import Decoded
 
 from monitor.dead_lettering import DeadLetterLimit, Origin, dead_letter
 from monitor.errors import Rejected
+from monitor.ingest.decoder import Decoded
 from monitor.ledger import Ledger
 from monitor.ports import Clock, Guard, Outbox, OutRecord, Score
 from monitor.sampling import is_sampled

@@ -19,8 +19,8 @@ from monitor.redaction import Redactor
 from monitor.settings import Settings, load
 from monitor.verdicts import VerdictMaker
 from workers.app import Role, build_app
-from workers.intake import BatchLimits
 from workers.moderation import Moderation
+from workers.partition import BatchLimits
 
 
 @dataclass

@@ -18,7 +18,7 @@ from tests.integration.conftest import TopicFactory
 from tests.waiting import until
 from workers.app import App, Role, build_app
 from workers.batch import Batch
-from workers.intake import BatchLimits
+from workers.partition import BatchLimits
 
 LIMITS = BatchLimits(max_events=50, max_bytes=1_000_000, flush_after_s=0.05, in_flight=3)
 
