@@ -207,8 +207,10 @@ class Answer:
         await self._response.prepare(self._request)
 
     def _write(self, chunk: bytes) -> None:
-        if chunk and self._response is not None:
-            self._wait(self._response.write(chunk))
+        """In slices: a block of the engine can hold 64 MB, and every layer below would copy it whole."""
+        for at in range(0, len(chunk), CHUNK_BYTES):
+            if self._response is not None:
+                self._wait(self._response.write(memoryview(chunk)[at : at + CHUNK_BYTES]))
 
     def _wait(self, coroutine: Coroutine[Any, Any, None]) -> None:
         try:

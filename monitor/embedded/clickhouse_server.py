@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import hmac
 import json
 import signal
@@ -29,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import BasicAuth, BodyPartReader, web
+from aiohttp import BodyPartReader, web
 
 from monitor.embedded import clickhouse_errors as errors
 from monitor.embedded.clickhouse_engine import STREAMED_FORMATS, Connection, Engine, EngineError
@@ -173,12 +174,11 @@ class ClickHouseServer:
         header = request.headers.get("Authorization", "")
         if header.lower().startswith("basic "):
             try:
-                basic = BasicAuth.decode(header, "utf-8")
+                user, _, password = base64.b64decode(header[6:], validate=True).decode().partition(":")
             except ValueError:
                 raise error(
                     errors.AUTHENTICATION_FAILED, "Bad Authorization header", "AUTHENTICATION_FAILED"
                 ) from None
-            user, password = basic.login, basic.password
         if (user or "default") != "default" or not hmac.compare_digest(
             password.encode(), self._password.encode()
         ):
