@@ -6,14 +6,20 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
-async def until(
-    effect: Callable[[], T | Awaitable[T]], what: str = "the effect", *, within_s: float = 30.0
-) -> T:
+@overload
+async def until(effect: Callable[[], Awaitable[T]], what: str = ..., *, within_s: float = ...) -> T: ...
+
+
+@overload
+async def until(effect: Callable[[], T], what: str = ..., *, within_s: float = ...) -> T: ...
+
+
+async def until(effect: Callable[[], Any], what: str = "the effect", *, within_s: float = 30.0) -> Any:
     """Poll `effect` (plain or async) until its answer is truthy; return that answer.
 
     Raises TimeoutError naming `what` and the last answer when it doesn't happen in time. What `effect` raises passes.
@@ -21,7 +27,7 @@ async def until(
     deadline = time.monotonic() + within_s
     while True:
         answer = effect()
-        value: T = await answer if inspect.isawaitable(answer) else answer
+        value = await answer if inspect.isawaitable(answer) else answer
         if value:
             return value
         if time.monotonic() > deadline:

@@ -25,6 +25,7 @@ from monitor.settings import Settings, load
 from monitor.verdicts import VerdictMaker
 from monitor.version import watchkeeper_version
 from workers.app import App, Role, build_app
+from workers.dead_letters import DeadLetters
 from workers.moderation import Moderation
 from workers.partition import BatchLimits
 from workers.storage import Storage
@@ -48,12 +49,10 @@ async def moderation_role(settings: Settings, outbox: KafkaOutbox, stack: AsyncE
         ),
         guard=guard,
         outbox=outbox,
+        dead_letters=_dead_letters(settings, outbox, settings.kafka.chat_logs_dlq_topic),
         maker=VerdictMaker(moderation, Redactor(settings.privacy), settings.privacy.excerpt_policy),
         clock=SystemClock(),
         verdicts_topic=settings.kafka.verdicts_topic,
-        dlq_topic=settings.kafka.chat_logs_dlq_topic,
-        dead_letter_settings=settings.dead_letters,
-        version=watchkeeper_version(),
     )
     limits = BatchLimits(
         moderation.batch_max_events,
@@ -70,19 +69,16 @@ async def storage_role(settings: Settings, outbox: KafkaOutbox, stack: AsyncExit
     stack.push_async_callback(store.aclose)
     if settings.clickhouse.migrate_on_start:
         await _until_there(settings, "ClickHouse", store.migrate)
-    agent = Storage(
-        store=store,
-        outbox=outbox,
-        clock=SystemClock(),
-        dlq_topic=settings.kafka.verdicts_dlq_topic,
-        dead_letter_settings=settings.dead_letters,
-        version=watchkeeper_version(),
-    )
+    agent = Storage(store, _dead_letters(settings, outbox, settings.kafka.verdicts_dlq_topic))
     storage = settings.storage
     limits = BatchLimits(
         storage.batch_max_events, storage.batch_max_bytes, storage.flush_after_s, storage.in_flight_batches
     )
     return Role("storage", settings.kafka.verdicts_topic, limits, agent.consume)
+
+
+def _dead_letters(settings: Settings, outbox: KafkaOutbox, topic: str) -> DeadLetters:
+    return DeadLetters(outbox, topic, settings.dead_letters, watchkeeper_version(), SystemClock())
 
 
 async def _until_there(settings: Settings, part: str, connect: Callable[[], Awaitable[T]]) -> T:

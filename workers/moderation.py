@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import structlog
 
-from monitor.dead_lettering import DeadLetterLimit, Origin, dead_letter
+from monitor.dead_lettering import WHOLE_MESSAGE
 from monitor.errors import Rejected
 from monitor.ingest.decoder import Decoded
 from monitor.ledger import Ledger
 from monitor.ports import Clock, Guard, Outbox, OutRecord, Score
 from monitor.sampling import is_sampled
-from monitor.settings import DeadLetterSettings
 from monitor.verdicts import SAMPLED_OUT, Position, VerdictMaker
 from schemas.events import Exchange
-from workers.batch import Batch, Message
+from workers.batch import Batch
+from workers.dead_letters import DeadLetters, Letter, arrival
 
 log = structlog.get_logger("watchkeeper.moderation")
 
-LOG_APPEND_TIME: Final = 1
 INTERNAL_ERROR: Final = "internal_error"
 """Reason of a dead letter that made our own decoder fail: a bug of ours, kept whole for when it is mended."""
 
@@ -44,10 +41,9 @@ class _Work:
     """What one batch's messages turned into, in order."""
 
     exchanges: list[tuple[Exchange, int, Position]] = field(default_factory=list)
-    dead: list[tuple[Message, str, str, int]] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
     is_bad: list[bool] = field(default_factory=list)
     not_chat: int = 0
-    dead_exchanges: int = 0
     bad_refusal_tokens: int = 0
 
 
@@ -58,13 +54,10 @@ class Moderation:
     decoder: Decoder
     guard: Guard
     outbox: Outbox
+    dead_letters: DeadLetters
     maker: VerdictMaker
     clock: Clock
     verdicts_topic: str
-    dlq_topic: str
-    dead_letter_settings: DeadLetterSettings
-    version: str
-    _limits: dict[int, DeadLetterLimit] = field(default_factory=dict)
 
     async def consume(self, batches: AsyncIterable[Batch]) -> None:
         """Take a batch, handle it, say that it is durable."""
@@ -80,19 +73,9 @@ class Moderation:
         judged_s = time.perf_counter()
 
         await batch.turn()
-        limit = self._limits.setdefault(batch.partition, DeadLetterLimit(self.dead_letter_settings))
-        reasons = Counter(reason for _, reason, _, _ in work.dead)
-        if work.dead:
-            limit.check(
-                work.is_bad,
-                place=f"{batch.topic}/{batch.partition}",
-                reasons=", ".join(f"{reason}: {count}" for reason, count in reasons.most_common(5)),
-            )
-            await self.outbox.publish(
-                self.dlq_topic, batch.partition, [self._dead(batch, *d) for d in work.dead]
-            )
+        reasons = await self.dead_letters.write(batch, work.letters, work.is_bad)
         await self.outbox.publish(self.verdicts_topic, batch.partition, records)
-        limit.record(work.is_bad)
+        self.dead_letters.record(batch, work.is_bad)
         log.info(
             "batch judged",
             topic=batch.topic,
@@ -102,21 +85,22 @@ class Moderation:
             bytes=batch.size_bytes,
             exchanges=len(records),
             not_chat=work.not_chat,
-            dead=dict(reasons),
+            dead=reasons,
             bad_refusal_tokens=work.bad_refusal_tokens,
             decode_ms=round(1000 * (decoded_s - started_s), 1),
             judge_ms=round(1000 * (judged_s - decoded_s), 1),
             write_ms=round(1000 * (time.perf_counter() - judged_s), 1),
             attempts=batch.attempts + 1,
         )
+        dead_messages = sum(letter.index == WHOLE_MESSAGE for letter in work.letters)
         return Ledger(
             0,
             messages=len(batch.messages),
             exchanges=len(records),
             sampled_out=sampled_out,
             not_chat=work.not_chat,
-            dead_messages=len(work.dead) - work.dead_exchanges,
-            dead_exchanges=work.dead_exchanges,
+            dead_messages=dead_messages,
+            dead_exchanges=len(work.letters) - dead_messages,
         )
 
     def _decode(self, batch: Batch) -> _Work:
@@ -128,30 +112,26 @@ class Moderation:
         stamp, arrived_at = -1, taken_at
         for message in batch.messages:
             if message.timestamp != stamp:  # a broker stamps a whole produced batch alike
-                stamp, arrived_at = message.timestamp, self._arrived_at(message, taken_at)
+                stamp, arrived_at = message.timestamp, arrival(message, taken_at)
             try:
                 decoded = decode(message.value, message.headers, fallback_id=f"{prefix}{message.offset}")
             except Rejected as exc:
-                work.dead.append((message, exc.reason, exc.detail, -1))
+                work.letters.append(Letter(message, exc.reason, exc.detail))
                 work.is_bad.append(True)
                 continue
             except Exception as exc:  # noqa: BLE001  # one message must not stop its partition
+                error = type(exc).__name__
                 log.error(
-                    "decoder failed",
-                    topic=topic,
-                    partition=partition,
-                    offset=message.offset,
-                    error=type(exc).__name__,
+                    "decoder failed", topic=topic, partition=partition, offset=message.offset, error=error
                 )
-                work.dead.append((message, INTERNAL_ERROR, type(exc).__name__, -1))
+                work.letters.append(Letter(message, INTERNAL_ERROR, error))
                 work.is_bad.append(True)
                 continue
             position = Position(topic, partition, message.offset, arrived_at)
             for index, exchange in decoded.exchanges:
                 work.exchanges.append((exchange, index, position))
             for part in decoded.rejected:
-                work.dead.append((message, part.reason, part.detail, part.index))
-            work.dead_exchanges += len(decoded.rejected)
+                work.letters.append(Letter(message, part.reason, part.detail, part.index))
             work.not_chat += decoded.not_chat
             work.bad_refusal_tokens += decoded.bad_refusal_tokens
             work.is_bad.append(bool(decoded.rejected) and not decoded.exchanges)
@@ -173,23 +153,3 @@ class Moderation:
             verdict = make(exchange, score, identity=identity, position=position, index=index)
             records.append(OutRecord(exchange.event_id.encode(), verdict.to_bytes()))
         return records, len(taken) - len(scored)
-
-    def _dead(self, batch: Batch, message: Message, reason: str, detail: str, index: int) -> OutRecord:
-        origin = Origin(
-            batch.topic,
-            batch.partition,
-            message.offset,
-            message.key,
-            message.value,
-            message.headers,
-            message.timestamp,
-            self._arrived_at(message, self.clock.now()),
-        )
-        return dead_letter(origin, reason=reason, detail=detail, version=self.version, index=index)
-
-    @staticmethod
-    def _arrived_at(message: Message, taken_at: datetime) -> datetime:
-        """The broker's append time where it stamps one; a producer's own clock can't say when something arrived."""
-        if message.timestamp_type == LOG_APPEND_TIME:
-            return datetime.fromtimestamp(message.timestamp / 1000, UTC)
-        return taken_at

@@ -19,6 +19,7 @@ from monitor.redaction import Redactor
 from monitor.settings import Settings, load
 from monitor.verdicts import VerdictMaker
 from workers.app import Role, build_app
+from workers.dead_letters import DeadLetters
 from workers.moderation import Moderation
 from workers.partition import BatchLimits
 
@@ -46,12 +47,12 @@ def _moderation(settings: Settings, outbox: KafkaOutbox, stalled_s: float) -> Ro
         ),
         guard=InstantGuard(time.monotonic() + stalled_s),
         outbox=outbox,
+        dead_letters=DeadLetters(
+            outbox, settings.kafka.chat_logs_dlq_topic, settings.dead_letters, "benchmark", SystemClock()
+        ),
         maker=VerdictMaker(moderation, Redactor(settings.privacy), settings.privacy.excerpt_policy),
         clock=SystemClock(),
         verdicts_topic=settings.kafka.verdicts_topic,
-        dlq_topic=settings.kafka.chat_logs_dlq_topic,
-        dead_letter_settings=settings.dead_letters,
-        version="benchmark",
     )
     limits = BatchLimits(
         moderation.batch_max_events,

@@ -87,10 +87,7 @@ def read(value: bytes, tenant: str, *, max_context_turns: int) -> Exchange | Non
     messages = record.request.messages
     if not messages or messages[-1].role != "user":
         return None
-    if len(messages) == 1:
-        prompt, context = messages[0].content, ()
-    else:
-        prompt, context = _split(messages, max_context_turns)
+    prompt, context = _split(messages, max_context_turns)
     return Exchange(
         event_id=event_id,
         format="openai",

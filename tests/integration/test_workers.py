@@ -7,6 +7,7 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -200,9 +201,7 @@ async def test_a_killed_worker_loses_nothing_and_counts_nothing_twice(deployment
     total = 6000
     producing = asyncio.ensure_future(deployment.produce([chat_log(f"k{i}") for i in range(total)]))
     for kills in range(1, 4):
-        await until(
-            lambda target=kills: deployment.one(f"count() >= {1000 * target}"), "progress", within_s=60
-        )
+        await until(partial(deployment.one, f"count() >= {1000 * kills}"), "progress", within_s=60)
         await deployment.workers.kill()
         await deployment.workers.start()
     await producing

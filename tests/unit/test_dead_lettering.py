@@ -52,7 +52,7 @@ def test_headers_are_ascii_and_bounded_whatever_the_detail_says() -> None:
 
 
 def _limit(**settings: float) -> DeadLetterLimit:
-    return DeadLetterLimit(DeadLetterSettings(**settings))  # type: ignore[arg-type]  # the tests' few numbers
+    return DeadLetterLimit(DeadLetterSettings(**settings))
 
 
 def test_a_run_of_bad_messages_over_several_batches_stops() -> None:

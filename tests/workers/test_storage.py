@@ -17,6 +17,7 @@ from schemas.events import Verdict
 from tests.fakes.intake import FakeIntake
 from tests.fakes.outbox import FakeOutbox
 from tests.fakes.verdicts import a_verdict
+from workers.dead_letters import DeadLetters
 from workers.storage import Storage
 
 
@@ -43,12 +44,7 @@ class _PickyStore:
 
 def _agent(store: _PickyStore, outbox: FakeOutbox, settings: DeadLetterSettings | None = None) -> Storage:
     return Storage(
-        store=store,
-        outbox=outbox,
-        clock=_Clock(),
-        dlq_topic="safety.verdicts.dlq",
-        dead_letter_settings=settings or DeadLetterSettings(),
-        version="1",
+        store, DeadLetters(outbox, "safety.verdicts.dlq", settings or DeadLetterSettings(), "1", _Clock())
     )
 
 

@@ -1,0 +1,169 @@
+"""Chat logs become verdicts or dead letters, in order, each message accounted for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from monitor.errors import Misconfigured, Retryable
+from monitor.ingest.decoder import Decoded, Decoder
+from monitor.ledger import Ledger
+from monitor.ports import GuardIdentity, Score
+from monitor.redaction import Redactor
+from monitor.settings import DeadLetterSettings, ModerationSettings, PrivacySettings
+from monitor.verdicts import VerdictMaker
+from schemas import topics
+from schemas.events import Verdict
+from tests.fakes.intake import FakeIntake
+from tests.fakes.outbox import FakeOutbox
+from workers.dead_letters import DeadLetters
+from workers.moderation import Moderation
+
+
+class _Clock:
+    def now(self) -> datetime:
+        return datetime(2026, 3, 3, tzinfo=UTC)
+
+
+@dataclass
+class _Guard:
+    """Says of each exchange how long its prompt is, so that a swapped answer shows."""
+
+    failures: list[Exception] = field(default_factory=list)
+    identity: GuardIdentity = field(default_factory=lambda: GuardIdentity("fake", "1", "h"))
+
+    async def score(self, prompts: Sequence[str], responses: Sequence[str | None]) -> Sequence[Score]:
+        if self.failures:
+            raise self.failures.pop(0)
+        return [
+            Score("ok", len(prompt) / 1000, 0.0, 0.0, "benign", 1.0, truncated=False) for prompt in prompts
+        ]
+
+
+class _BrokenDecoder:
+    def decode(
+        self, value: bytes | None, headers: Sequence[tuple[str, bytes]], *, fallback_id: str
+    ) -> Decoded:
+        raise ZeroDivisionError("secret user text")
+
+
+def _agent(
+    outbox: FakeOutbox,
+    guard: _Guard | None = None,
+    *,
+    sample: float = 1.0,
+    limits: DeadLetterSettings | None = None,
+    decoder: Decoder | _BrokenDecoder | None = None,
+) -> Moderation:
+    settings = ModerationSettings(sample_probability=sample)
+    return Moderation(
+        decoder=decoder or Decoder(default_tenant="default", max_context_turns=20),
+        guard=guard or _Guard(),
+        outbox=outbox,
+        dead_letters=DeadLetters(outbox, "chat.logs.dlq", limits or DeadLetterSettings(), "1", _Clock()),
+        maker=VerdictMaker(settings, Redactor(PrivacySettings()), "redacted"),
+        clock=_Clock(),
+        verdicts_topic="safety.verdicts",
+    )
+
+
+def _log(event_id: str, prompt: str = "hello") -> bytes:
+    record = {
+        "id": event_id,
+        "model": "m",
+        "created": 1_741_000_000,
+        "request": {"messages": [{"role": "user", "content": prompt}]},
+        "response": {
+            "choices": [{"message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}]
+        },
+    }
+    return json.dumps(record).encode()
+
+
+def _verdicts(outbox: FakeOutbox) -> list[Verdict]:
+    return [Verdict.from_bytes(r.value or b"") for r in outbox.published["safety.verdicts", 0]]
+
+
+async def test_each_exchange_gets_its_own_verdict_in_order() -> None:
+    outbox = FakeOutbox()
+    batch = FakeIntake().batch([_log(f"e{n}", "x" * n) for n in range(1, 6)], first_offset=10)
+
+    counts = await _agent(outbox).handle(batch)
+
+    assert [(v.event_id, v.source_offset, v.prompt_harm) for v in _verdicts(outbox)] == [
+        (f"e{n}", 9 + n, n / 1000) for n in range(1, 6)
+    ]
+    assert [r.key for r in outbox.published["safety.verdicts", 0]] == [f"e{n}".encode() for n in range(1, 6)]
+    assert counts == Ledger(0, messages=5, exchanges=5)
+
+
+async def test_bad_messages_are_dead_lettered_among_good_ones_and_all_are_counted() -> None:
+    outbox = FakeOutbox()
+    spans = {
+        "resourceSpans": [
+            {"scopeSpans": [{"spans": [{"traceId": "a" * 32, "spanId": "b" * 16, "name": "db"}]}]}
+        ]
+    }
+
+    counts = await _agent(outbox).handle(
+        FakeIntake().batch([_log("a"), b"\xff", None, json.dumps(spans).encode(), _log("b")])
+    )
+
+    letters = outbox.published["chat.logs.dlq", 0]
+    assert [v.event_id for v in _verdicts(outbox)] == ["a", "b"]
+    assert [(letter.value, dict(letter.headers)[topics.HEADER_OFFSET]) for letter in letters] == [
+        (b"\xff", b"1"),
+        (None, b"2"),
+    ]
+    assert counts == Ledger(0, messages=5, exchanges=2, not_chat=1, dead_messages=2)
+
+
+async def test_a_sample_is_scored_and_the_rest_has_rows_that_say_so() -> None:
+    outbox = FakeOutbox()
+
+    counts = await _agent(outbox, sample=0.5).handle(FakeIntake().batch([_log(f"e{n}") for n in range(400)]))
+
+    verdicts = _verdicts(outbox)
+    skipped = [v for v in verdicts if v.status == "skipped"]
+    assert len(verdicts) == 400
+    assert 120 < len(skipped) < 280
+    assert {(v.sampling_decision, v.sampling_probability, v.prompt_harm) for v in skipped} == {
+        ("sampled_out", 0.5, None)
+    }
+    assert counts == Ledger(0, messages=400, exchanges=400, sampled_out=len(skipped))
+
+
+async def test_nothing_is_written_while_the_guard_is_away() -> None:
+    outbox = FakeOutbox()
+    intake = FakeIntake()
+    batch = intake.batch([_log("a"), b"bad"])
+    away = [Retryable("away"), Retryable("away")]
+
+    await batch.settle(_agent(outbox, _Guard(list(away))).handle)
+
+    assert intake.waits == ["Retryable", "Retryable"]
+    assert ([v.event_id for v in _verdicts(outbox)], len(outbox.published["chat.logs.dlq", 0])) == (["a"], 1)
+
+
+async def test_too_many_bad_messages_stop_before_any_is_drained() -> None:
+    outbox = FakeOutbox()
+
+    with pytest.raises(Misconfigured, match="3 messages in a row"):
+        await _agent(outbox, limits=DeadLetterSettings(max_run=3)).handle(FakeIntake().batch([b"x"] * 3))
+
+    assert dict(outbox.published) == {}
+
+
+async def test_a_defect_of_the_decoder_costs_its_message_alone_and_tells_nothing_a_user_typed() -> None:
+    outbox = FakeOutbox()
+
+    counts = await _agent(outbox, decoder=_BrokenDecoder()).handle(FakeIntake().batch([_log("a")]))
+
+    (letter,) = outbox.published["chat.logs.dlq", 0]
+    assert letter.value == _log("a")
+    assert dict(letter.headers)[topics.HEADER_DETAIL] == b"ZeroDivisionError"
+    assert counts == Ledger(0, messages=1, dead_messages=1)
