@@ -32,7 +32,8 @@ _INSERT_SETTINGS: Final = {
     # Acknowledged is stored, whatever the server's profile says.
     "async_insert": 0,
     "wait_end_of_query": 1,
-    # No row is left out, and no null becomes a zero, without our hearing of it.
+    # No row is left out, and no null taken for a text, without our hearing of it. (A null for a number reads as 0,
+    # whatever is set: the worker has validated the types.)
     "input_format_allow_errors_num": 0,
     "input_format_allow_errors_ratio": 0,
     "input_format_null_as_default": 0,
