@@ -97,10 +97,6 @@ def make_client(clickhouse_part: ClickHousePart) -> Iterator[Callable[..., Clien
         client.close()
 
 
-async def _is_zero(answer: Awaitable[bytes]) -> bool:
-    return await answer == b"0\n"
-
-
 async def count(http: Http, table: str) -> int:
     return int((await http(f"SELECT count() FROM {table}".encode())).body)
 
@@ -244,11 +240,10 @@ async def test_an_insert_that_is_cut_off_inserts_nothing(
     await writer.wait_closed()
 
     async def nobody_inserts() -> bool:
-        return (
-            await http(b"SELECT count() FROM system.processes WHERE query_kind = 'Insert'")
-        ).body == b"0\n"
+        running = await http(b"SELECT count() FROM system.processes WHERE query_kind = 'Insert'")
+        return running.body == b"0\n"
 
-    await until(nobody_inserts)
+    await until(nobody_inserts, "the end of the insert")
     assert await count(http, table) == 0
 
 
