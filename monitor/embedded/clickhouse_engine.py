@@ -226,6 +226,15 @@ class Engine:
         connection.apply(_AS_SERVER, None)
         return connection
 
+    def kill(self, tag: str | None = None) -> None:
+        """Cancel the reading statements with this log_comment, or every statement; doesn't wait for them to end."""
+        which = "1" if tag is None else f"Settings['log_comment'] = {quoted(tag)} AND query_kind != 'Insert'"
+        connection = self.connect()
+        try:
+            connection.run(f"KILL QUERY WHERE {which} ASYNC".encode())
+        finally:
+            connection.close()
+
 
 def quoted(value: str) -> str:
     """A ClickHouse string literal."""

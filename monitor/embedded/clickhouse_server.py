@@ -45,7 +45,8 @@ MAX_WHOLE_RESULT_BYTES: Final = 256 * 1024 * 1024
 MAX_STATEMENT_BYTES: Final = 64 * 1024 * 1024
 HEAD_BYTES: Final = 262_144  # ClickHouse's max_query_size: the head of an INSERT ends within it
 THREADS: Final = 16
-DRAIN_S: Final = 10.0
+DRAIN_S: Final = 5.0  # then what still runs at a stop is cancelled
+GONE_POLL_S: Final = 0.5
 SESSION_TIMEOUT_S: Final = 60.0
 SESSION_TIMEOUT_MAX_S: Final = 3600.0
 
@@ -85,7 +86,7 @@ class _Call:
 
     params: Mapping[str, str]
     query: bytes
-    fields: Mapping[str, str] = field(default_factory=dict)
+    tag: str = field(default_factory=lambda: f"http-{uuid.uuid4()}")
 
     @property
     def bound(self) -> dict[str, str]:
@@ -94,8 +95,9 @@ class _Call:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings of this query."""
-        return {k: v for k, v in self.params.items() if k not in _RESERVED and not k.startswith("param_")}
+        """The settings of this query. log_comment is how it is found again, where the client doesn't set its own."""
+        given = {k: v for k, v in self.params.items() if k not in _RESERVED and not k.startswith("param_")}
+        return {"log_comment": self.tag, **given}
 
 
 @dataclass(slots=True)
@@ -144,7 +146,9 @@ class ClickHouseServer:
             else:
                 body = Body(request, loop, empty=request.method == "GET")
             call = _Call(params, params.get("query", "").encode("utf-8", "surrogateescape"))
-            await loop.run_in_executor(self._pool, self._serve, call, body, answer)
+            await self._while_wanted(
+                request, call.tag, loop.run_in_executor(self._pool, self._serve, call, body, answer)
+            )
         except EngineError as exc:
             await answer.fail(exc, self._version)
         except (ConnectionError, GoneError):
@@ -156,6 +160,19 @@ class ClickHouseServer:
         await asyncio.to_thread(self._pool.shutdown)
         for session in self._sessions.values():
             session.connection.close()
+
+    def cancel_all(self) -> None:
+        """Cancel every statement that runs; their clients get ClickHouse's error for it. Doesn't block."""
+        asyncio.get_running_loop().run_in_executor(None, self._engine.kill)
+
+    async def _while_wanted(self, request: web.BaseRequest, tag: str, work: asyncio.Future[None]) -> None:
+        """Wait for the thread; cancel its query once the client has gone, or it would hold one of our few threads."""
+        wanted = True
+        while not (await asyncio.wait({work}, timeout=GONE_POLL_S))[0]:
+            if wanted and request.transport is None:
+                wanted = False
+                await asyncio.to_thread(self._engine.kill, tag)
+        work.result()
 
     def _common_headers(self) -> dict[str, str]:
         return {"X-ClickHouse-Server-Display-Name": self._name, "X-ClickHouse-Timezone": self._timezone}
@@ -325,7 +342,7 @@ async def serve(folder: Path, port: int, password: str) -> None:
     with Engine(folder) as engine:
         server = ClickHouseServer(engine, password)
         runner = web.ServerRunner(
-            web.Server(server.handle, auto_decompress=False, access_log=None), shutdown_timeout=DRAIN_S
+            web.Server(server.handle, auto_decompress=False, access_log=None), shutdown_timeout=2 * DRAIN_S
         )
         await runner.setup()
         try:
@@ -340,7 +357,9 @@ async def serve(folder: Path, port: int, password: str) -> None:
         sys.stdout.write(f"ready {runner.addresses[0][1]}\n")
         sys.stdout.flush()
         await stop.wait()
+        impatience = asyncio.get_running_loop().call_later(DRAIN_S, server.cancel_all)
         await runner.cleanup()
+        impatience.cancel()
         await server.close()
 
 

@@ -341,6 +341,43 @@ async def test_reads_beside_inserts_are_right(http: Http, table: str) -> None:
     assert await count(http, table) == total * size
 
 
+LONG = b"SELECT count() FROM numbers(100000000000) WHERE cityHash64(number) = 1"
+
+
+async def test_a_query_whose_client_has_gone_is_cancelled(http: Http) -> None:
+    async def running() -> bool:
+        found = await http(
+            b"SELECT count() FROM system.processes WHERE query LIKE '%= 1' AND query_kind = 'Select'"
+        )
+        return found.body != b"0\n"
+
+    async def ended() -> bool:
+        return not await running()
+
+    asking = asyncio.create_task(http(LONG))
+    await until(running, "the query to run")
+    asking.cancel()
+    await until(ended, "the query to be cancelled")
+
+
+async def test_a_stop_does_not_wait_for_a_query_that_never_ends(
+    new_clickhouse: Callable[[], ClickHousePart],
+) -> None:
+    part = new_clickhouse()
+    await part.start()
+    async with aiohttp.ClientSession() as session:
+        ask = Http(part.address, session)
+        asking = asyncio.create_task(ask(LONG))
+
+        async def running() -> bool:
+            return (await ask(b"SELECT count() > 1 FROM system.processes")).body == b"1\n"
+
+        await until(running, "the query to run")
+        await part.stop()
+        assert part.exit_code == 0
+        assert (await asking).code == 394  # QUERY_WAS_CANCELLED
+
+
 async def test_a_folder_in_use_is_refused_with_its_owner_and_code_2(clickhouse_part: ClickHousePart) -> None:
     command = [
         sys.executable,
