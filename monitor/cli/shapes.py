@@ -327,3 +327,23 @@ class RatesDocument(Document):
     by: list[str] = Field(description="What the cells are by, in order; none: the total alone.")
     cells: list[RateCell] = Field(description="The cells.")
     total: RateCell = Field(description="All together.")
+
+
+class DemoDocument(Document):
+    """`watchkeeper demo --json`."""
+
+    exchanges: int = Field(description="Exchanges sent, each counted once.")
+    messages: int = Field(description="Messages sent.")
+    repeats: int = Field(description="Exchanges sent again with the same id.")
+    bad: int = Field(description="Messages sent that can't be used, on purpose.")
+    stored: int = Field(description="Exchanges stored, each counted once.")
+    first_figures_after_s: float | None = Field(description="From the first message sent to the first rates.")
+    elapsed_s: float = Field(description="From the first message sent until all was stored.")
+    drift_at: datetime = Field(description="The minute at which the drift was injected, by event time.")
+    drift_tenant: str = Field(description="The tenant whose model drifts.")
+    drift_model: str = Field(description="The model that drifts.")
+    refused_before: float | None = Field(
+        description="Of its harmless prompts, the share refused before, 0 to 1."
+    )
+    refused_after: float | None = Field(description="And after.")
+    account: AccountDocument = Field(description="As `watchkeeper account --json`.")

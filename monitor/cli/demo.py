@@ -1,0 +1,225 @@
+"""`watchkeeper demo`: a synthetic day of chat traffic through the real parts, from nothing, in two minutes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from monitor.accounting import Account
+from monitor.cli.account_view import summary
+from monitor.cli.console import notes, output, print_json
+from monitor.cli.exits import ExitCode
+from monitor.cli.failures import Interrupted
+from monitor.cli.parts import ADDRESSES
+from monitor.cli.shapes import AccountDocument, DemoDocument
+from monitor.cli.stack_progress import StackProgress
+from monitor.cli.stock_taking import take_account
+from monitor.demo.playing import Played, play
+from monitor.demo.traffic import DRIFTING, Day
+from monitor.demo.view import Moment, final_view, live_view, next_steps, plain_line
+from monitor.embedded.stack import Stack
+from monitor.settings import Settings, load
+
+_PLAIN_EVERY_S = 5.0
+_ACCOUNT_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    day: Day
+    stream_s: float
+    data: Path | None
+    is_kept: bool
+    as_json: bool
+
+
+def demo(
+    *,
+    events: Annotated[
+        int, typer.Option(help="Exchanges in the synthetic day.", min=500, max=1_000_000, metavar="N")
+    ] = 24_000,
+    seconds: Annotated[
+        float, typer.Option(help="Stream the day in about so many seconds.", min=1, metavar="SECONDS")
+    ] = 60,
+    seed: Annotated[int, typer.Option(help="Another number is another day.", metavar="N")] = 1,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave all running afterwards, until Ctrl-C.")] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep the data in this folder.",
+            metavar="FOLDER",
+            show_default="a temporary folder, removed at the end",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")] = False,
+) -> None:
+    """See it work: a synthetic day of chat traffic through Kafka, Triton and the ClickHouse engine, on this machine.
+
+    Starts the whole embedded stack, streams a day of chat logs in four formats (two tenants, three models, harmless and
+    harmful prompts, repeats, a few broken messages) at many times its speed, and shows refusal and harm rates per
+    category as they come in. At a known minute one model begins to refuse harmless questions: watch it appear. It ends
+    with the rates, the account (every message and exchange, counted), and what to try next.
+
+    All texts were written for this demo. Everything it starts is gone when it ends. The first run downloads Kafka
+    (43 MB) and keeps it.
+
+    Examples:
+        watchkeeper demo
+        watchkeeper demo --keep
+        watchkeeper demo --events 5000 --seconds 10 --json
+    """
+    plan = _Plan(Day(events, seed, datetime.now(UTC)), seconds, data, keep, as_json)
+    # The demo's parts are its own: addresses in the environment are other parts'.
+    environ = {name: value for name, value in os.environ.items() if name.upper() not in ADDRESSES}
+    state = asyncio.run(_until_signal(plan, environ))
+    if state in ("unbalanced", "unproven"):
+        raise typer.Exit(ExitCode.PROBLEM)
+
+
+async def _until_signal(plan: _Plan, environ: Mapping[str, str]) -> str:
+    """Run the demo; a signal ends it in order, wherever it is."""
+    running = asyncio.ensure_future(_demo(plan, environ))
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, running.cancel)
+    try:
+        return await running
+    except asyncio.CancelledError:
+        raise Interrupted("interrupted: everything that the demo started has been stopped") from None
+
+
+async def _demo(plan: _Plan, environ: Mapping[str, str]) -> str:
+    console = notes()
+    with ExitStack() as cleanup:
+        data = plan.data or Path(tempfile.mkdtemp(prefix="watchkeeper-demo-"))
+        if plan.data is None:
+            cleanup.callback(shutil.rmtree, data, ignore_errors=True)
+        progress = StackProgress(console)
+        _say(console, "Starting Kafka, Triton and the ClickHouse engine, all on this machine")
+        with progress:
+            stack = Stack(data, load(environ), on_progress=progress)
+            await stack.__aenter__()
+        try:
+            settings = load({**environ, **stack.environment()})
+            _say(console, _facts(stack))
+            day = plan.day
+            _say(
+                console,
+                f"Streaming a day of {day.exchanges:,} exchanges in about {plan.stream_s:.0f} s; at "
+                f"{day.drift_at:%H:%M} UTC of it {DRIFTING.model} of {DRIFTING.tenant} begins to refuse harmless questions",
+            )
+            with _Screen(console, day, plan.as_json) as show:
+                played = await play(settings, day, stream_s=plan.stream_s, show=show)
+            _say(console, "Counting every message and exchange")
+            account = await _settled(settings)
+            _report(plan, played, account)
+            if plan.is_kept:
+                output().print(next_steps("It keeps running. In another terminal:"))
+                console.print(Text("Ctrl-C stops it.", style="dim"))
+                await asyncio.Event().wait()
+            return account.state
+        except asyncio.CancelledError:
+            if plan.is_kept:
+                _say(console, "Stopping")
+            raise
+        finally:
+            await stack.__aexit__(None, None, None)
+
+
+def _report(plan: _Plan, played: Played, account: Account) -> None:
+    if plan.as_json:
+        print_json(_document(plan.day, played, account))
+        return
+    console = output()
+    console.print(final_view(plan.day, played.figures, played.drift, summary(account)))
+    console.print()
+    if not plan.is_kept:
+        console.print(next_steps("Where to look next: `watchkeeper demo --keep`, and in another terminal"))
+        console.print(Text("Your own chat logs: README.md, “Point it at your stack”.", style="dim"))
+
+
+async def _settled(settings: Settings) -> Account:
+    """The account once the last commits are in."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _ACCOUNT_WITHIN_S
+    while True:
+        taken = await take_account(settings)
+        if taken.state != "on the way" or loop.time() >= deadline:
+            return taken
+        await asyncio.sleep(0.5)
+
+
+def _document(day: Day, played: Played, account: Account) -> DemoDocument:
+    drift = played.drift
+    return DemoDocument(
+        exchanges=played.sent.exchanges,
+        messages=played.sent.messages,
+        repeats=played.sent.repeats,
+        bad=played.sent.bad,
+        stored=played.figures.stored,
+        first_figures_after_s=played.first_after_s,
+        elapsed_s=played.elapsed_s,
+        drift_at=day.drift_at,
+        drift_tenant=DRIFTING.tenant,
+        drift_model=DRIFTING.model,
+        refused_before=drift.before.value if drift.before.denominator else None,
+        refused_after=drift.after.value if drift.after.denominator else None,
+        account=AccountDocument(
+            state=account.state,
+            chat_logs=account.chat_logs,
+            verdicts=account.verdicts,
+            findings=list(account.findings),
+        ),
+    )
+
+
+def _facts(stack: Stack) -> str:
+    facts = stack.triton.facts
+    kind = facts.get("server", facts.get("version", ""))
+    return f"Ready: Kafka {stack.kafka.facts.get('version', '')}, Triton {kind}, ClickHouse engine over HTTP, workers".replace(
+        "  ", " "
+    )
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(Text("▸ ", style="cyan").append(text, style="default"))
+
+
+class _Screen(AbstractContextManager[Callable[[Moment], None]]):
+    """The live table on a terminal; a line every few seconds elsewhere."""
+
+    def __init__(self, console: Console, day: Day, as_json: bool) -> None:  # noqa: FBT001  # one place, one meaning
+        self._console = console
+        self._day = day
+        is_live = console.is_terminal and not as_json
+        self._live = Live(console=console, auto_refresh=False, transient=True) if is_live else None
+        self._said_s = -_PLAIN_EVERY_S
+
+    def __enter__(self) -> Callable[[Moment], None]:
+        (self._live or nullcontext()).__enter__()
+        return self._show
+
+    def __exit__(self, *exc: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _show(self, moment: Moment) -> None:
+        if self._live is not None:
+            self._live.update(live_view(self._day, moment), refresh=True)
+        elif moment.elapsed_s - self._said_s >= _PLAIN_EVERY_S:
+            self._said_s = moment.elapsed_s
+            self._console.print(plain_line(self._day, moment), soft_wrap=True)
