@@ -46,6 +46,7 @@ _MISCONFIGURED: Final = {
     81: "run `watchkeeper migrate`, or correct WATCHKEEPER_CLICKHOUSE__DATABASE",
     16: "run `watchkeeper migrate`: a column is missing",
     47: "run `watchkeeper migrate`: a column is missing",
+    46: "run ClickHouse 24.8 or newer",
     115: "run ClickHouse 24.8 or newer",
     164: "let the user write: its profile is read-only",
     62: "this is a fault of Watchkeeper's SQL: report it, with the server's version",

@@ -73,6 +73,19 @@ FIXTURE = (
 )
 
 
+async def _harmless_refusals(store: ClickHouse) -> object:
+    given: dict[str, Any] = {
+        "since": NOW - HOUR,
+        "until": NOW + 2 * HOUR,
+        "split_at": NOW + HOUR,
+        "model": "gpt-4o",
+    }
+    return {
+        tenant: await store.query("harmless_refusals_by_hour", tenant=tenant, **given)
+        for tenant in ("acme", "globex")
+    }
+
+
 async def _labels(store: ClickHouse) -> object:
     return await store.query("labels", ids=["a", "e", "g", "nobody", "'; DROP TABLE x --"])
 
@@ -147,6 +160,13 @@ ANSWERS: dict[str, tuple[Callable[[ClickHouse], Awaitable[object]], object]] = {
     "applied_migrations": (
         lambda store: store.query("applied_migrations"),
         [{"version": m.version, "name": m.name, "checksum": m.checksum} for m in sql.migrations()],
+    ),
+    "harmless_refusals_by_hour": (
+        _harmless_refusals,
+        {
+            "acme": [{"hour": NOW + HOUR, "is_after": True, "refused_n": 0, "answered": 1}],
+            "globex": [{"hour": NOW, "is_after": False, "refused_n": 1, "answered": 1}],
+        },
     ),
     "labels": (
         _labels,
