@@ -95,7 +95,8 @@ def summary(account: Account) -> Text:
     exchanges = account.chat_logs.exchanges or ExchangeAccount()
     messages = account.chat_logs.messages
     equation = (
-        f"{messages.produced:,} messages produced: {messages.handled:,} handled, {messages.pending:,} pending. "
+        f"{messages.produced:,} messages produced: {messages.handled:,} handled ({messages.dead:,} of them "
+        f"dead-lettered), {messages.pending:,} pending. "
         f"{exchanges.found:,} exchanges = {exchanges.stored:,} stored + {exchanges.repeats:,} repeats + "
         f"{exchanges.sampled_out:,} sampled out + {exchanges.dead:,} dead-lettered + {exchanges.pending:,} pending"
     )

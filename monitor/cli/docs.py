@@ -22,6 +22,7 @@ from monitor.cli.parts import ADDRESSES
 DOCUMENT: Final = Path("docs/cli.md")
 
 DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
+    "demo": shapes.DemoDocument,
     "up": shapes.UpDocument,
     "replay": shapes.ReplayDocument,
     "rates": shapes.RatesDocument,
