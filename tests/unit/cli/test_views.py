@@ -43,8 +43,9 @@ chat.logs/0      9      6       1           2    0       0    0 balanced
 chat.logs/1      9      9       0           0    0       0    0 balanced
 chat.logs       18     15       1           2    0       0    0
 
-✓ Balanced. 20 messages produced: 20 handled, 0 pending. 18 exchanges = 15
-stored + 1 repeats + 2 sampled out + 0 dead-lettered + 0 pending."""
+✓ Balanced. 20 messages produced: 20 handled (2 of them dead-lettered), 0
+pending. 18 exchanges = 15 stored + 1 repeats + 2 sampled out + 0 dead-lettered
++ 0 pending."""
     )
 
 
