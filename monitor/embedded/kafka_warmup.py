@@ -21,7 +21,7 @@ from monitor.embedded.java import Java
 from monitor.embedded.kafka_config import BROKER_CLASS, format_storage, new_cluster_id, write_configuration
 from monitor.embedded.locks import try_lock
 from monitor.embedded.part import accepts
-from monitor.embedded.process import TetheredProcess, launch
+from monitor.embedded.process import TetheredProcess, launched
 from monitor.embedded.progress import OnProgress, Progress
 from monitor.errors import Misconfigured
 
@@ -57,7 +57,8 @@ async def start_up_cache(
             return []
         finally:
             os.close(lock)
-    return [f"-XX:AOTCache={kept}"] if kept.exists() else []
+    # The JVM warns of every adapter that it compiles anew instead; that is no trouble of the reader's.
+    return [f"-XX:AOTCache={kept}", "-Xlog:aot*=error"] if kept.exists() else []
 
 
 async def _make(command: Sequence[str], kept: Path) -> None:
@@ -67,8 +68,7 @@ async def _make(command: Sequence[str], kept: Path) -> None:
         configuration = write_configuration(folder, ports)
         await asyncio.to_thread(format_storage, command, configuration, new_cluster_id())
         made = folder / kept.name
-        broker = await asyncio.to_thread(
-            launch,
+        broker = await launched(
             [command[0], f"-XX:AOTCacheOutput={made}", *command[1:], BROKER_CLASS, str(configuration)],
             folder / "kafka.log",
             environment=os.environ,

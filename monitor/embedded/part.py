@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import ClassVar, Final, Self
 
 from monitor.embedded.free_ports import free_port, is_free
-from monitor.embedded.process import TetheredProcess, launch
+from monitor.embedded.process import TetheredProcess, launched
 from monitor.embedded.progress import OnProgress, Phase, Progress, unheard
 from monitor.errors import Misconfigured, Retryable
 
@@ -211,8 +211,7 @@ class Part(ABC):
 
     async def _launch(self, command: Command) -> None:
         self._turn_log()
-        self._process = await asyncio.to_thread(
-            launch,
+        self._process = await launched(
             command.arguments,
             self.log,
             environment={**os.environ, **command.environment},

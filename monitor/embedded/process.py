@@ -88,6 +88,28 @@ def launch(
     return TetheredProcess(tether, int(pid) if word == "pid" else tether.pid)
 
 
+async def launched(
+    command: Sequence[str],
+    log: Path,
+    *,
+    environment: Mapping[str, str],
+    grace_s: float,
+    scratch: str | None = None,
+    hold: Sequence[int] = (),
+) -> TetheredProcess:
+    """As `launch`, beside the event loop. If we are cancelled meanwhile, nothing is left running."""
+    launching = asyncio.ensure_future(
+        asyncio.to_thread(
+            launch, command, log, environment=environment, grace_s=grace_s, scratch=scratch, hold=hold
+        )
+    )
+    try:
+        return await asyncio.shield(launching)
+    except asyncio.CancelledError:
+        await (await launching).kill()
+        raise
+
+
 def process_started(pid: int) -> str | None:
     """When the process with this id started, in a form that only serves comparison; None if there is none.
 

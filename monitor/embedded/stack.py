@@ -28,7 +28,7 @@ from monitor.embedded.part import Part
 from monitor.embedded.progress import OnProgress, Phase, Progress, unheard
 from monitor.embedded.registry import Addresses
 from monitor.embedded.triton import TritonPart
-from monitor.embedded.workers import WorkersPart
+from monitor.embedded.workers import WorkersPart, worker_environment
 from monitor.errors import Misconfigured
 from monitor.settings import Settings
 
@@ -130,7 +130,7 @@ class Stack:
     async def _start_workers(self, lock: int) -> None:
         self.workers = WorkersPart(
             self.data / "workers",
-            self.environment(),
+            worker_environment(self._settings, self.environment()),
             roles=self._roles,
             drain_s=self._settings.worker.drain_s,
             on_progress=self._on_progress,

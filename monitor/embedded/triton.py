@@ -182,10 +182,12 @@ class TritonPart(Part):
         return Command(arguments, self._binary.environment(), scratch=f"/dev/shm/{prefix}")  # noqa: S108
 
     async def _probe(self) -> bool:
-        if not await accepts(self.ports["grpc"]):
-            return False
-        from tritonclient.grpc.aio import InferenceServerClient
-        from tritonclient.utils import InferenceServerException
+        ports = self.ports.values() if self.http_address else (self.ports["grpc"],)
+        for port in ports:
+            if not await accepts(port):
+                return False
+        from tritonclient.grpc.aio import InferenceServerClient  # type: ignore[import-untyped]  # ships no types
+        from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
         client = InferenceServerClient(self.address)
         try:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.grpc.aio import InferenceServerClient  # type: ignore[import-untyped]  # ships no types
 
 from monitor.embedded.kafka import KafkaPart
 from monitor.embedded.process import process_started
 from monitor.embedded.triton import TritonPart
-from tests.integration.conftest import TopicFactory, create_topic
+from tests.integration.conftest import REPOSITORY, TopicFactory, create_topic
 
 LISTENING = "0A"
 MAPPED_IPV4 = "0000000000000000FFFF0000"  # how /proc/net/tcp6 begins ::ffff:a.b.c.d
@@ -72,6 +72,21 @@ async def test_a_killed_triton_leaves_no_stub_and_comes_back(new_triton: Callabl
         assert [await client.is_model_ready(model) for model in triton.models] == [True] * len(triton.models)
     finally:
         await client.close()
+
+
+async def test_where_no_tritonserver_runs_our_own_serves_the_models_and_says_why(tmp_path: Path) -> None:
+    part = TritonPart(tmp_path / "triton", REPOSITORY, binary="there is none for this platform")
+    async with part:
+        assert (part.http_address, part.facts["server"], part.facts["why"]) == (
+            "",
+            "in-process (KServe v2 gRPC)",
+            "there is none for this platform",
+        )
+        client = InferenceServerClient(part.address)
+        try:
+            assert [await client.is_model_ready(model) for model in part.models] == [True] * len(part.models)
+        finally:
+            await client.close()
 
 
 async def test_parts_listen_on_loopback_alone(kafka_part: KafkaPart, triton_part: TritonPart) -> None:

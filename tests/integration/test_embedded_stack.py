@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
+from urllib.request import urlopen
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -26,15 +28,18 @@ from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVERS = ["clickhouse", "kafka", "triton"]
+ALL = [*SERVERS, "workers"]
 # What `up` does, without the command line: print where the stack is, run until told to end.
 OWNER = """
 import asyncio, signal, sys
 from pathlib import Path
+from urllib.parse import quote
+from urllib.request import urlopen
 from monitor.embedded.stack import Stack
 from monitor.settings import load
 
 async def main():
-    async with Stack(Path(sys.argv[1]), load({}), roles=()) as stack:
+    async with Stack(Path(sys.argv[1]), load({})) as stack:
         print(stack.addresses.to_json(), flush=True)
         await asyncio.Event().wait()
 
@@ -92,14 +97,35 @@ async def test_no_process_outlives_the_owner_of_the_stack(
 ) -> None:
     async with _owner(tmp_path) as owner:
         pids = owner.addresses.pids
-        assert sorted(pids) == SERVERS
+        assert sorted(pids) == ALL
         assert running(folders.running) == [owner.addresses]
         stubs = [int(pid) for pid in _children(pids["triton"])]
         owner.process.send_signal(number)
         await owner.process.wait()
-    for pid in (*pids.values(), *stubs):
-        await until(lambda pid=pid: process_started(pid) is None, f"the end of {pid}")  # type: ignore[misc]  # a default binds it
+    gone = [*pids.values(), *stubs]
+    await until(lambda: all(process_started(pid) is None for pid in gone), f"the end of {gone}")
     assert latest(folders.running) is None
+
+
+async def test_a_chat_log_becomes_a_row_and_stays_one_over_a_killed_worker(
+    tmp_path: Path, folders: Folders
+) -> None:
+    settings = load({"WATCHKEEPER_KAFKA__SESSION_TIMEOUT_S": "6"})  # the broker's least; 30 s would be waited out
+    record = b'{"request": {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}, "response": '
+    record += b'{"id": "c1", "choices": [{"message": {"role": "assistant", "content": "Hi."}}]}}'
+    steps: list[Progress] = []
+    async with Stack(tmp_path / "data", settings, folders=folders, on_progress=steps.append) as stack:
+        assert stack.workers is not None
+        async with AIOKafkaProducer(bootstrap_servers=stack.addresses.kafka) as producer:
+            await producer.send_and_wait(settings.kafka.chat_logs_topic, record)
+            await until(lambda: _rows(stack.addresses) == 1, "the row")
+            steps.clear()
+            await stack.workers.kill()
+            await producer.send_and_wait(settings.kafka.chat_logs_topic, record)
+            await until(lambda: any(step.phase == "ready" for step in steps), "the workers to be back")
+            await producer.send_and_wait(settings.kafka.chat_logs_topic, record.replace(b"c1", b"c2"))
+            await until(lambda: _rows(stack.addresses) >= 2, "the other row", within_s=60)
+        assert _rows(stack.addresses) == 2
 
 
 async def test_a_stack_starts_with_no_java_on_the_path(tmp_path: Path) -> None:
@@ -115,7 +141,7 @@ async def test_a_second_stack_on_the_folder_is_refused_and_the_first_is_untouche
             await Stack(tmp_path / "data", settings, roles=(), folders=folders).__aenter__()
         assert {
             name: process_started(pid) is None for name, pid in owner.addresses.pids.items()
-        } == dict.fromkeys(SERVERS, False)
+        } == dict.fromkeys(ALL, False)
 
 
 async def test_two_stacks_run_side_by_side_and_neither_knows_of_the_other(
@@ -203,6 +229,12 @@ async def _survives(bootstrap: str, *, topics: dict[str, bool] | None = None) ->
     async with consumer:
         there = await consumer.topics()
     return all((topic in there) is expected for topic, expected in (topics or {}).items())
+
+
+def _rows(addresses: Addresses) -> int:
+    query = quote("SELECT count() FROM watchkeeper.verdicts")
+    with urlopen(f"{addresses.clickhouse}/?query={query}", timeout=10) as answer:
+        return int(answer.read())
 
 
 def _children(pid: int) -> list[str]:
