@@ -347,6 +347,27 @@ async def test_counts_and_rates_depend_on_what_was_delivered_alone(
             assert await counted(other, by) == await counted(store, by)
 
 
+async def test_a_retry_fills_in_the_places_that_a_crash_between_the_tables_left_out(
+    store: ClickHouse,
+) -> None:
+    """There is no transaction over both: an insert that stopped between them was never acknowledged."""
+    block = [verdict(f"e{n}", n, **at(0, n)).to_bytes() for n in range(20)]
+    await store._client.command("DETACH TABLE arrivals_feed SYNC")
+    await store.insert(block)
+    await store._client.command("ATTACH TABLE arrivals_feed")
+    assert await rows(store, "SELECT count() FROM arrivals") == [(0,)]
+
+    await store.insert(block)
+
+    assert await rows(store, "SELECT count(), uniqExact(event_id) FROM verdicts") == [(20, 20)]
+    assert await _positions(0, 100)(store) == [
+        {"positions": 20, "stored": 20, "sampled_out": 0, "repeats": 0}
+    ]
+    sums = await store.query("rates_of_window", **WINDOW, **WHOLE)
+    assert sums == await store.query("rates", **WINDOW, **WHOLE)
+    assert [row["events"] for row in sums] == [20]
+
+
 async def test_the_account_of_places_is_the_same_however_often_they_are_stored(store: ClickHouse) -> None:
     chance = random.Random(7)
     verdicts = [verdict(f"e{n % 30}", n, **at(n % 2, n // 2)) for n in range(50)]
