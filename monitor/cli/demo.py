@@ -31,6 +31,7 @@ from monitor.cli.stock_taking import take_account
 from monitor.demo.playing import Played, play
 from monitor.demo.traffic import DRIFTING, Day
 from monitor.demo.view import Moment, final_view, live_view, next_steps, plain_line
+from monitor.embedded.progress import OnProgress, Progress
 from monitor.embedded.stack import Stack
 from monitor.settings import Settings, load
 
@@ -90,19 +91,40 @@ def demo(
         raise typer.Exit(ExitCode.PROBLEM)
 
 
+@dataclass(slots=True)
+class _Ending:
+    """A signal, once: it ends what runs, or the wait for it. Further ones change nothing while all is stopped."""
+
+    asked: asyncio.Event
+    running: asyncio.Future[str] | None = None
+    is_awaited: bool = False
+
+    def __call__(self) -> None:
+        """Called by the loop on a signal."""
+        if not self.asked.is_set() and self.running is not None and not self.is_awaited:
+            self.running.cancel()
+        self.asked.set()
+
+    async def wait(self) -> None:
+        """From here on a signal is what was waited for, and interrupts nothing."""
+        self.is_awaited = True
+        await self.asked.wait()
+
+
 async def _until_signal(plan: _Plan, environ: Mapping[str, str]) -> str:
     """Run the demo; a signal ends it in order, wherever it is."""
-    running = asyncio.ensure_future(_demo(plan, environ))
+    ending = _Ending(asyncio.Event())
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, running.cancel)
+        loop.add_signal_handler(name, ending)
+    ending.running = asyncio.ensure_future(_demo(plan, environ, ending))
     try:
-        return await running
+        return await ending.running
     except asyncio.CancelledError:
         raise Interrupted("interrupted: everything that the demo started has been stopped") from None
 
 
-async def _demo(plan: _Plan, environ: Mapping[str, str]) -> str:
+async def _demo(plan: _Plan, environ: Mapping[str, str], ending: _Ending) -> str:
     console = notes()
     with ExitStack() as cleanup:
         data = plan.data or Path(tempfile.mkdtemp(prefix="watchkeeper-demo-"))
@@ -111,7 +133,7 @@ async def _demo(plan: _Plan, environ: Mapping[str, str]) -> str:
         progress = StackProgress(console)
         _say(console, "Starting Kafka, Triton and the ClickHouse engine, all on this machine")
         with progress:
-            stack = Stack(data, load(environ), on_progress=progress)
+            stack = Stack(data, load(environ), on_progress=_without_stops(progress))
             await stack.__aenter__()
         try:
             settings = load({**environ, **stack.environment()})
@@ -128,16 +150,23 @@ async def _demo(plan: _Plan, environ: Mapping[str, str]) -> str:
             account = await _settled(settings)
             _report(plan, played, account)
             if plan.is_kept:
-                output().print(next_steps("It keeps running. In another terminal:"))
+                console.print(next_steps("It keeps running. In another terminal:"))
                 console.print(Text("Ctrl-C stops it.", style="dim"))
-                await asyncio.Event().wait()
+                await ending.wait()
             return account.state
-        except asyncio.CancelledError:
-            if plan.is_kept:
-                _say(console, "Stopping")
-            raise
         finally:
+            _say(console, "Stopping all that the demo started")
             await stack.__aexit__(None, None, None)
+
+
+def _without_stops(progress: StackProgress) -> OnProgress:
+    """One line says that all is stopped; eight more would push the figures off the screen."""
+
+    def tell(step: Progress) -> None:
+        if step.phase not in ("stopping", "stopped"):
+            progress(step)
+
+    return tell
 
 
 def _report(plan: _Plan, played: Played, account: Account) -> None:
