@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
-import os
 import secrets
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -31,32 +26,10 @@ from monitor.ports import OutRecord
 from monitor.settings import KafkaSettings, Settings, load
 from schemas.topics import HEADER_ATTEMPTS
 from tests.fakes.verdicts import a_verdict
+from tests.integration.commands import watchkeeper
 from tests.integration.conftest import TopicFactory
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 NOWHERE = "127.0.0.1:9"
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-
-async def watchkeeper(
-    arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes | None = None
-) -> Done:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "monitor.cli", *arguments,
-        cwd=REPOSITORY,
-        env={**{k: v for k, v in os.environ.items() if not k.startswith("WATCHKEEPER_")}, **environment},
-        stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await process.communicate(stdin)
-    return Done(process.returncode or 0, out.decode(), err.decode())
 
 
 @pytest.fixture
@@ -64,7 +37,6 @@ async def environment(kafka_part: KafkaPart) -> dict[str, str]:
     """Settings that point at the shared broker, with topics of the test's own, created as workers create them."""
     mark = secrets.token_hex(4)
     environment = {
-        "WATCHKEEPER_KAFKA__REPLICATION": "1",
         "WATCHKEEPER_KAFKA__BOOTSTRAP": kafka_part.address,
         "WATCHKEEPER_KAFKA__CHAT_LOGS_TOPIC": f"chat.{mark}",
         "WATCHKEEPER_KAFKA__VERDICTS_TOPIC": f"verdicts.{mark}",
