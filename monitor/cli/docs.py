@@ -6,7 +6,6 @@ import inspect
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
@@ -84,7 +83,7 @@ def _commands(entries: Sequence[Entry], prefix: str) -> Iterator[tuple[str, Entr
     for entry in entries:
         if entry.commands:
             yield from _commands(entry.commands, f"{prefix}{entry.name} ")
-        elif find_spec(entry.module) is not None:
+        else:
             yield f"{prefix}{entry.name}", entry
 
 

@@ -12,12 +12,14 @@ from monitor.cli.shapes import TailLine
 from monitor.cli.visible import visible
 from monitor.redaction import redact
 from schemas.events import Verdict
-from schemas.taxonomy import BENIGN
+from schemas.taxonomy import BENIGN, CATEGORIES
 
 _TIME: Final = 8
 _TENANT: Final = 10
 _MODEL: Final = 16
 _CATEGORY: Final = 22
+_LONGEST_CATEGORY: Final = max(map(len, CATEGORIES))
+_SHOW_WHOLE_CATEGORY_FROM: Final = 150
 _LABELS: Final = 26
 _SHOW_MODEL_FROM: Final = 100
 _SHOW_TENANT_FROM: Final = 120
@@ -46,6 +48,8 @@ class Filter:
 
 def verdict_line(verdict: Verdict, width: int | None) -> Text:
     """One line of at most `width` cells; None: as long as it is, with every column."""
+    is_wide = width is None or width >= _SHOW_WHOLE_CATEGORY_FROM
+    category_cells = _LONGEST_CATEGORY if is_wide else _CATEGORY
     line = Text(no_wrap=True, end="")
     line.append(f"{verdict.arrived_at:%H:%M:%S} ", style="dim")
     if width is None or width >= _SHOW_TENANT_FROM:
@@ -53,7 +57,7 @@ def verdict_line(verdict: Verdict, width: int | None) -> Text:
     if width is None or width >= _SHOW_MODEL_FROM:
         line.append(_fitted(verdict.model, _MODEL) + " ")
     line.append(
-        _fitted(verdict.category or "—", _CATEGORY) + " ",
+        _fitted(verdict.category or "—", category_cells) + " ",
         style="dim" if verdict.category == BENIGN else "magenta",
     )
     labels = _labels(verdict)

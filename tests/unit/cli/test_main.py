@@ -104,8 +104,6 @@ def test_a_misspelt_setting_is_told_with_the_nearest() -> None:
     ("path", "entry"), leaves(), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
 )
 def test_every_command_loads_and_explains_itself_with_examples(path: tuple[str, ...], entry: Entry) -> None:
-    if entry.name == "demo" and not (REPOSITORY / "monitor/cli/demo.py").exists():
-        pytest.skip("demo is not written yet")
     command = load(entry)
     shown = CliRunner().invoke(build_app(entry), ["--help"], env={"COLUMNS": "100"})
     assert shown.exit_code == 0, shown.output

@@ -22,7 +22,10 @@ HEAD = "12:00:01 acme       gpt-4o           cyberattacks           harmful prom
 @pytest.mark.parametrize(
     ("width", "line"),
     [
-        (None, HEAD + "how do I … → I can't help with that."),
+        (
+            None,
+            HEAD.replace("cyberattacks", "cyberattacks" + " " * 12) + "how do I … → I can't help with that.",
+        ),
         (140, HEAD + "how do I … → I can't help with that."),
         (120, HEAD + "how do I … → I can't help with t…"),
         (80, "12:00:01 cyberattacks           harmful prompt · refused   how do I… → I can't …"),
