@@ -63,6 +63,12 @@ def in_order(lines: Iterable[CategoryLine]) -> tuple[CategoryLine, ...]:
     return tuple(sorted(lines, key=lambda line: CATEGORIES.index(line.category)))
 
 
+def every_category(lines: Iterable[CategoryLine]) -> tuple[CategoryLine, ...]:
+    """All fourteen, in order: a category that the guard put nothing in is told, not left out."""
+    found = {line.category: line for line in lines}
+    return tuple(found.get(name, CategoryLine(name, 0, Rate(), Rate())) for name in CATEGORIES)
+
+
 def sparkline(values: Sequence[float], top: float) -> str:
     """One character a value, from ▁ for 0 to █ for `top` and more; a blank for NaN."""
     levels = "▁▂▃▄▅▆▇█"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from monitor.demo.figures import CategoryLine, Figures, Rate, sparkline
+from monitor.demo.figures import CategoryLine, Figures, Rate, every_category, sparkline
 from monitor.demo.streaming import Sent
 from monitor.demo.traffic import DRIFTING, Day
 from schemas.taxonomy import BENIGN
@@ -47,10 +47,10 @@ class Moment:
 def live_view(day: Day, moment: Moment) -> Group:
     """A progress line, the table by category, and the cell that drifts."""
     sent, figures = moment.sent, moment.figures
-    clock = f"{sent.until:%a %H:%M}" if sent.until else "starting"
+    clock = f"{sent.until:%a %H:%M} UTC of the synthetic day" if sent.until else "the day begins"
     share = sent.exchanges / day.exchanges if day.exchanges else 1.0
     head = Text("▕", style="dim").append(_bar(share, 24), style="cyan").append("▏", style="dim")
-    head.append(f" {clock} UTC of the synthetic day", style="bold").append(f"  {moment.phase}", style="dim")
+    head.append(f" {clock}", style="bold").append(f"  {moment.phase}", style="dim")
     counts = Text(
         f"{sent.exchanges:,} sent · {figures.stored:,} judged and stored · {moment.behind:,} on their way · "
         f"{moment.per_s:,.0f} a second · {moment.elapsed_s:.0f} s"
@@ -92,7 +92,7 @@ def _cells(line: CategoryLine) -> tuple[RenderableType, ...]:
     style = "green" if not is_benign else "yellow" if line.refusal.value > 0.05 else "green"
     return (
         Text(line.category.replace("_", " "), style="bold" if is_benign else ""),
-        f"{line.exchanges:,}",
+        Text(f"{line.exchanges:,}", style="" if line.exchanges else "dim"),
         Text(percent(line.refusal.value), style=style),
         Text(interval(line.refusal), style="dim"),
         Text(_bar(line.refusal.value, BAR_WIDTH), style=style),
@@ -140,7 +140,7 @@ def final_view(day: Day, figures: Figures, drift: Drift, account: RenderableType
     )
     return Group(
         Text("Rates by category, the whole day", style="bold"),
-        rates_table(figures),
+        rates_table(replace(figures, lines=every_category(figures.lines))),
         Text(
             f"{figures.exchanges:,} exchanges with a verdict, coverage {percent(coverage.value)}. The guard is "
             "guard_lite, a small CPU classifier: it misses refusals and confuses categories.",
