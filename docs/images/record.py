@@ -25,7 +25,8 @@ def frame(command: str, at_s: float) -> str:
     """What the terminal shows `at_s` seconds after `command` was started, with its escape sequences."""
     session = f"watchkeeper-{secrets.token_hex(4)}"
     subprocess.run(
-        ["tmux", "new-session", "-d", "-s", session, "-x", str(COLUMNS), "-y", str(LINES), command], check=True
+        ["tmux", "new-session", "-d", "-s", session, "-x", str(COLUMNS), "-y", str(LINES), command],
+        check=True,
     )
     try:
         time.sleep(at_s)
@@ -41,13 +42,17 @@ def frame(command: str, at_s: float) -> str:
 
 def main() -> None:
     """Write the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--at", type=float, default=45, help="seconds after the start")
     parser.add_argument("--command", default=f"{Path(sys.executable).parent / 'watchkeeper'} demo")
     parser.add_argument("--title", default="watchkeeper demo")
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(
+        record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
     console.print(Text.from_ansi(frame(arguments.command, arguments.at)))
     # The system's monospace fonts: a reader's browser need fetch nothing.
     svg = console.export_svg(title=arguments.title)

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import cohen_kappa_score, f1_score, precision_score, recall_score
+from sklearn.metrics import cohen_kappa_score, f1_score, precision_score, recall_score  # type: ignore[import-untyped]  # scikit-learn has no types
 
 from monitor.agreement import Agreement, Answers, compare
 
