@@ -1,6 +1,6 @@
 """What an excerpt costs, against always running every pattern on the same text, and a content hash against blake2b.
 
-    python -m benchmarks.redaction.run
+    python -m benchmarks.redaction
 
 Prints microseconds a text and the ratio; a plain 400-character text must stay at 3 µs or less.
 """
