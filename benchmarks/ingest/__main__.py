@@ -66,7 +66,7 @@ def openai_record() -> bytes:
     }
     answer = "1. Coding errors: a wrong call, a typing slip, a missing case. 2. System trouble: no disk, no memory. "
     missing = 800 - len(json.dumps(record))
-    record["response"]["choices"][0]["message"]["content"] = (answer * 10)[:missing]  # type: ignore[index]
+    record["response"]["choices"][0]["message"]["content"] = (answer * 10)[:missing]  # type: ignore[index]  # a literal just above
     return json.dumps(record).encode()
 
 

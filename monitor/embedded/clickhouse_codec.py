@@ -49,7 +49,7 @@ class Encoder(Protocol):
 
 class _Lz4Encoder:
     def __init__(self) -> None:
-        import lz4.frame  # type: ignore[import-untyped]
+        import lz4.frame  # type: ignore[import-untyped]  # lz4 has no types
 
         self._frame = lz4.frame.LZ4FrameCompressor()
         self._begun = False
