@@ -62,6 +62,8 @@ _PHONE_SHAPES: Final = (
     ((5, 5), tuple("6789")),  # India
     ((3, 4, 4), ("1",)),  # China
 )
+_YEAR: Final = re.compile(r"1\d{3}|20\d\d")
+_DECIMAL: Final = re.compile(r"\d[.,]")
 _LUHN_DOUBLED: Final = bytes.maketrans(b"0123456789", b"0246813579")
 
 
@@ -165,22 +167,22 @@ def _is_random(token: str) -> bool:
     Words, slugs, paths and identifiers change kind at most every fifth character (a capital that opens a word
     does not count); random base 64, 62, 36, 32 or 16 does so at 0.30 to 0.47 of its characters.
     """
-    size = turns = capitals = 0
+    size = turns = capitals = digits = 0
     before = ""
-    has_digit = False
     for character in token:
         kind = (
             "d" if character.isdigit() else "u" if character.isupper() else "l" if character.isalpha() else ""
         )
         if kind:
             size += 1
-            has_digit = has_digit or kind == "d"
+            digits += kind == "d"
             if before:
                 turns += kind != before and not (before == "u" and kind == "l")
                 capitals += kind == "u" and before in ("u", "l")
         before = kind
-    if not has_digit:
-        return any(c.islower() for c in token) and size >= LONG_RUN and capitals >= 0.35 * size
+    is_mixed_case = size >= LONG_RUN and capitals >= 0.35 * size and any(c.islower() for c in token)
+    if digits < 2:  # a single digit is often a word's: AutoModelForSeq2SeqLM
+        return is_mixed_case or (digits == 1 and turns >= 4 and turns >= 0.3 * size)
     return turns >= 4 and turns >= 0.2 * size
 
 
@@ -238,7 +240,9 @@ def _cards(text: str, groups: list[tuple[int, int]]) -> Iterable[Span]:
         return
     for index, number in enumerate(digits):
         if len(number) >= 14:
-            yield (*groups[index], "[card]" if len(number) <= 19 and _luhn(number) else "[number]")
+            is_card = len(number) <= 19 and _luhn(number)
+            if is_card or not _DECIMAL.fullmatch(text, max(0, groups[index][0] - 2), groups[index][0]):
+                yield (*groups[index], "[card]" if is_card else "[number]")
         elif len(number) == 13 and _is_issued(number) and _luhn(number):
             yield (*groups[index], "[card]")
         joined = number
@@ -286,7 +290,7 @@ def _phone_at(digits: list[str], before: str, after: str, groups: int) -> tuple[
     if number.startswith("00") and sum(sizes[:fifteen]) >= 10:
         return fifteen, "[phone]"
     is_isbn = "isbn" in before.lower()
-    has_trunk = number[0] == "0" and sizes[0] > 1 and not is_isbn
+    has_trunk = number[0] == "0" and sizes[0] > 1 and not is_isbn and not after.isalpha()
     if has_trunk and sum(sizes[:twelve]) >= 9 and max(sizes[1:twelve], default=2) > 1:
         return twelve, "[phone]"
     if before[-1:] == "(" and after == ")" and 2 <= sizes[0] <= 3 and sum(sizes[:twelve]) >= 7:
@@ -294,12 +298,13 @@ def _phone_at(digits: list[str], before: str, after: str, groups: int) -> tuple[
     if sizes[:3] == (3, 2, 4) and after == "-":
         return 3, "[id]"
     is_national = (sizes[0] == 10 and number[0] in "23456789") or (sizes[0] == 11 and number[0] in "178")
-    if is_national and not is_isbn and not number.endswith("0000"):
+    if is_national and not is_isbn and not number.endswith("0000") and not after.isalpha():
         return 1, "[phone]"
     for shape, openings in _PHONE_SHAPES:
         if sizes[: len(shape)] == shape and "".join(digits[:2]).startswith(openings):
             return len(shape), "[phone]"
-    if groups == 2 and sizes == (3, 4) and after == "-" and number[0] in "23456789":
+    is_local = groups == 2 and sizes == (3, 4) and after == "-" and number[0] in "23456789"
+    if is_local and not _YEAR.fullmatch(digits[1]):
         return 2, "[phone]"
     return 0, ""
 

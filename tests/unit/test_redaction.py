@@ -244,6 +244,8 @@ def test_each_shape_becomes_its_marker(text: str, masked: str) -> None:
         "/usr/local/lib/python3.11/site-packages/numpy/core/multiarray.py",
         "HTML5VideoPlayerComponentFactoryBean internationalization_of_everything",
         "flight LH1234 seat 12A gate B42, room 0815, section 230(c)(1)",
+        'the Song dynasty (960-1279), 1/7 = 0.14285714285714285, hex = "0123456789ABCDEF"',
+        "AutoModelForSeq2SeqLM.from_pretrained",
         "RFC 2616, ISO 27001:2022, 1920x1080, 10^12, 0x7fffffff, 1e-10",
     ],
 )
