@@ -9,6 +9,8 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 STAMPS := $(VENV)/.stamps
 LOCK   := locks/all.txt
+# The modules that write documents from the code
+GENERATED := monitor.settings_doc monitor.store.tables_doc monitor.cli.docs
 # Arguments for the command behind a target: make test ARGS="tests/unit -x"
 ARGS   ?=
 
@@ -36,7 +38,7 @@ check: $(STAMPS)/test ## Run what CI runs beside the tests; changes nothing
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
-	$(BIN)/python -m monitor.settings_doc --check
+	@for document in $(GENERATED); do echo "$$document --check" && $(BIN)/python -m $$document --check || exit 1; done
 	@$(MAKE) check-lock
 
 .PHONY: check-lock
@@ -54,7 +56,7 @@ check-lock: $(UV) ## Check that the locks say what pyproject.toml asks for, and 
 fix: $(STAMPS)/test ## Correct what a program can correct: lint, format, generated documents
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
-	$(BIN)/python -m monitor.settings_doc
+	for document in $(GENERATED); do $(BIN)/python -m $$document || exit 1; done
 
 .PHONY: install
 install: $(STAMPS)/test ## Install all that development needs into .venv, and run nothing
