@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+)
 
 from monitor.adapters.kafka import client_options, translated
 from monitor.errors import Misconfigured, Retryable
@@ -20,8 +25,12 @@ from monitor.settings import KafkaSettings
 
 CONNECT_S: Final = 10.0
 """Longest wait for a first answer: a person is waiting."""
+COORDINATOR_S: Final = 5.0
+"""Longest wait for a group's coordinator to be made or to load."""
 STALLED_S: Final = 20.0
 """Reading a range that brings nothing for this long is given up."""
+
+T = TypeVar("T")
 
 
 class Record(Protocol):
@@ -158,7 +167,7 @@ class KafkaAdmin:
     async def commits(self, group: str, topic: str) -> dict[int, Commit]:
         """The group's commits in a topic, by partition; partitions it never committed are missing."""
         with _translating(f"reading the offsets of group {group}"):
-            offsets = await self._admin.list_consumer_group_offsets(group)
+            offsets = await _patiently(lambda: self._admin.list_consumer_group_offsets(group))
         return {
             partition.partition: Commit(commit.offset, commit.metadata)
             for partition, commit in offsets.items()
@@ -168,7 +177,7 @@ class KafkaAdmin:
     async def group(self, group: str) -> GroupState:
         """State and members of a group; "Dead" without members where it doesn't exist."""
         with _translating(f"looking at group {group}"):
-            (response,) = await self._admin.describe_consumer_groups([group])
+            (response,) = await _patiently(lambda: self._admin.describe_consumer_groups([group]))
         (described,) = response.to_object()["groups"]
         return GroupState(described["state"], len(described["members"]))
 
@@ -253,6 +262,20 @@ def _translating(doing: str) -> Iterator[None]:
         yield
     except KafkaError as exc:
         raise translated(exc, doing) from exc
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """The answer of a group's coordinator. A broker that never had a group makes it at the first question, and one
+    that has just started is still loading: both take a moment. Raises what asking raises after that."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + COORDINATOR_S
+    while True:
+        try:
+            return await ask()
+        except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+            if loop.time() > deadline:
+                raise
+        await asyncio.sleep(0.1)
 
 
 def _no_broker(settings: KafkaSettings, exc: Exception) -> Retryable | Misconfigured:

@@ -87,7 +87,7 @@ def replay(
     interrupted = False
     try:
         asyncio.run(
-            _replay(
+            send_files(
                 settings, sources, topic or settings.kafka.chat_logs_topic, pace=Pace(rate, speed), sent=sent
             )
         )
@@ -204,9 +204,13 @@ class Sender:
         self.sent.bytes += sum(len(record.value or b"") for record in records)
 
 
-async def _replay(
+async def send_files(
     settings: Settings, sources: Sequence[Source], topic: str, *, pace: Pace, sent: Sent
 ) -> None:
+    """Send all lines of these files to a topic; `sent` counts what is acknowledged, also when this is cancelled.
+
+    Raises Misconfigured for a topic that isn't there or a line that can't be sent, Retryable where no broker answers.
+    """
     async with KafkaAdmin.connect(settings.kafka) as admin:
         partitions = await admin.require_topic(topic)
         limit = await _largest_message(admin, topic, settings.kafka.max_message_bytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -231,3 +232,15 @@ async def test_commits_carry_their_metadata(kafka_part: KafkaPart, topic: TopicF
     await consumer.stop()
     assert {n: (c.offset, c.metadata) for n, c in commits.items()} == {1: (0, "said")}
     assert (state.state, state.members) == ("Dead", 0)
+
+
+async def test_a_broker_that_never_had_a_group_is_asked_until_it_can_say(
+    new_kafka: Callable[[], KafkaPart],
+) -> None:
+    broker = new_kafka()
+    await broker.start()
+    kafka = load({"WATCHKEEPER_KAFKA__BOOTSTRAP": broker.address}).kafka
+    await ensure_topics(kafka)
+    async with KafkaAdmin.connect(kafka) as admin:
+        assert await admin.commits("nobody", kafka.chat_logs_topic) == {}
+        assert (await admin.group("nobody")).members == 0
