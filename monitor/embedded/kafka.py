@@ -19,7 +19,7 @@ from monitor.embedded.kafka_config import (
     new_cluster_id,
     write_configuration,
 )
-from monitor.embedded.kafka_warmup import start_up_cache
+from monitor.embedded.kafka_warmup import cache_flags, cache_path, make_once
 from monitor.embedded.part import Command, Part, accepts
 from monitor.embedded.progress import OnProgress, Progress, unheard
 
@@ -55,7 +55,10 @@ class KafkaPart(Part):
         jars = await self._jars()
         runtime = [str(java.executable), *jvm_flags(self._heap_mb, self.folder / "tmp")]
         classpath = ["-cp", os.pathsep.join(str(jar) for jar in jars)]
-        warm = await start_up_cache(java, [*runtime, *classpath], self._cache, on_progress=self._on_progress)
+        kept = cache_path(java, [*runtime, *classpath], self._cache)
+        if kept is not None and not self._has_been_ready:  # not while somebody waits for a broker that died
+            await make_once([*runtime, *classpath], kept, on_progress=self._on_progress)
+        warm = cache_flags(kept)
         configuration = await asyncio.to_thread(self._prepare, [*runtime, *warm, *classpath])
         self.facts |= {
             "version": jars[0].parent.name,

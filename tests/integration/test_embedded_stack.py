@@ -110,7 +110,9 @@ async def test_no_process_outlives_the_owner_of_the_stack(
 async def test_a_chat_log_becomes_a_row_and_stays_one_over_a_killed_worker(
     tmp_path: Path, folders: Folders
 ) -> None:
-    settings = load({"WATCHKEEPER_KAFKA__SESSION_TIMEOUT_S": "6"})  # the broker's least; 30 s would be waited out
+    settings = load(
+        {"WATCHKEEPER_KAFKA__SESSION_TIMEOUT_S": "6"}
+    )  # the broker's least; 30 s would be waited out
     record = b'{"request": {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}, "response": '
     record += b'{"id": "c1", "choices": [{"message": {"role": "assistant", "content": "Hi."}}]}}'
     steps: list[Progress] = []
