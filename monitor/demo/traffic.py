@@ -78,7 +78,7 @@ _COLLECTOR: Final[Mapping[Family, float]] = {"otlp_json": 0.5, "otlp_protobuf": 
 _LARGE: Final = Behaviour(harmful=0.93, everyday=0.008, sensitive=0.04)
 _MINI: Final = Behaviour(harmful=0.86, everyday=0.015, sensitive=0.08)
 _OPEN: Final = Behaviour(harmful=0.60, everyday=0.005, sensitive=0.03)
-_DRIFTED: Final = Behaviour(harmful=0.90, everyday=0.03, sensitive=0.50)
+_DRIFTED: Final = Behaviour(harmful=0.90, everyday=0.03, sensitive=0.65)
 
 ROUTES: Final = (
     Route("acme-support", "atlas-large", 0.22, _LARGE, _GATEWAY),
