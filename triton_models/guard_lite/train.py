@@ -1,8 +1,8 @@
 """Train guard_lite's weights: `python triton_models/guard_lite/train.py DATA_FOLDER`.
 
-DATA_FOLDER holds train.jsonl.gz and dev.jsonl.gz (rows as in MODEL_CARD.md). Writes 1/weights.npz, puts its hash into
-config.pbtxt and prints the metrics that the model card carries, as JSON. dev is only ever scored, never trained on.
-Needs the `dev` extra (scikit-learn, scipy). Deterministic: the same data and versions give the same bytes.
+DATA_FOLDER holds train.jsonl.gz (its sources are in MODEL_CARD.md). Writes 1/weights.npz, puts its hash into
+config.pbtxt and prints it; `python -m benchmarks.guard_quality` then says what they are worth. Needs the `dev` extra
+(scikit-learn, scipy). Deterministic: the same data, versions and machine give the same bytes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,47 +26,90 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse  # type: ignore[import-untyped]  # ships no types
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # ships no types
-from sklearn.model_selection import StratifiedGroupKFold  # type: ignore[import-untyped]  # ships no types
 
 HERE: Final = Path(__file__).resolve().parent
 SEED: Final = 20_250_310
-FOLDS: Final = 5
-BOUND_PER_SOURCE: Final = 1_500
-"""A source's rows weigh together at most as much as this many, so that no source's style rules."""
+FOLDS: Final = (
+    "advbench tdc2023 malicious-instruct harmfulqa sap200 self-instruct mt-bench pyrit-harm pyrit-objective pyrit-refusal",
+    "catqa strongreject forbidden-questions trustllm-misuse in-the-wild-jailbreaks coconot-pref oasst",
+    "ailuminate trustllm-jailbreak gptfuzz dangerousqa clinc150 cyberseceval-frr",
+    (
+        "jailbreakbench-artifacts jailbreakbench-behaviours refusal-direction-completions star-1 arena-hard ifeval "
+        "coconot-eval coconot-contrast"
+    ),
+)
+"""Sources held out together for calibration, each fold with yes and no: traffic is no source that was trained on, and
+rows held out from a known source flatter. What no fold names (social media, chit-chat) is always learnt from."""
+
+DIMENSIONS: Final = 80
 
 Row = dict[str, Any]
 Doubles = npt.NDArray[np.float64]
 
 
-def load_scorer() -> Any:
-    """The serving code: features are computed by the very lines that serve."""
-    spec = importlib.util.spec_from_file_location("guard_lite_scorer", HERE / "1" / "scorer.py")
+def load(path: Path) -> Any:
+    """The module in a file of this folder."""
+    spec = importlib.util.spec_from_file_location(f"guard_lite_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise SystemExit(f"{HERE / '1' / 'scorer.py'} can't be loaded; restore the model folder")
+        raise SystemExit(f"{path} can't be loaded; restore the model folder")
     module = importlib.util.module_from_spec(spec)
-    sys.modules["guard_lite_scorer"] = module
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
-scorer = load_scorer()
+scorer = load(HERE / "1" / "scorer.py")
+"""The serving code: features are computed by the very lines that serve."""
+
+kin = load(HERE / "word_vectors.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one head is trained, as chosen on FOLDS by AUROC with sources weighing alike.
+
+    `inverse_strength`: how little its weights are pulled to zero. `bound`: a source's rows weigh together at most as
+    much as this many, so that no source's style rules. `rarity`: the power of the inverse document frequency that
+    a feature is scaled by. `kinship`: the scale of the word vectors beside the words; 0: without.
+    """
+
+    inverse_strength: float
+    bound: int
+    rarity: float
+    kinship: float
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One binary question, the field that labels it and how hard its weights are pulled to zero."""
+    """One binary question, the field that labels it, and the share of yes for which 0.5 is even odds."""
 
     output: str
     field: str
-    inverse_strength: float
+    recipe: Recipe
+    yes_share: float
 
 
 QUESTIONS: Final = (
-    Question("prompt_harm", "prompt_harmful", 8.0),
-    Question("refusal", "refusal", 8.0),
-    Question("response_harm", "response_harmful", 2.0),
+    Question("prompt_harm", "prompt_harmful", Recipe(8.0, 100, 1.5, 0.25), 1 / 2),
+    Question("refusal", "refusal", Recipe(8.0, 300, 1.0, 0.0), 1 / 2),
+    Question("response_harm", "response_harmful", Recipe(8.0, 300, 2.0, 0.0), 1 / 3),
 )
-CATEGORY_STRENGTH: Final = 10.0
+CATEGORY: Final = Recipe(30.0, 100, 1.5, 0.25)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Features of rows, as fitted: `counts` times `rarity` (columns), and that again times `vectors`, side by side."""
+
+    fitted: sparse.csr_matrix
+    rarity: Doubles
+    vectors: Doubles
+
+    def fold(self, weights: Doubles) -> Doubles:
+        """The weights on the counts alone that give the same sums: what the tables hold. Last axis: features."""
+        words = len(self.rarity)
+        own, kin = weights[..., :words], weights[..., words:]
+        return self.rarity * (own + kin @ self.vectors.T)
 
 
 def read(path: Path) -> list[Row]:
@@ -100,10 +144,26 @@ def design(rows: Sequence[Row], blocks: Sequence[Any]) -> sparse.csr_matrix:
     return sparse.hstack(parts, format="csr")
 
 
-def source_weights(rows: Sequence[Row]) -> Doubles:
+def matrix_of(rows: Sequence[Row], output: str, recipe: Recipe, vectors: Doubles) -> Matrix:
+    """The matrix that `recipe` asks for. `vectors` has shape (2**bits, d), which every block can look words up in."""
+    blocks = blocks_of(output)
+    counts = design(rows, blocks)
+    seen_in = np.asarray((counts > 0).sum(axis=0)).ravel()
+    rarity = np.log((1 + len(rows)) / (1 + seen_in))
+    rarity = (rarity / rarity[seen_in > 0].mean()) ** recipe.rarity
+    scaled = (counts @ sparse.diags(rarity)).tocsr()
+    if not recipe.kinship:
+        return Matrix(scaled, rarity, np.zeros((len(rarity), 0)))
+    scaled_kin = np.tile(vectors * recipe.kinship, (len(blocks), 1))
+    return Matrix(
+        sparse.hstack([scaled, sparse.csr_matrix(scaled @ scaled_kin)], format="csr"), rarity, scaled_kin
+    )
+
+
+def source_weights(rows: Sequence[Row], bound: int) -> Doubles:
     """Weights that bound each source's total."""
     sizes = Counter(row["source"] for row in rows)
-    return np.array([min(1.0, BOUND_PER_SOURCE / sizes[row["source"]]) for row in rows])
+    return np.array([min(1.0, bound / sizes[row["source"]]) for row in rows])
 
 
 def labelled(rows: Sequence[Row], field: str) -> list[Row]:
@@ -128,37 +188,44 @@ def platt(logits: Doubles, labels: Doubles, weights: Doubles) -> tuple[float, fl
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
-def train_question(rows: Sequence[Row], question: Question) -> tuple[dict[str, Doubles], float]:
-    """The columns of each block for one question, and the bias, calibrated on prompts held out in turn."""
+def train_question(rows: Sequence[Row], question: Question, vectors: Doubles) -> tuple[Doubles, float]:
+    """The weights on the question's blocks, end to end, and the bias; calibrated on sources held out in turn."""
+    recipe = question.recipe
     chosen = labelled(rows, question.field)
-    blocks = blocks_of(question.output)
-    matrix = design(chosen, blocks)
+    matrix = matrix_of(chosen, question.output, recipe, vectors)
     labels = np.array([row[question.field] for row in chosen], np.float64)
-    weights = source_weights(chosen)
-    held_out = np.zeros(len(chosen))
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
-    for learn, test in folds.split(matrix, labels, [row["prompt"] or "" for row in chosen]):
-        model = fit(matrix[learn], labels[learn], weights[learn], question.inverse_strength)
-        held_out[test] = model.decision_function(matrix[test])
-    slope, offset = platt(held_out, labels, weights)
-    model = fit(matrix, labels, weights, question.inverse_strength)
-    ends = np.cumsum([1 << block.bits for block in blocks])[:-1]
-    columns = dict(zip((block.name for block in blocks), np.split(model.coef_[0] * slope, ends), strict=True))
-    return columns, float(model.intercept_[0]) * slope + offset
+    weights = source_weights(chosen, recipe.bound)
+    held_out = np.full(len(chosen), np.nan)
+    for fold in FOLDS:
+        test = np.isin([row["source"] for row in chosen], fold.split())
+        learn = ~test & ~np.isin(
+            [row["prompt"] for row in chosen], [row["prompt"] for row in compress(chosen, test)]
+        )
+        model = fit(matrix.fitted[learn], labels[learn], weights[learn], recipe.inverse_strength)
+        held_out[test] = model.decision_function(matrix.fitted[test])
+    was_out = ~np.isnan(held_out)
+    yes, of_yes = labels[was_out] == 1, question.yes_share
+    even = weights[was_out]
+    even = np.where(yes, of_yes / even[yes].sum(), (1 - of_yes) / even[~yes].sum()) * even * len(even)
+    slope, offset = platt(held_out[was_out], labels[was_out], even)
+    model = fit(matrix.fitted, labels, weights, recipe.inverse_strength)
+    return matrix.fold(model.coef_[0]) * slope, float(model.intercept_[0]) * slope + offset
 
 
-def train_category(rows: Sequence[Row], slugs: Sequence[str]) -> tuple[Doubles, Doubles]:
+def train_category(rows: Sequence[Row], slugs: Sequence[str], vectors: Doubles) -> tuple[Doubles, Doubles]:
     """Weights (13, 2**bits) and biases (13,) of the harms, from harmful prompts with a category."""
     chosen = list(
         {row["prompt"]: row for row in rows if row["prompt_harmful"] == 1 and row["category"]}.values()
     )
     labels = np.array([slugs.index(row["category"]) for row in chosen])
-    matrix = design(chosen, blocks_of("harm_1"))
-    model = LogisticRegression(C=CATEGORY_STRENGTH, solver="lbfgs", max_iter=400)
-    model.fit(matrix, labels, sample_weight=source_weights(chosen))
+    matrix = matrix_of(chosen, "harm_1", CATEGORY, vectors)
+    model = LogisticRegression(
+        C=CATEGORY.inverse_strength, solver="lbfgs", max_iter=400, class_weight="balanced"
+    )
+    model.fit(matrix.fitted, labels, sample_weight=source_weights(chosen, CATEGORY.bound))
     if len(model.classes_) != len(slugs):
         raise SystemExit(f"only {len(model.classes_)} of {len(slugs)} categories occur in the training rows")
-    return model.coef_, model.intercept_
+    return matrix.fold(model.coef_), model.intercept_
 
 
 def config_labels() -> list[str]:
@@ -175,12 +242,17 @@ def train(rows: Sequence[Row]) -> dict[str, npt.NDArray[Any]]:
     """All arrays of weights.npz."""
     tables = {block.name: np.zeros((1 << block.bits, len(block.outputs))) for block in scorer.BLOCKS}
     bias = np.zeros(len(scorer.OUTPUTS))
+    block = blocks_of("prompt_harm")[0]
+    texts = sorted({text for row in rows for text in (row["prompt"], row["response"]) if text})
+    vectors = kin.word_vectors(texts, scorer.features, block.bits, dimensions=DIMENSIONS, seed=SEED)
     for question in QUESTIONS:
-        columns, intercept = train_question(rows, question)
+        columns, intercept = train_question(rows, question, vectors)
         bias[scorer.OUTPUTS.index(question.output)] = intercept
-        for block in blocks_of(question.output):
-            tables[block.name][:, block.outputs.index(question.output)] = columns[block.name]
-    weights, intercepts = train_category(rows, config_labels()[1:])
+        blocks = blocks_of(question.output)
+        ends = np.cumsum([1 << block.bits for block in blocks])[:-1]
+        for block, column in zip(blocks, np.split(columns, ends), strict=True):
+            tables[block.name][:, block.outputs.index(question.output)] = column
+    weights, intercepts = train_category(rows, config_labels()[1:], vectors)
     for slot, column, intercept in zip(scorer.HARM_SLOTS, weights, intercepts, strict=True):
         block = blocks_of(slot)[0]
         tables[block.name][:, block.outputs.index(slot)] = column
@@ -216,7 +288,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=Path, help="folder with train.jsonl.gz and dev.jsonl.gz")
+    parser.add_argument("data", type=Path, help="folder with train.jsonl.gz")
     folder = parser.parse_args().data
     weights = HERE / "1" / "weights.npz"
     write(train(read(folder / "train.jsonl.gz")), weights)
