@@ -6,7 +6,7 @@ import asyncio
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Final
@@ -139,25 +139,23 @@ class Pace:
     speed: float | None
     now_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    count: int = 0
+    """Messages gone before."""
     _began_s: float | None = None
     _first_at: datetime | None = None
-    _count: int = 0
 
-    async def wait(self, at: datetime | None, before_waiting: Callable[[], Awaitable[None]]) -> None:
-        """Returns when a message that happened `at` is due; `before_waiting` is called if that is not yet."""
+    def wait_s(self, at: datetime | None) -> float:
+        """How long until a message that happened `at` is due; 0 where it may go with those before it."""
         if self.rate is None and self.speed is None:
-            return
+            return 0.0
         if self._began_s is None:
             self._began_s = self.now_s()
         wait_s = self._due_s(at) - (self.now_s() - self._began_s)
-        self._count += 1
-        if wait_s > _BURST_S:
-            await before_waiting()
-            await self.sleep(wait_s)
+        return wait_s if wait_s > _BURST_S else 0.0
 
     def _due_s(self, at: datetime | None) -> float:
         if self.rate is not None:
-            return self._count / self.rate
+            return self.count / self.rate
         if at is None or self.speed is None:
             return 0.0
         if self._first_at is None:
@@ -229,7 +227,7 @@ async def send_files(
 
 
 async def send_lines(
-    lines: LinesAhead, sender: Sender, pace: Pace, *, on_line: Callable[[Line], None]
+    lines: AsyncIterable[list[Line]], sender: Sender, pace: Pace, *, on_line: Callable[[Line], None]
 ) -> None:
     """Send every line of a source that isn't blank. What was read before an error is sent before it is raised."""
     try:
@@ -239,8 +237,12 @@ async def send_lines(
                     sender.sent.empty_lines += 1
                     continue
                 hint = hints(line.text)
-                await pace.wait(hint.at, sender.flush)
+                if pace.wait_s(hint.at) > 0:
+                    await sender.flush()
+                    on_line(line)
+                    await pace.sleep(pace.wait_s(hint.at))
                 await sender.add(line.text, hint.key)
+                pace.count += 1
             await sender.flush()
             on_line(batch[-1])
     except Misconfigured:

@@ -21,8 +21,8 @@ _CATEGORY: Final = 22
 _LONGEST_CATEGORY: Final = max(map(len, CATEGORIES))
 _SHOW_WHOLE_CATEGORY_FROM: Final = 150
 _LABELS: Final = 26
-_SHOW_MODEL_FROM: Final = 100
-_SHOW_TENANT_FROM: Final = 120
+_SHOW_MODEL_FROM: Final = 116
+_SHOW_TENANT_FROM: Final = 140
 
 
 @dataclass(frozen=True, slots=True)

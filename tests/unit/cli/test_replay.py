@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.cli.chat_log_hints import Hints, hints
-from monitor.cli.replay import Pace, Sender, Sent
+from monitor.cli.chat_log_lines import Line
+from monitor.cli.replay import Pace, Sender, Sent, send_lines
 from monitor.errors import Retryable
 from monitor.ports import OutRecord
 
@@ -43,10 +44,6 @@ class FakeTime:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(round(seconds, 6))
         self.s += seconds
-
-
-async def nothing() -> None:
-    return None
 
 
 async def test_a_key_always_goes_to_one_partition_in_order() -> None:
@@ -100,11 +97,19 @@ async def test_what_is_not_acknowledged_is_not_counted() -> None:
     assert sender.sent == Sent()
 
 
+async def keep(pace: Pace, at: datetime | None = None) -> None:
+    """One message, as a replay sends it."""
+    wait_s = pace.wait_s(at)
+    if wait_s > 0:
+        await pace.sleep(wait_s)
+    pace.count += 1
+
+
 async def test_rate_spaces_messages_evenly() -> None:
     time = FakeTime()
     pace = Pace(10.0, None, time.now_s, time.sleep)
     for _ in range(5):
-        await pace.wait(None, nothing)
+        await keep(pace)
     assert time.slept == [0.1, 0.1, 0.1, 0.1]
 
 
@@ -112,7 +117,7 @@ async def test_a_high_rate_goes_in_bursts_yet_keeps_its_mean() -> None:
     time = FakeTime()
     pace = Pace(10_000.0, None, time.now_s, time.sleep)
     for _ in range(10_001):
-        await pace.wait(None, nothing)
+        await keep(pace)
     assert 0.94 <= time.s - 100.0 <= 1.0
     assert len(time.slept) < 25
 
@@ -122,17 +127,36 @@ async def test_speed_divides_the_logs_own_spacing() -> None:
     pace = Pace(None, 60.0, time.now_s, time.sleep)
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     for minutes in (0, 1, 1, 0, 3):
-        await pace.wait(begin + timedelta(minutes=minutes), nothing)
+        await keep(pace, begin + timedelta(minutes=minutes))
     assert time.slept == [1.0, 2.0]
 
 
 async def test_a_log_without_a_time_follows_at_once() -> None:
     time = FakeTime()
     pace = Pace(None, 1.0, time.now_s, time.sleep)
-    await pace.wait(None, nothing)
-    await pace.wait(datetime(2026, 1, 1, tzinfo=UTC), nothing)
-    await pace.wait(None, nothing)
+    await keep(pace)
+    await keep(pace, datetime(2026, 1, 1, tzinfo=UTC))
+    await keep(pace)
     assert time.slept == []
+
+
+async def test_what_waits_for_its_time_holds_nothing_back_that_was_due() -> None:
+    outbox = KeptOutbox()
+    time = FakeTime()
+    sent_at_sleep: list[int] = []
+
+    async def sleep(seconds: float) -> None:
+        sent_at_sleep.append(len(outbox.published))
+        await time.sleep(seconds)
+
+    async def lines() -> AsyncIterator[list[Line]]:
+        yield [Line(b'{"created": %d}' % second, 1, 0) for second in (1_740_960_007, 1_740_960_008)]
+
+    shown: list[int] = []
+    sender = Sender(outbox, "chat.logs", 1, Sent())
+    pace = Pace(None, 1.0, time.now_s, sleep)
+    await send_lines(lines(), sender, pace, on_line=lambda line: shown.append(line.number))
+    assert (sent_at_sleep, sender.sent.produced, shown) == ([1], 2, [1, 1])
 
 
 @pytest.mark.parametrize(

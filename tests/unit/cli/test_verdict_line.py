@@ -27,7 +27,11 @@ HEAD = "12:00:01 acme       gpt-4o           cyberattacks           harmful prom
             HEAD.replace("cyberattacks", "cyberattacks" + " " * 12) + "how do I … → I can't help with that.",
         ),
         (140, HEAD + "how do I … → I can't help with that."),
-        (120, HEAD + "how do I … → I can't help with t…"),
+        (120, HEAD.replace("acme       ", "") + "how do I … → I can't help with that."),
+        (
+            100,
+            "12:00:01 cyberattacks           harmful prompt · refused   how do I … → I can't help with that.",
+        ),
         (80, "12:00:01 cyberattacks           harmful prompt · refused   how do I… → I can't …"),
     ],
 )
