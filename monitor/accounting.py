@@ -211,11 +211,13 @@ def exchange_account(
 
 @dataclass(frozen=True, slots=True)
 class PartitionLine:
-    """The account of one partition; `exchanges` is None for a topic that isn't the chat logs."""
+    """The account of one partition; `exchanges` is None for a topic that isn't the chat logs. `letters`: dead letters
+    that its ledger says were written, of whole messages and of exchanges."""
 
     partition: int
     messages: MessageAccount
     exchanges: ExchangeAccount | None
+    letters: int
 
     @property
     def state(self) -> State:
@@ -232,11 +234,20 @@ class TopicAccount:
     partitions: tuple[PartitionLine, ...]
     messages: MessageAccount
     exchanges: ExchangeAccount | None
+    letters: int
+    """Offsets ever written in its dead-letter topic, whatever retention has removed since."""
+
+    @property
+    def letters_missing(self) -> int:
+        """Dead letters that the ledgers say were written and the dead-letter topic never held. (It may hold more: a
+        letter is written again after a crash.)"""
+        claimed = sum(line.letters for line in self.partitions)
+        return max(0, claimed - self.letters)
 
     @property
     def state(self) -> State:
         """The worst of its partitions: what one has too many can't make up for what another lacks."""
-        return worst(line.state for line in self.partitions)
+        return "unbalanced" if self.letters_missing else worst(line.state for line in self.partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,14 +271,17 @@ def account(
     *,
     moderation_group: str,
     storage_group: str,
+    chat_letters: int,
+    verdict_letters: int,
 ) -> Account:
     """The account of the stream.
 
     `chat_logs` must have been read before `verdicts`, and both before `stored` (by chat-log partition): then what
     happens meanwhile only makes `pending` smaller, and can't look like a loss. Verdict partition n holds the
-    verdicts of the chat-log partitions that are n modulo the number of verdict partitions.
+    verdicts of the chat-log partitions that are n modulo the number of verdict partitions. `chat_letters` and
+    `verdict_letters` are the offsets ever written in the dead-letter topics, read after the commits.
     """
-    verdict_lines = tuple(PartitionLine(f.partition, message_account(f), None) for f in verdicts)
+    verdict_lines = tuple(PartitionLine(f.partition, message_account(f), None, _letters(f)) for f in verdicts)
     by_partition = {line.partition: line.messages for line in verdict_lines}
     lines: list[PartitionLine] = []
     credit = {p: [m.pending, m.dead] for p, m in by_partition.items()}
@@ -279,18 +293,28 @@ def account(
         own_dead = facts.ledger.dead_exchanges if facts.ledger is not None else 0
         left[0] -= exchanges.pending
         left[1] -= exchanges.dead - own_dead
-        lines.append(PartitionLine(facts.partition, message_account(facts), exchanges))
+        lines.append(PartitionLine(facts.partition, message_account(facts), exchanges, _letters(facts)))
     chat = TopicAccount(
         _topic(chat_logs),
         moderation_group,
         tuple(lines),
         _sum_messages(line.messages for line in lines),
         _sum_exchanges(line.exchanges for line in lines if line.exchanges is not None),
+        chat_letters,
     )
     verdict = TopicAccount(
-        _topic(verdicts), storage_group, verdict_lines, _sum_messages(by_partition.values()), None
+        _topic(verdicts),
+        storage_group,
+        verdict_lines,
+        _sum_messages(by_partition.values()),
+        None,
+        verdict_letters,
     )
     return Account(chat, verdict, tuple(_findings(chat)) + tuple(_findings(verdict)))
+
+
+def _letters(facts: PartitionFacts) -> int:
+    return 0 if facts.ledger is None else facts.ledger.dead_messages + facts.ledger.dead_exchanges
 
 
 def _topic(facts: Sequence[PartitionFacts]) -> str:
@@ -313,6 +337,11 @@ def _sum_exchanges(accounts: Iterable[ExchangeAccount]) -> ExchangeAccount:
 
 def _findings(topic: TopicAccount) -> Iterable[str]:
     """What is wrong or can't be proved, each with its place and the next step."""
+    if topic.letters_missing:
+        yield (
+            f"{topic.topic}: {topic.letters_missing:,} dead letters that {topic.group} counts were never written to its "
+            "dead-letter topic. Was that topic made again? Then they are gone: send those chat logs again"
+        )
     for line in topic.partitions:
         place = f"{topic.topic}/{line.partition}"
         messages, exchanges = line.messages, line.exchanges

@@ -232,6 +232,7 @@ class AccountPartition(Document):
     partition: int = Field(description="Its number.")
     messages: MessageFigures = Field(description="Its messages.")
     exchanges: ExchangeFigures | None = Field(description="Its exchanges; null for the verdicts.")
+    letters: int = Field(description="Dead letters that its ledger says were written.")
 
 
 class AccountTopic(Document):
@@ -242,6 +243,10 @@ class AccountTopic(Document):
     partitions: list[AccountPartition] = Field(description="By partition.")
     messages: MessageFigures = Field(description="In total.")
     exchanges: ExchangeFigures | None = Field(description="In total; null for the verdicts.")
+    letters: int = Field(description="Records ever written to its dead-letter topic, repeats and all.")
+    letters_missing: int = Field(
+        description="Dead letters that the group counts and that topic never held: a loss."
+    )
 
 
 class AccountDocument(Document):

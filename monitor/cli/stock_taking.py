@@ -30,6 +30,10 @@ async def take_account(settings: Settings, *, verify: bool = False) -> Account:
     async with KafkaAdmin.connect(kafka) as admin:
         chat = await partition_facts(admin, moderation, kafka.chat_logs_topic, verify=verify)
         verdicts = await partition_facts(admin, storage, kafka.verdicts_topic, verify=verify)
+        letters = [
+            await letters_written(admin, topic)
+            for topic in (kafka.chat_logs_dlq_topic, kafka.verdicts_dlq_topic)
+        ]
     bounds = {
         facts.partition: (facts.ledger.from_offset, facts.committed)
         for facts in chat
@@ -37,7 +41,22 @@ async def take_account(settings: Settings, *, verify: bool = False) -> Account:
     }
     async with await connect(settings.clickhouse) as store:
         stored = await stored_positions(store, kafka.chat_logs_topic, bounds)
-    return account(chat, verdicts, stored, moderation_group=moderation, storage_group=storage)
+    return account(
+        chat,
+        verdicts,
+        stored,
+        moderation_group=moderation,
+        storage_group=storage,
+        chat_letters=letters[0],
+        verdict_letters=letters[1],
+    )
+
+
+async def letters_written(admin: KafkaAdmin, topic: str) -> int:
+    """Offsets ever written in a dead-letter topic: ends never go back, whatever retention removes. 0 where it isn't."""
+    if topic not in await admin.partitions():
+        return 0
+    return sum(offsets.end for offsets in (await admin.ranges(topic)).values())
 
 
 async def stored_positions(

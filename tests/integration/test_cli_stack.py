@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from monitor.cli.shapes import (
     AccountDocument,
@@ -170,6 +171,20 @@ async def test_a_dead_letter_sent_back_unmended_is_refused_again_and_counted(ter
     )
     assert again.total == first.total + 1
     assert (again.letters[0].reason, again.letters[0].attempts) == (letter.reason, letter.attempts + 1)
+
+
+async def test_transaction_markers_are_seen_to_be_no_messages(terminal: Terminal) -> None:
+    before = await the_account(terminal)
+    producer = AIOKafkaProducer(bootstrap_servers=terminal.said.kafka, transactional_id="a test")
+    await producer.start()
+    for number in range(400_000, 400_005):
+        async with producer.transaction():
+            await producer.send_and_wait("chat.logs", exchange(number), partition=0)
+    await producer.stop()
+    after = await the_account(terminal)
+    assert after.chat_logs.messages.produced - before.chat_logs.messages.produced == 5
+    assert after.chat_logs.messages.empty - before.chat_logs.messages.empty == 5
+    assert after.chat_logs.messages.unproven == 0
 
 
 async def test_rates_and_tail_show_what_was_judged(terminal: Terminal) -> None:

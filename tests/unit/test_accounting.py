@@ -130,7 +130,9 @@ def test_one_partition_can_not_make_up_for_another() -> None:
     ]
     verdicts = [facts(topic="safety.verdicts", partition=n) for n in (0, 1)]
     stored = {0: StoredPositions(3), 1: StoredPositions(1)}
-    found = account(chat, verdicts, stored, moderation_group="m", storage_group="s")
+    found = account(
+        chat, verdicts, stored, moderation_group="m", storage_group="s", chat_letters=2, verdict_letters=0
+    )
     assert found.chat_logs.exchanges is not None
     assert found.chat_logs.exchanges.lost == 0
     assert found.state == "unbalanced"
@@ -141,7 +143,15 @@ def test_verdict_partitions_are_credited_once_where_several_chat_partitions_shar
     ledger = Ledger(0, messages=2, exchanges=2)
     chat = [facts(partition=n, end=2, committed=2, ledger=ledger) for n in (0, 1)]
     verdicts = [facts(topic="safety.verdicts", end=4, committed=1, ledger=Ledger(0, messages=1))]
-    found = account(chat, verdicts, {0: StoredPositions(1)}, moderation_group="m", storage_group="s")
+    found = account(
+        chat,
+        verdicts,
+        {0: StoredPositions(1)},
+        moderation_group="m",
+        storage_group="s",
+        chat_letters=2,
+        verdict_letters=0,
+    )
     lines = [line.exchanges for line in found.chat_logs.partitions]
     assert lines == [
         ExchangeAccount(found=2, stored=1, pending=1),
@@ -238,6 +248,24 @@ def test_a_balanced_stream_has_no_findings() -> None:
         {0: StoredPositions(3)},
         moderation_group="m",
         storage_group="s",
+        chat_letters=2,
+        verdict_letters=0,
     )
     assert isinstance(found, Account)
     assert (found.state, found.findings) == ("balanced", ())
+
+
+def test_a_dead_letter_that_was_never_written_unbalances() -> None:
+    chat = [facts(end=3, committed=3, ledger=Ledger(0, messages=3, dead_messages=2, dead_exchanges=1))]
+    taken = [
+        account(
+            chat, [], {}, moderation_group="m", storage_group="s", chat_letters=written, verdict_letters=0
+        )
+        for written in (2, 3, 9)
+    ]
+    assert [(one.chat_logs.letters_missing, one.state) for one in taken] == [
+        (1, "unbalanced"),
+        (0, "balanced"),
+        (0, "balanced"),
+    ]
+    assert taken[0].findings[0].startswith("chat.logs: 1 dead letters that m counts were never written")

@@ -24,7 +24,9 @@ def test_a_balanced_account_at_80_columns() -> None:
     ]
     verdicts = [PartitionFacts("safety.verdicts", n, 0, 9, 9, Ledger(0, messages=9), 0, 0) for n in (0, 1)]
     stored = {0: StoredPositions(9, 1, 2), 1: StoredPositions(9)}
-    taken = account(facts, verdicts, stored, moderation_group="m", storage_group="s")
+    taken = account(
+        facts, verdicts, stored, moderation_group="m", storage_group="s", chat_letters=2, verdict_letters=0
+    )
     assert (
         rendered(account_view(taken), 80)
         == """\
@@ -52,7 +54,15 @@ pending. 18 exchanges = 15 stored + 1 repeats + 2 sampled out + 0 dead-lettered
 def test_a_loss_is_loud_and_says_what_to_do() -> None:
     facts = [PartitionFacts("chat.logs", 0, 5, 10, 3, Ledger(0, messages=2, exchanges=2), None, 0)]
     verdicts = [PartitionFacts("safety.verdicts", 0, 0, 2, 2, Ledger(0, messages=2), 0, 0)]
-    taken = account(facts, verdicts, {0: StoredPositions(1)}, moderation_group="m", storage_group="s")
+    taken = account(
+        facts,
+        verdicts,
+        {0: StoredPositions(1)},
+        moderation_group="m",
+        storage_group="s",
+        chat_letters=2,
+        verdict_letters=0,
+    )
     shown = rendered(account_view(taken), 120)
     assert "✗ Unbalanced." in shown
     assert "✗ chat.logs/0: retention removed 2 messages before m read them. They are lost" in shown
