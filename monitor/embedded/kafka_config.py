@@ -14,7 +14,7 @@ from monitor.errors import Misconfigured
 
 BROKER_CLASS: Final = "kafka.Kafka"
 NODE_ID: Final = 1
-FORMAT_WITHIN_S: Final = 60.0
+FORMAT_WITHIN_S: Final = 120.0
 
 
 def write_configuration(folder: Path, ports: Mapping[str, int]) -> Path:

@@ -57,7 +57,7 @@ class Part(ABC):
 
     name: ClassVar[str]
     port_names: ClassVar[tuple[str, ...]]
-    ready_within_s: ClassVar[float] = 60.0
+    ready_within_s: float = 120.0  # a busy machine may take long; one that ended is noticed at once
     grace_s: float = 15.0
 
     def __init__(
@@ -240,8 +240,12 @@ class Part(ABC):
         except (Retryable, OSError, TimeoutError):
             return False
 
+    def last_words(self) -> str:
+        """What its log says last, for a person who asks why it ended."""
+        return self.tail()
+
     def _failed(self, what: str) -> Misconfigured:
-        tail = self.tail()
+        tail = self.last_words()
         remedy = next((remedy for sign, remedy in REMEDIES if sign in tail.lower()), f"read {self.log}")
         return Misconfigured(f"{what}; its last words:\n{tail or '(none)'}", remedy)
 

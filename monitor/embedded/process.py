@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,10 @@ class TetheredProcess:
 
     async def stop(self) -> int:
         """Ask it to end (SIGTERM), kill it after its grace; wait until all of it is gone. Returns the exit code."""
-        self._release()
+        if self._tether.stdin is not None and not self._tether.stdin.closed:
+            with suppress(BrokenPipeError):
+                self._tether.stdin.write(b"stop")
+                self._tether.stdin.flush()
         return await self.gone()
 
     async def kill(self) -> int:
@@ -52,7 +56,8 @@ class TetheredProcess:
     def _release(self) -> None:
         for pipe in (self._tether.stdin, self._tether.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(BrokenPipeError):  # what a dead tether was not told
+                    pipe.close()
 
 
 def launch(

@@ -3,8 +3,9 @@
     python -I -S tether.py [--grace SECONDS] [--scratch PREFIX] -- COMMAND [ARGUMENT...]
 
 The parent holds the write end of a pipe that is our standard input, and reads "pid N" from our standard output. When
-that pipe closes (the parent closed it, was killed, or crashed) or our parent changes, the command gets SIGTERM, and
-after the grace everything it started gets SIGKILL. When the command ends by itself, what it left running is killed.
+it writes "stop", or the pipe closes (the parent was killed, or crashed), or our parent changes, the command gets SIGTERM,
+and after the grace everything it started gets SIGKILL; without a parent the grace is 10 s at most, for then whatever
+the command would wait for is ending too. When the command ends by itself, what it left running is killed.
 Files whose path begins with a scratch prefix (shared memory) are removed last. We exit with the command's code, or
 128 + the signal that ended it; 127 if it could not be run.
 
@@ -24,6 +25,7 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+ORPHAN_GRACE_S = 10.0
 POLL_S = 0.5  # how soon a changed parent is noticed if somebody else still holds the pipe
 
 
@@ -88,13 +90,15 @@ def _watch(child: int, parent: int, wake_read: int, grace_s: float) -> int:
         ready, _, _ = select.select(watched, [], [], POLL_S)
         orphaned = os.getppid() != parent
         stopped = _stopped.pop() if _stopped else False
-        closed = 0 in ready and os.read(0, 4096) == b""
-        if closed:
+        if 0 in ready:
+            said = os.read(0, 4096)
+            stopped = stopped or said != b""
+            orphaned = orphaned or said == b""
             watched = [wake_read]
         if wake_read in ready:
             os.read(wake_read, 4096)
-        if kill_at is None and (closed or orphaned or stopped):
-            kill_at = time.monotonic() + grace_s
+        if kill_at is None and (orphaned or stopped):
+            kill_at = time.monotonic() + (grace_s if stopped else min(grace_s, ORPHAN_GRACE_S))
             _signal(child, signal.SIGTERM)
         if kill_at is not None and time.monotonic() >= kill_at:
             _signal(child, signal.SIGKILL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -141,6 +142,11 @@ class TritonPart(Part):
     def models(self) -> tuple[str, ...]:
         """The models in the repository, by name."""
         return tuple(sorted(path.parent.name for path in self._repository.glob("*/config.pbtxt")))
+
+    def last_words(self) -> str:
+        """Why models failed to load, or else the end of the log: a page of options comes after the reason."""
+        failures = [line for line in self.tail(200).splitlines() if re.match(r"E\d{4} |error:", line)]
+        return "\n".join(failures) or self.tail()
 
     async def _command(self) -> Command:
         if not self.models:

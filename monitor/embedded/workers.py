@@ -49,7 +49,7 @@ class WorkersPart(Part):
 
     name: ClassVar[str] = "workers"
     port_names: ClassVar[tuple[str, ...]] = ()
-    ready_within_s: ClassVar[float] = 120.0
+    ready_within_s: float = 120.0
 
     def __init__(
         self,

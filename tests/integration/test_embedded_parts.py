@@ -6,12 +6,14 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from tritonclient.grpc.aio import InferenceServerClient  # type: ignore[import-untyped]  # ships no types
 
 from monitor.embedded.kafka import KafkaPart
 from monitor.embedded.process import process_started
 from monitor.embedded.triton import TritonPart
+from monitor.errors import Misconfigured
 from tests.integration.conftest import REPOSITORY, TopicFactory, create_topic
 
 LISTENING = "0A"
@@ -72,6 +74,18 @@ async def test_a_killed_triton_leaves_no_stub_and_comes_back(new_triton: Callabl
         assert [await client.is_model_ready(model) for model in triton.models] == [True] * len(triton.models)
     finally:
         await client.close()
+
+
+async def test_a_model_that_fails_to_load_is_told_with_its_reason(tmp_path: Path) -> None:
+    model = tmp_path / "models" / "broken"
+    (model / "1").mkdir(parents=True)
+    (model / "config.pbtxt").write_text(
+        'name: "broken"\nbackend: "python"\nmax_batch_size: 1\n', encoding="utf-8"
+    )
+    (model / "1" / "model.py").write_text("raise RuntimeError('no weights here')\n", encoding="utf-8")
+    with pytest.raises(Misconfigured, match="triton ended with code 1 while it started") as caught:
+        await TritonPart(tmp_path / "triton", tmp_path / "models").start()
+    assert "failed to load 'broken' version 1: Internal: RuntimeError: no weights here" in str(caught.value)
 
 
 async def test_where_no_tritonserver_runs_our_own_serves_the_models_and_says_why(tmp_path: Path) -> None:

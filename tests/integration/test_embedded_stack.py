@@ -103,7 +103,7 @@ async def test_no_process_outlives_the_owner_of_the_stack(
         owner.process.send_signal(number)
         await owner.process.wait()
     gone = [*pids.values(), *stubs]
-    await until(lambda: all(process_started(pid) is None for pid in gone), f"the end of {gone}")
+    await until(lambda: all(process_started(pid) is None for pid in gone), f"the end of {gone}", within_s=60)
     assert latest(folders.running) is None
 
 

@@ -28,7 +28,7 @@ class _Server(Part):
 
     name: ClassVar[str] = "server"
     port_names: ClassVar[tuple[str, ...]] = ("tcp",)
-    ready_within_s: ClassVar[float] = 10.0
+    ready_within_s: float = 10.0
     grace_s = 1.0
     script = SERVER
 
@@ -68,7 +68,7 @@ async def test_a_part_that_dies_while_it_starts_is_told_with_its_last_words(tmp_
 async def test_a_part_that_never_serves_is_given_up_and_stopped(tmp_path: Path) -> None:
     part = _Server(tmp_path / "server")
     part.script = "import time; print('thinking', flush=True); time.sleep(3600)"
-    part.ready_within_s = 0.5  # type: ignore[misc]  # this instance's own, shorter
+    part.ready_within_s = 0.5
     with pytest.raises(Misconfigured, match="server was not ready within 0 s; its last words:\nthinking"):
         await part.start()
     assert not part.is_running
