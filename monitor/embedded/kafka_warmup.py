@@ -1,6 +1,6 @@
 """The broker's start-up cache: what one broker loaded and compiled, kept for all later ones (JEP 483, 514, 515).
 
-A broker starts in about half the time with it and in less memory (`python -m benchmarks.embedded` prints the ratio).
+A broker starts in 0.5 to 0.65 of the time with it and in less memory (`python -m benchmarks.embedded` prints the ratio).
 Making it takes 8 s of an idle machine, once per user, runtime and set of jars: a broker on a folder of its own is
 started, used as a client would, and stopped. A user's first start does without, so that first figures come soon; the
 second makes it. It is never needed: if it can't be made, brokers start without.
