@@ -59,11 +59,17 @@ def _parse(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
 def _spawn(command: list[str]) -> int:
     """Start the command in its own session; its output goes to our standard error, which is the part's log."""
     ours = os.getpid()
+    gone_read, gone_write = os.pipe()
     child = os.fork()
     if child:
+        # Only once it has a session of its own may anybody hear of it: until then a Ctrl-C would reach it.
+        os.close(gone_write)
+        os.read(gone_read, 1)
+        os.close(gone_read)
         return child
     try:
         os.setsid()
+        os.write(gone_write, b".")
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != ours:
             os._exit(127)
