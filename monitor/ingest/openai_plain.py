@@ -70,6 +70,8 @@ _DECODER = msgspec.json.Decoder(_Record)
 def read(value: bytes, tenant: str, *, max_context_turns: int) -> Exchange | None:
     """The exchange of one record's bytes, or None where it is not that plain. Never raises."""
     try:
+        if not value.isascii():
+            value.decode()  # the typed pass doesn't look at what it skips, and a message is UTF-8 as a whole
         record = _DECODER.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None

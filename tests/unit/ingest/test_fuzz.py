@@ -140,6 +140,16 @@ def general(document: dict[str, Any]) -> Any:
     return out.exchanges
 
 
+def test_the_short_way_leaves_bytes_that_are_no_text_to_the_general_way_wherever_they_stand() -> None:
+    record = (
+        b'{"id": "a", "created": 1741000000, "model": "m", "request": {"messages": [{"role": "user", "content": "hi"}], '
+        b'"stop": "%s"}, "response": {"choices": [{"message": {"role": "assistant", "content": "ho"}, "finish_reason": '
+        b'"stop"}]}}'
+    )
+    assert openai_plain.read(record % b"end", "t", max_context_turns=2) is not None
+    assert openai_plain.read(record % b"\xff", "t", max_context_turns=2) is None
+
+
 def test_the_short_way_is_taken_by_real_records() -> None:
     ways = [short(document) for document in OPENAI if "request" in document]
     assert any(way is not None for way in ways)
