@@ -197,5 +197,6 @@ async def _together(jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():  # a second one would interrupt what the first one tidies up
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
