@@ -17,18 +17,11 @@ from monitor.adapters.clickhouse import connect as connect_clickhouse
 from monitor.adapters.kafka import KafkaOutbox, ensure_topics
 from monitor.adapters.triton import connect as connect_triton
 from monitor.backoff import Backoff
-from monitor.clock import SystemClock
 from monitor.errors import Misconfigured, Retryable
-from monitor.ingest.decoder import Decoder
-from monitor.redaction import Redactor
 from monitor.settings import Settings, load
-from monitor.verdicts import VerdictMaker
 from monitor.version import watchkeeper_version
 from workers.app import App, Role, build_app
-from workers.dead_letters import DeadLetters
-from workers.moderation import Moderation
-from workers.partition import BatchLimits
-from workers.storage import Storage
+from workers.roles import moderation_role, storage_role
 
 log = structlog.get_logger("watchkeeper.workers")
 
@@ -38,47 +31,18 @@ EXIT_MISCONFIGURED: Final = 2
 T = TypeVar("T")
 
 
-async def moderation_role(settings: Settings, outbox: KafkaOutbox, stack: AsyncExitStack) -> Role:
-    """The moderation agent with its guard."""
+async def _moderation(settings: Settings, outbox: KafkaOutbox, stack: AsyncExitStack) -> Role:
     guard = await _until_there(settings, "Triton", lambda: connect_triton(settings.triton))
     stack.push_async_callback(guard.aclose)
-    moderation = settings.moderation
-    agent = Moderation(
-        decoder=Decoder(
-            default_tenant=moderation.default_tenant, max_context_turns=moderation.max_context_turns
-        ),
-        guard=guard,
-        outbox=outbox,
-        dead_letters=_dead_letters(settings, outbox, settings.kafka.chat_logs_dlq_topic),
-        maker=VerdictMaker(moderation, Redactor(settings.privacy), settings.privacy.excerpt_policy),
-        clock=SystemClock(),
-        verdicts_topic=settings.kafka.verdicts_topic,
-    )
-    limits = BatchLimits(
-        moderation.batch_max_events,
-        moderation.batch_max_bytes,
-        moderation.flush_after_s,
-        moderation.in_flight_batches,
-    )
-    return Role("moderation", settings.kafka.chat_logs_topic, limits, agent.consume)
+    return moderation_role(settings, outbox, guard)
 
 
-async def storage_role(settings: Settings, outbox: KafkaOutbox, stack: AsyncExitStack) -> Role:
-    """The storage agent with its store."""
+async def _storage(settings: Settings, outbox: KafkaOutbox, stack: AsyncExitStack) -> Role:
     store = await _until_there(settings, "ClickHouse", lambda: connect_clickhouse(settings.clickhouse))
     stack.push_async_callback(store.aclose)
     if settings.clickhouse.migrate_on_start:
         await _until_there(settings, "ClickHouse", store.migrate)
-    agent = Storage(store, _dead_letters(settings, outbox, settings.kafka.verdicts_dlq_topic))
-    storage = settings.storage
-    limits = BatchLimits(
-        storage.batch_max_events, storage.batch_max_bytes, storage.flush_after_s, storage.in_flight_batches
-    )
-    return Role("storage", settings.kafka.verdicts_topic, limits, agent.consume)
-
-
-def _dead_letters(settings: Settings, outbox: KafkaOutbox, topic: str) -> DeadLetters:
-    return DeadLetters(outbox, topic, settings.dead_letters, watchkeeper_version(), SystemClock())
+    return storage_role(settings, outbox, store)
 
 
 async def _until_there(settings: Settings, part: str, connect: Callable[[], Awaitable[T]]) -> T:
@@ -123,7 +87,7 @@ async def _build(settings: Settings, roles: Sequence[str], stack: AsyncExitStack
             log.info("topic created", topic=topic)
     outbox = await _until_there(settings, "Kafka", lambda: KafkaOutbox.connect(settings.kafka))
     stack.push_async_callback(outbox.aclose)
-    makers = {"moderation": moderation_role, "storage": storage_role}
+    makers = {"moderation": _moderation, "storage": _storage}
     return build_app(settings, [await makers[role](settings, outbox, stack) for role in roles])
 
 

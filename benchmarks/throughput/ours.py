@@ -12,16 +12,10 @@ from dataclasses import dataclass, field
 from benchmarks.throughput.measured import Stopwatch
 from monitor import logs
 from monitor.adapters.kafka import KafkaOutbox
-from monitor.clock import SystemClock
-from monitor.ingest.decoder import Decoder
 from monitor.ports import GuardIdentity, Score
-from monitor.redaction import Redactor
 from monitor.settings import Settings, load
-from monitor.verdicts import VerdictMaker
-from workers.app import Role, build_app
-from workers.dead_letters import DeadLetters
-from workers.moderation import Moderation
-from workers.partition import BatchLimits
+from workers.app import build_app
+from workers.roles import moderation_role, storage_role
 
 
 @dataclass
@@ -39,30 +33,6 @@ class InstantGuard:
         return [Score("ok", 0.1, 0.1, 0.1, "benign", 0.9, truncated=False)] * len(prompts)
 
 
-def _moderation(settings: Settings, outbox: KafkaOutbox, stalled_s: float) -> Role:
-    moderation = settings.moderation
-    agent = Moderation(
-        decoder=Decoder(
-            default_tenant=moderation.default_tenant, max_context_turns=moderation.max_context_turns
-        ),
-        guard=InstantGuard(time.monotonic() + stalled_s),
-        outbox=outbox,
-        dead_letters=DeadLetters(
-            outbox, settings.kafka.chat_logs_dlq_topic, settings.dead_letters, "benchmark", SystemClock()
-        ),
-        maker=VerdictMaker(moderation, Redactor(settings.privacy), settings.privacy.excerpt_policy),
-        clock=SystemClock(),
-        verdicts_topic=settings.kafka.verdicts_topic,
-    )
-    limits = BatchLimits(
-        moderation.batch_max_events,
-        moderation.batch_max_bytes,
-        moderation.flush_after_s,
-        moderation.in_flight_batches,
-    )
-    return Role("moderation", settings.kafka.chat_logs_topic, limits, agent.consume)
-
-
 async def run(job: str, settings: Settings, count: int, *, stalled_s: float = 0.0) -> None:
     """Run one role until `count` messages are durable and their offsets committed."""
     logs.configure(settings.worker)
@@ -71,12 +41,14 @@ async def run(job: str, settings: Settings, count: int, *, stalled_s: float = 0.
         outbox = await KafkaOutbox.connect(settings.kafka)
         stack.push_async_callback(outbox.aclose)
         if job == "moderate":
-            role = _moderation(settings, outbox, stalled_s)
+            role = moderation_role(settings, outbox, InstantGuard(time.monotonic() + stalled_s))
         else:
             # Here, so that the moderation run doesn't carry the store's client in its memory figure.
-            from workers.__main__ import storage_role
+            from monitor.adapters.clickhouse import connect
 
-            role = await storage_role(settings, outbox, stack)
+            store = await stack.enter_async_context(await connect(settings.clickhouse))
+            await store.migrate()
+            role = storage_role(settings, outbox, store)
         app = build_app(settings, [role])
         await app.start()
         intake = app.intakes[0]

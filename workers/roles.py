@@ -1,0 +1,53 @@
+"""The roles a worker can play: each agent put together from its settings and the clients it is given. No I/O."""
+
+from __future__ import annotations
+
+from monitor.clock import SystemClock
+from monitor.ingest.decoder import Decoder
+from monitor.ports import Guard, Outbox, VerdictStore
+from monitor.redaction import Redactor
+from monitor.settings import Settings
+from monitor.verdicts import VerdictMaker
+from monitor.version import watchkeeper_version
+from workers.app import Role
+from workers.dead_letters import DeadLetters
+from workers.moderation import Moderation
+from workers.partition import BatchLimits
+from workers.storage import Storage
+
+
+def moderation_role(settings: Settings, outbox: Outbox, guard: Guard) -> Role:
+    """Chat logs to verdicts."""
+    moderation = settings.moderation
+    agent = Moderation(
+        decoder=Decoder(
+            default_tenant=moderation.default_tenant, max_context_turns=moderation.max_context_turns
+        ),
+        guard=guard,
+        outbox=outbox,
+        dead_letters=_dead_letters(settings, outbox, settings.kafka.chat_logs_dlq_topic),
+        maker=VerdictMaker(moderation, Redactor(settings.privacy), settings.privacy.excerpt_policy),
+        clock=SystemClock(),
+        verdicts_topic=settings.kafka.verdicts_topic,
+    )
+    limits = BatchLimits(
+        moderation.batch_max_events,
+        moderation.batch_max_bytes,
+        moderation.flush_after_s,
+        moderation.in_flight_batches,
+    )
+    return Role("moderation", settings.kafka.chat_logs_topic, limits, agent.consume)
+
+
+def storage_role(settings: Settings, outbox: Outbox, store: VerdictStore) -> Role:
+    """Verdicts to rows."""
+    agent = Storage(store, _dead_letters(settings, outbox, settings.kafka.verdicts_dlq_topic))
+    storage = settings.storage
+    limits = BatchLimits(
+        storage.batch_max_events, storage.batch_max_bytes, storage.flush_after_s, storage.in_flight_batches
+    )
+    return Role("storage", settings.kafka.verdicts_topic, limits, agent.consume)
+
+
+def _dead_letters(settings: Settings, outbox: Outbox, topic: str) -> DeadLetters:
+    return DeadLetters(outbox, topic, settings.dead_letters, watchkeeper_version(), SystemClock())
