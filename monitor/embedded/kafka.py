@@ -39,10 +39,15 @@ class KafkaPart(Part):
         cache: Path | None = None,
         on_progress: OnProgress = unheard,
         ports: Mapping[str, int] | None = None,
+        advertised_port: int | None = None,
     ) -> None:
-        """`cache` keeps the jars, per user; default: the user's cache folder."""
+        """`cache` keeps the jars, per user; default: the user's cache folder.
+
+        `advertised_port` is where the broker sends clients that it has told of itself: a proxy in front of it, say.
+        """
         super().__init__(folder, on_progress=on_progress, ports=ports)
         self._heap_mb = heap_mb
+        self._advertised_port = advertised_port
         self._is_abandoned = False
         self._cache = cache or user_folders().cache
 
@@ -69,7 +74,7 @@ class KafkaPart(Part):
 
     def _prepare(self, java: Sequence[str]) -> Path:
         (self.folder / "tmp").mkdir(exist_ok=True)
-        configuration = write_configuration(self.folder, self.ports)
+        configuration = write_configuration(self.folder, self.ports, advertised_port=self._advertised_port)
         if not (self.folder / "log" / "meta.properties").exists():
             format_storage(java, configuration, new_cluster_id())
         return configuration

@@ -17,15 +17,20 @@ NODE_ID: Final = 1
 FORMAT_WITHIN_S: Final = 120.0
 
 
-def write_configuration(folder: Path, ports: Mapping[str, int]) -> Path:
-    """Write server.properties for one node that keeps everything below `folder`. Returns its path."""
+def write_configuration(
+    folder: Path, ports: Mapping[str, int], *, advertised_port: int | None = None
+) -> Path:
+    """Write server.properties for one node that keeps everything below `folder`. Returns its path.
+
+    `advertised_port`: where clients are sent instead of the broker's own port.
+    """
     broker, controller = ports["broker"], ports["controller"]
     values: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": NODE_ID,
         "controller.quorum.voters": f"{NODE_ID}@{LOOPBACK}:{controller}",
         "listeners": f"PLAINTEXT://{LOOPBACK}:{broker},CONTROLLER://{LOOPBACK}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{broker}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{advertised_port or broker}",
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": folder / "log",
