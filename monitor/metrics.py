@@ -1,14 +1,12 @@
 """What a worker counts, for Prometheus: every metric with its kind, unit, meaning and labels, and the object that holds them.
 
-docs/metrics.md is written from `Metric` and `Label`. Labels have few values, none of which a user typed: `Label` says
-which, and a value that isn't among them is counted as "other".
+docs/metrics.md is written from `Metric`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal
+from typing import Final
 
 from prometheus_client import (
     CollectorRegistry,
@@ -21,15 +19,13 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from monitor.ingest.reasons import Reason
+from monitor.metric_spec import Label, Spec, values_in_order
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 """Of `Metrics.exposition`: the format that every Prometheus reads."""
 
 PREFIX: Final = "watchkeeper_"
-OTHER: Final = "other"
 
-Kind = Literal["counter", "gauge", "histogram"]
 Child = Counter | Gauge | Histogram
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -37,70 +33,6 @@ SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 MESSAGES: Final = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0)
 BYTES: Final = tuple(float(1 << power) for power in range(10, 25, 2))
 """1 KiB to 16 MiB."""
-
-
-class Label(Enum):
-    """A label: its meaning, and the values it can have; None where the deployment bounds them."""
-
-    ROLE = "role", "The agent.", ("moderation", "storage", "backfill")
-    TOPIC = "topic", "One of the topics in the settings.", None
-    PARTITION = (
-        "partition",
-        "A partition that this worker owns; the series goes when the partition does.",
-        None,
-    )
-    STATUS = "status", "What became of a question to the guard.", ("ok", "unknown", "error")
-    REASON = (
-        "reason",
-        "Why a message or an exchange was refused (docs/formats.md).",
-        (*(reason.value for reason in Reason), "internal_error", "not_a_verdict", "refused_by_store"),
-    )
-    STAGE = "stage", "What a batch is doing.", ("decode", "guard", "turn", "write", "retry")
-    TROUBLE = (
-        "trouble",
-        "away: the other side is away, slow or overloaded. defect: an exception of ours that nobody expected.",
-        ("away", "defect"),
-    )
-    COMMIT = (
-        "outcome",
-        "late: the partitions had moved on. failed: tried again later.",
-        ("ok", "late", "failed"),
-    )
-    CHANGE = "change", "Whether partitions came or went.", ("assigned", "revoked")
-    CODE = (
-        "code",
-        "The gRPC status code.",
-        (
-            *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
-            *("ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED"),
-            *("OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"),
-        ),
-    )
-    BREAKER = "state", "The state of the breaker.", ("closed", "open", "half-open")
-    INSERT = (
-        "outcome",
-        "retryable: away, slow or overloaded. rejected: it refused the rows. misconfigured: a person has to change it.",
-        ("ok", "retryable", "rejected", "misconfigured"),
-    )
-    VERSION = "version", "The release that runs.", None
-
-    def __init__(self, key: str, meaning: str, values: tuple[str, ...] | None) -> None:
-        self.key = key
-        self.meaning = meaning
-        self.values: Final = None if values is None else frozenset(values)
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """One metric. `unit` "" is a bare number; `buckets` are a histogram's upper bounds, in its unit."""
-
-    name: str
-    kind: Kind
-    unit: str
-    meaning: str
-    labels: tuple[Label, ...] = ()
-    buckets: tuple[float, ...] = ()
-
 
 _BY_PARTITION: Final = (Label.ROLE, Label.TOPIC, Label.PARTITION)
 
@@ -400,14 +332,16 @@ class Metrics:
 
     def forget(self, metric: Metric, **labels: str | int) -> None:
         """Drop one series: a partition that left, say. Does nothing where there is none."""
-        key = _values(metric.value, labels)
+        key = values_in_order(metric.value, labels)
         if self._children.pop((metric, key), None) is not None:
             self._families[metric].remove(*key)
 
     def value(self, metric: Metric, **labels: str | int) -> float:
         """A counter's or a gauge's value, the number of a histogram's observations; 0 where there are none yet."""
         spec = metric.value
-        named = dict(zip((label.key for label in spec.labels), map(str, _values(spec, labels)), strict=True))
+        named = dict(
+            zip((label.key for label in spec.labels), map(str, values_in_order(spec, labels)), strict=True)
+        )
         sample = f"{spec.name}_count" if spec.kind == "histogram" else spec.name
         return self._registry.get_sample_value(sample, named) or 0.0
 
@@ -418,24 +352,11 @@ class Metrics:
     def _child(self, metric: Metric, labels: dict[str, str | int]) -> Child:
         if not metric.value.labels and not labels:
             return self._families[metric]
-        key = (metric, _values(metric.value, labels))
+        key = (metric, values_in_order(metric.value, labels))
         child = self._children.get(key)
         if child is None:
             child = self._children[key] = self._families[metric].labels(*key[1])
         return child
-
-
-def _values(spec: Spec, labels: dict[str, str | int]) -> tuple[str | int, ...]:
-    """The label values in the order of the spec."""
-    if len(labels) != len(spec.labels):
-        raise KeyError(
-            f"{spec.name} takes the labels {[label.key for label in spec.labels]}, not {list(labels)}"
-        )
-    return tuple(_bounded(label, labels[label.key]) for label in spec.labels)
-
-
-def _bounded(label: Label, value: str | int) -> str | int:
-    return value if label.values is None or value in label.values else OTHER
 
 
 def _family(spec: Spec, registry: CollectorRegistry) -> Child:

@@ -1,0 +1,91 @@
+"""What a metric is made of: kind, unit, labels. Labels have few values, none of which a user typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal
+
+from monitor.ingest.reasons import Reason
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+OTHER: Final = "other"
+"""What a label says whose value isn't among those it may have."""
+
+
+class Label(Enum):
+    """A label: its meaning, and the values it can have; None where the deployment bounds them."""
+
+    ROLE = "role", "The agent.", ("moderation", "storage", "backfill")
+    TOPIC = "topic", "One of the topics in the settings.", None
+    PARTITION = (
+        "partition",
+        "A partition that this worker owns; the series goes when the partition does.",
+        None,
+    )
+    STATUS = "status", "What became of a question to the guard.", ("ok", "unknown", "error")
+    REASON = (
+        "reason",
+        "Why a message or an exchange was refused (docs/formats.md).",
+        (*(reason.value for reason in Reason), "internal_error", "not_a_verdict", "refused_by_store"),
+    )
+    STAGE = "stage", "What a batch is doing.", ("decode", "guard", "turn", "write", "retry")
+    TROUBLE = (
+        "trouble",
+        "away: the other side is away, slow or overloaded. defect: an exception of ours that nobody expected.",
+        ("away", "defect"),
+    )
+    COMMIT = (
+        "outcome",
+        "late: the partitions had moved on. failed: tried again later.",
+        ("ok", "late", "failed"),
+    )
+    CHANGE = "change", "Whether partitions came or went.", ("assigned", "revoked")
+    CODE = (
+        "code",
+        "The gRPC status code.",
+        (
+            *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
+            *("ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED"),
+            *("OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"),
+        ),
+    )
+    BREAKER = "state", "The state of the breaker.", ("closed", "open", "half-open")
+    INSERT = (
+        "outcome",
+        "retryable: away, slow or overloaded. rejected: it refused the rows. misconfigured: a person has to change it.",
+        ("ok", "retryable", "rejected", "misconfigured"),
+    )
+    VERSION = "version", "The release that runs.", None
+
+    def __init__(self, key: str, meaning: str, values: tuple[str, ...] | None) -> None:
+        self.key = key
+        self.meaning = meaning
+        self.values: Final = None if values is None else frozenset(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One metric. `unit` "" is a bare number; `buckets` are a histogram's upper bounds, in its unit."""
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    labels: tuple[Label, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+def values_in_order(spec: Spec, labels: Mapping[str, str | int]) -> tuple[str | int, ...]:
+    """The label values in the order of the spec, each among those it may have. Raises KeyError for other label names."""
+    if len(labels) != len(spec.labels):
+        raise KeyError(
+            f"{spec.name} takes the labels {[label.key for label in spec.labels]}, not {list(labels)}"
+        )
+    return tuple(_bounded(label, labels[label.key]) for label in spec.labels)
+
+
+def _bounded(label: Label, value: str | int) -> str | int:
+    return value if label.values is None or value in label.values else OTHER
