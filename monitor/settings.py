@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from monitor.errors import Misconfigured
-from schemas.topics import CHAT_LOGS, CHAT_LOGS_DLQ, VERDICTS, VERDICTS_DLQ
+from schemas.topics import CHAT_LOGS, CHAT_LOGS_BACKFILL, CHAT_LOGS_DLQ, VERDICTS, VERDICTS_DLQ
 
 PREFIX: Final = "WATCHKEEPER_"
 
@@ -44,11 +44,15 @@ class KafkaSettings(Group):
     sasl_username: str | None = Field(None, description="SASL user name.")
     sasl_password: SecretStr | None = Field(None, description="SASL password.")
     chat_logs_topic: str = Field(CHAT_LOGS.name, description="Where the chat logs are read.")
+    chat_logs_backfill_topic: str = Field(
+        CHAT_LOGS_BACKFILL.name, description="Where chat logs that need not be judged at once are read."
+    )
     verdicts_topic: str = Field(VERDICTS.name, description="Where verdicts are written.")
     chat_logs_dlq_topic: str = Field(CHAT_LOGS_DLQ.name, description="Where bad chat logs go, whole.")
     verdicts_dlq_topic: str = Field(VERDICTS_DLQ.name, description="Where bad verdicts go, whole.")
     group_prefix: str = Field(
-        "watchkeeper", description="Consumer groups are <prefix>.moderation and <prefix>.storage."
+        "watchkeeper",
+        description="Consumer groups are <prefix>.moderation, <prefix>.backfill and <prefix>.storage.",
     )
     session_timeout_s: float = Field(
         30.0, gt=0, description="After this silence a worker's partitions move on."
@@ -175,6 +179,11 @@ class RetrySettings(Group):
 
     first_s: float = Field(0.2, gt=0, description="First wait.")
     max_s: float = Field(30.0, gt=0, description="Longest wait.")
+    halted_s: float = Field(
+        30.0,
+        gt=0,
+        description="How often a partition that waits for a person (too many bad messages, a missing table) is tried again.",
+    )
 
 
 class WorkerSettings(Group):

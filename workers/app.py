@@ -12,18 +12,20 @@ from mode import ServiceT
 from mode.supervisors import OneForOneSupervisor
 
 from monitor.settings import Settings
-from workers.intake import Intake
+from workers.intake import BreakerState, Gate, Intake, no_breaker
 from workers.partition import BatchLimits
 
 
 @dataclass(frozen=True)
 class Role:
-    """One agent and the intake that feeds it."""
+    """One agent and the intake that feeds it. `gate`: what its batches wait for; `breaker`: the state of its guard's."""
 
     name: str
     topic: str
     limits: BatchLimits
     consume: Callable[[Any], Any]
+    gate: Gate | None = None
+    breaker: Callable[[], BreakerState] = no_breaker
 
 
 class _Boot(BootStrategy):
@@ -72,12 +74,15 @@ def build_app(settings: Settings, roles: Sequence[Role]) -> App:
         intakes.append(
             Intake(
                 channel,
+                role=role.name,
                 topic=role.topic,
                 group=f"{settings.kafka.group_prefix}.{role.name}",
                 kafka=settings.kafka,
                 limits=role.limits,
                 retry=settings.retry,
                 drain_s=settings.worker.drain_s,
+                gate=role.gate,
+                breaker=role.breaker,
             )
         )
     app.intakes = intakes

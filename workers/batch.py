@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from monitor.errors import Misconfigured
 from monitor.ledger import Ledger
+from schemas.status import Stage
 
 
 class Message(Protocol):
@@ -29,18 +30,14 @@ class Message(Protocol):
 
 
 class Abandoned(Exception):
-    """The batch's partition was taken away: whatever isn't written yet is the next owner's."""
+    """The batch's partition was taken away or set aside: whatever isn't written yet is read again, here or elsewhere."""
 
 
 class Intake(Protocol):
     """What a batch needs of the intake that made it."""
 
-    async def wait_to_retry(self, batch: Batch, trouble: Exception) -> None:
-        """Log the trouble and wait out the backoff, or until the batch is abandoned."""
-        ...
-
-    def halt(self, trouble: Misconfigured) -> None:
-        """Stop taking messages until a person has mended the cause."""
+    async def in_trouble(self, batch: Batch, trouble: Exception) -> None:
+        """Log the trouble; then wait out a backoff, or abandon the batch, whose partition is read again later."""
         ...
 
     def settled(self, batch: Batch) -> None:
@@ -53,6 +50,8 @@ class Batch:
     """Whole messages of one partition, in offset order. Durable or abandoned, never half.
 
     `previous` is the batch before it in the partition, until that one is done. `attempts` counts failed tries.
+    `unanswered` counts the exchanges that the guard was asked about and had no answer to. `spent_s` is the time that it
+    spent in each stage, over all tries.
     """
 
     topic: str
@@ -63,6 +62,10 @@ class Batch:
     previous: Batch | None = None
     attempts: int = 0
     counts: Ledger | None = None
+    unanswered: int = 0
+    stage: Stage = "decode"
+    spent_s: dict[Stage, float] = field(default_factory=dict)
+    stage_since_s: float = field(default_factory=time.monotonic)
     done: asyncio.Event = field(default_factory=asyncio.Event)
     is_abandoned: bool = False
 
@@ -71,6 +74,12 @@ class Batch:
         """The offset to commit once this batch is durable."""
         return self.messages[-1].offset + 1
 
+    def enter(self, stage: Stage) -> None:
+        """The stage before this one is over."""
+        now_s = time.monotonic()
+        self.spent_s[self.stage] = self.spent_s.get(self.stage, 0.0) + now_s - self.stage_since_s
+        self.stage, self.stage_since_s = stage, now_s
+
     async def turn(self) -> None:
         """Wait until all that comes before it in its partition is written; then write.
 
@@ -78,35 +87,37 @@ class Batch:
         next is at the guard while the last is written. Raises Abandoned.
         """
         if self.previous is not None:
+            self.enter("turn")
             await self.previous.done.wait()
             self.previous = None
         if self.is_abandoned:
             raise Abandoned
+        self.enter("write")
 
     async def settle(self, handle: Callable[[Batch], Awaitable[Ledger]]) -> None:
-        """Handle it until it is durable, abandoned or halted. Never raises but CancelledError.
+        """Handle it until it is durable or abandoned. Never raises but CancelledError.
 
-        Retryable trouble waits and tries again. An unexpected exception is a bug of ours: it is logged and tried
-        again too, because acknowledging what failed would lose it.
+        Trouble waits and tries again, here or, once its partition was set aside, as another batch. So does an unexpected
+        exception, a bug of ours: acknowledging what failed would lose it.
         """
         while not self.is_abandoned:
             try:
                 counts = await handle(self)
             except Abandoned:
                 return
-            except Misconfigured as exc:
-                self.intake.halt(exc)
-                return
             except Exception as exc:  # noqa: BLE001  # whatever it was, the batch isn't durable
                 self.attempts += 1
-                await self.intake.wait_to_retry(self, exc)
+                self.enter("retry")
+                await self.intake.in_trouble(self, exc)
+                self.enter("decode")
             else:
                 if not self.is_abandoned:
+                    self.enter("write")
                     self.counts = counts
                     self.intake.settled(self)
                 return
 
     def abandon(self) -> None:
-        """Give it up: its partition is no longer ours."""
+        """Give it up: its partition is no longer ours, or is read again from further back."""
         self.is_abandoned = True
         self.done.set()

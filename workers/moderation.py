@@ -68,8 +68,9 @@ class Moderation:
         """Decode, score, write; returns what became of the messages. Raises Retryable, Misconfigured, Abandoned."""
         started_s = time.perf_counter()
         work = self._decode(batch)
+        batch.enter("guard")
         decoded_s = time.perf_counter()
-        records, sampled_out = await self._judge(work)
+        records, sampled_out, batch.unanswered = await self._judge(work)
         judged_s = time.perf_counter()
 
         await batch.turn()
@@ -137,7 +138,8 @@ class Moderation:
             work.is_bad.append(bool(decoded.rejected) and not decoded.exchanges)
         return work
 
-    async def _judge(self, work: _Work) -> tuple[list[OutRecord], int]:
+    async def _judge(self, work: _Work) -> tuple[list[OutRecord], int, int]:
+        """The verdicts, how many exchanges were sampled out, and how many of the others the guard didn't answer."""
         probability = self.maker.settings.sample_probability
         taken = [is_sampled(exchange.event_id, probability) for exchange, _, _ in work.exchanges]
         scored = [exchange for (exchange, _, _), is_in in zip(work.exchanges, taken, strict=True) if is_in]
@@ -152,4 +154,5 @@ class Moderation:
             score = next(remaining) if is_in else SAMPLED_OUT
             verdict = make(exchange, score, identity=identity, position=position, index=index)
             records.append(OutRecord(exchange.event_id.encode(), verdict.to_bytes()))
-        return records, len(taken) - len(scored)
+        unanswered = sum(answer.status != "ok" for answer in answers)
+        return records, len(taken) - len(scored), unanswered

@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from monitor.backoff import Backoff
 from monitor.ledger import Ledger
+from schemas.status import PartitionStatus
 from workers.batch import Batch, Intake, Message
 
 
@@ -22,33 +24,49 @@ class BatchLimits:
 
 @dataclass(slots=True)
 class Partition:
-    """From the committed position on. `position` is the end of the durable prefix: what the next commit says.
+    """From `position`, the end of the durable prefix and what the next commit says, to `next_offset`, what is read next.
 
-    `is_leaving`: it is being drained, and nothing more is begun.
+    `is_leaving`: it is being drained, and nothing more is begun. `aside_until_s`: it is set aside until then, because of
+    `trouble`. `still_since_s`: when its position last moved, or there was last nothing to do. Times are monotonic.
     """
 
     topic: str
     number: int
-    next_offset: int
+    position: int
     ledger: Ledger
+    backoff: Backoff
+    still_since_s: float
     committed_offset: int = -1
-    position: int = -1
+    next_offset: int = -1
+    end: int = -1
     is_leaving: bool = False
+    aside_until_s: float | None = None
+    trouble: str = ""
+    is_halted: bool = False
     outstanding: deque[Batch] = field(default_factory=deque)
     buffered: list[Message] = field(default_factory=list)
     buffered_bytes: int = 0
     buffered_since_s: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.committed_offset = self.next_offset = self.position
+
     def buffer(self, messages: Sequence[Message], now_s: float) -> None:
-        """Keep what was fetched, but for what is here already. `now_s` is a monotonic time."""
-        fresh = [message for message in messages if message.offset >= self.next_offset]
-        if self.is_leaving or not fresh:
+        """Keep what was fetched, but for what is here already."""
+        if self.is_leaving or self.aside_until_s is not None:
             return
+        if messages[0].offset < self.next_offset:
+            messages = [message for message in messages if message.offset >= self.next_offset]
+            if not messages:
+                return
+        if not self.lag and not self.outstanding:
+            self.still_since_s = now_s
         if not self.buffered:
             self.buffered_since_s = now_s
-        self.buffered.extend(fresh)
-        self.buffered_bytes += sum(len(m.value or b"") + len(m.key or b"") for m in fresh)
-        self.next_offset = fresh[-1].offset + 1
+        self.buffered.extend(messages)
+        self.buffered_bytes += sum(len(m.value or b"") + len(m.key or b"") for m in messages)
+        self.next_offset = messages[-1].offset + 1
+        self.end = max(self.end, self.next_offset)
 
     def is_due(self, limits: BatchLimits, now_s: float) -> bool:
         """Whether the buffer is to leave as a batch: full, or old enough."""
@@ -71,9 +89,44 @@ class Partition:
         self.outstanding.append(batch)
         return batch
 
-    def advance(self) -> None:
+    def advance(self, now_s: float) -> None:
         """Move the durable prefix over every batch that is done, up to the first that isn't."""
         while self.outstanding and (counts := self.outstanding[0].counts) is not None:
             batch = self.outstanding.popleft()
             self.ledger = self.ledger.plus(counts)
             self.position = batch.next_offset
+            self.still_since_s = now_s
+            self.trouble, self.is_halted, self.backoff.attempt = "", False, 0
+
+    def give_back(self) -> list[Batch]:
+        """Drop all that isn't durable and return the batches among it: it is read again from `position`."""
+        batches = list(self.outstanding)
+        self.outstanding.clear()
+        self.buffered, self.buffered_bytes = [], 0
+        self.next_offset = self.position
+        return batches
+
+    def heard_end(self, end: int, now_s: float) -> None:
+        """The log ends here, says the broker."""
+        if not self.lag and not self.outstanding:
+            self.still_since_s = now_s
+        self.end = end
+
+    @property
+    def lag(self) -> int:
+        """Offsets known to be in the log and not durable yet."""
+        return max(0, self.end - self.position)
+
+    def status(self, now_s: float) -> PartitionStatus:
+        """Where it stands."""
+        has_work = self.lag > 0 or bool(self.outstanding)
+        return PartitionStatus(
+            partition=self.number,
+            position=self.position,
+            end=self.end,
+            in_flight=len(self.outstanding),
+            still_s=round(now_s - self.still_since_s, 3) if has_work else 0.0,
+            doing=self.outstanding[0].stage if self.outstanding else "",
+            trouble=self.trouble,
+            is_halted=self.is_halted,
+        )

@@ -29,13 +29,13 @@ class FakeIntake:
     halted: list[str] = field(default_factory=list)
     order: list[Batch] = field(default_factory=list)
 
-    async def wait_to_retry(self, batch: Batch, trouble: Exception) -> None:
-        """Remember the trouble's class."""
-        self.waits.append(type(trouble).__name__)
-
-    def halt(self, trouble: Misconfigured) -> None:
-        """Remember the cause."""
-        self.halted.append(str(trouble))
+    async def in_trouble(self, batch: Batch, trouble: Exception) -> None:
+        """Remember the cause of a halt, which abandons, or the trouble's class."""
+        if isinstance(trouble, Misconfigured):
+            self.halted.append(str(trouble))
+            batch.abandon()
+        else:
+            self.waits.append(type(trouble).__name__)
 
     def settled(self, batch: Batch) -> None:
         """Remember the order, and let the next one write."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from monitor.embedded.kafka import KafkaPart
@@ -58,6 +58,7 @@ def _settings(bootstrap: str, group: str) -> Settings:
             "WATCHKEEPER_KAFKA__SESSION_TIMEOUT_S": "6",
             "WATCHKEEPER_RETRY__FIRST_S": "0.01",
             "WATCHKEEPER_RETRY__MAX_S": "0.05",
+            "WATCHKEEPER_RETRY__HALTED_S": "0.2",
             "WATCHKEEPER_WORKER__DRAIN_S": "5",
         }
     )
@@ -194,7 +195,7 @@ async def test_a_wrong_setting_halts_loudly_and_a_restart_begins_where_it_stood(
     stuck = _Recorder(lambda _: Misconfigured("a person must look"))
     app = _app(settings, name, stuck)
     await app.start()
-    await until(lambda: app.intakes[0].halted is not None)
+    await until(lambda: any(partition.is_halted for partition in app.intakes[0].status().partitions))
     await app.stop()
     recorder = _Recorder()
     app = _app(settings, name, recorder)
@@ -203,6 +204,94 @@ async def test_a_wrong_setting_halts_loudly_and_a_restart_begins_where_it_stood(
     await app.stop()
 
     assert (stuck.written, recorder.written) == ({}, {0: list(range(100))})
+
+
+async def test_a_partition_in_trouble_is_set_aside_and_the_others_go_on(
+    kafka_part: KafkaPart, topic: TopicFactory
+) -> None:
+    name = await topic(partitions=3)
+    for partition in range(3):
+        await _produce(kafka_part.address, name, _values(1000), partition)
+    troubles: dict[int, Exception | None] = {0: Misconfigured("a person must look"), 1: ZeroDivisionError()}
+    recorder = _Recorder(lambda batch: troubles.get(batch.partition))
+    app = _app(_settings(kafka_part.address, name), name, recorder)
+    await app.start()
+    intake = app.intakes[0]
+    await until(lambda: recorder.count == 1000)
+    states = {p.partition: (p.position, p.is_halted, p.trouble != "") for p in intake.status().partitions}
+    troubles[1] = None
+    await until(lambda: recorder.count == 2000)
+    await app.stop()
+
+    assert states == {0: (0, True, True), 1: (0, False, True), 2: (1000, False, False)}
+    assert recorder.written == {1: list(range(1000)), 2: list(range(1000))}
+    assert (await _commits(kafka_part.address, name))[1] == (1000, Ledger(0, messages=1000, exchanges=1000))
+
+
+async def test_a_halted_partition_is_tried_again_until_a_person_has_mended_it(
+    kafka_part: KafkaPart, topic: TopicFactory
+) -> None:
+    name = await topic(partitions=1)
+    await _produce(kafka_part.address, name, _values(1000), 0)
+    trouble: list[Exception] = [Misconfigured("a table is missing")]
+    recorder = _Recorder(lambda _: trouble[0] if trouble else None)
+    app = _app(_settings(kafka_part.address, name), name, recorder)
+    await app.start()
+    intake = app.intakes[0]
+    await until(lambda: any(partition.is_halted for partition in intake.status().partitions))
+    trouble.clear()
+    await until(lambda: recorder.count == 1000)
+    mended = intake.status().partitions[0]
+    await app.stop()
+
+    assert (mended.is_halted, mended.trouble) == (False, "")
+    assert recorder.written == {0: list(range(1000))}
+
+
+async def test_a_log_that_went_back_halts_its_partition(kafka_part: KafkaPart, topic: TopicFactory) -> None:
+    name = await topic(partitions=1)
+    await _produce(kafka_part.address, name, _values(100), 0)
+    settings = _settings(kafka_part.address, name)
+    committer = AIOKafkaConsumer(bootstrap_servers=kafka_part.address, group_id=f"{name}.test")
+    committer.assign([TopicPartition(name, 0)])
+    await committer.start()
+    await committer.commit({TopicPartition(name, 0): 500})
+    await committer.stop()
+    recorder = _Recorder()
+    app = _app(settings, name, recorder)
+    await app.start()
+    await until(lambda: any(partition.is_halted for partition in app.intakes[0].status().partitions))
+    trouble = app.intakes[0].status().partitions[0].trouble
+    await app.stop()
+
+    assert trouble.startswith(f"the log of {name}/0 ends at 100, and 500 was reached")
+    assert recorder.written == {}
+
+
+async def test_nothing_leaves_before_the_gate_opens(kafka_part: KafkaPart, topic: TopicFactory) -> None:
+    name = await topic(partitions=1)
+    await _produce(kafka_part.address, name, _values(200), 0)
+    opened, asked = asyncio.Event(), []
+
+    class _Gate:
+        async def wait(self, messages: int) -> None:
+            asked.append(messages)
+            await opened.wait()
+
+    recorder = _Recorder()
+    role = Role("test", name, LIMITS, recorder.consume, gate=_Gate())
+    app = build_app(_settings(kafka_part.address, name), [role])
+    await app.start()
+    intake = app.intakes[0]
+    await until(lambda: intake.stalls >= 1)
+    held = (recorder.count, intake.in_flight)
+    opened.set()
+    await until(lambda: recorder.count == 200)
+    await app.stop()
+
+    assert held == (0, 0)
+    assert recorder.written == {0: list(range(200))}
+    assert 0 < max(asked) <= LIMITS.max_events
 
 
 async def test_a_stalled_agent_stays_in_its_group_and_bounds_what_it_holds(
