@@ -217,13 +217,15 @@ async def test_a_partition_in_trouble_is_set_aside_and_the_others_go_on(
     app = _app(_settings(kafka_part.address, name), name, recorder)
     await app.start()
     intake = app.intakes[0]
-    await until(lambda: recorder.count == 1000)
-    states = {p.partition: (p.position, p.is_halted, p.trouble != "") for p in intake.status().partitions}
+
+    def states() -> dict[int, tuple[int, bool, bool]]:
+        return {p.partition: (p.position, p.is_halted, p.trouble != "") for p in intake.status().partitions}
+
+    await until(lambda: states() == {0: (0, True, True), 1: (0, False, True), 2: (1000, False, False)})
     troubles[1] = None
-    await until(lambda: recorder.count == 2000)
+    await until(lambda: states()[1] == (1000, False, False))
     await app.stop()
 
-    assert states == {0: (0, True, True), 1: (0, False, True), 2: (1000, False, False)}
     assert recorder.written == {1: list(range(1000)), 2: list(range(1000))}
     assert (await _commits(kafka_part.address, name))[1] == (1000, Ledger(0, messages=1000, exchanges=1000))
 
