@@ -58,6 +58,11 @@ class TcpProxy:
         return len(self._connections)
 
     @property
+    def under_way(self) -> int:
+        """How many chunks were taken from one side and not given to the other yet."""
+        return sum(connection.under_way for connection in self._connections)
+
+    @property
     def is_frozen(self) -> bool:
         """A black hole: connections stay open, and nothing, not even their end, is passed on until this is False."""
         return not self._thawed.is_set()
@@ -114,6 +119,7 @@ class _Connection:
         self._proxy = proxy
         self._thawed = thawed
         self._writers = [writer]
+        self.under_way = 0
         self.task = asyncio.create_task(self._run(reader, writer), name="tcp proxy connection")
 
     def cut(self) -> None:
@@ -134,8 +140,8 @@ class _Connection:
                 both.create_task(self._carry(reader, to_there))
                 both.create_task(self._carry(there, writer))
             is_whole = True
-        except* OSError:
-            pass  # the target is away, or one side was reset: the other one is told the same way
+        except* OSError:  # the target is away, or one side was reset: the other one is told the same way
+            pass
         finally:
             for each in self._writers:
                 if is_whole:
@@ -158,6 +164,7 @@ class _Connection:
                 item = await reader.read(CHUNK_BYTES) or _End.EOF
             except ConnectionError:
                 item = _End.RESET
+            self.under_way += 1
             await under_way.put((now_s() + self._proxy.delay_s, item))
 
     async def _deliver(self, under_way: asyncio.Queue[_Item], writer: asyncio.StreamWriter) -> None:
@@ -167,6 +174,7 @@ class _Connection:
             if (wait_s := due - now_s()) > 0:
                 await asyncio.sleep(wait_s)
             await self._thawed.wait()
+            self.under_way -= 1
             if item is _End.RESET:
                 raise ConnectionResetError
             if isinstance(item, _End):
