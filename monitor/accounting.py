@@ -10,7 +10,7 @@ Messages of a topic, counted by offset since the ledger of its consumer group be
 (monitor/ledger.py), so neither can hide a mistake of the other. Offsets that hold no message (transaction markers,
 what compaction took away) are measured by reading the log, never inferred.
 
-Exchanges found in the chat logs, below the committed offset:
+Exchanges found in the chat logs (those that come live and those of the backfill), below the committed offset:
 
     found = stored + repeats + sampled_out + dead + pending + lost
 
@@ -21,10 +21,11 @@ Only `lost` is ever a remainder. While verdicts are on their way it is a lower b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
+from monitor.account_findings import findings
 from monitor.ledger import Ledger
 
 State = Literal["balanced", "on the way", "unproven", "unbalanced"]
@@ -235,7 +236,8 @@ class TopicAccount:
     messages: MessageAccount
     exchanges: ExchangeAccount | None
     letters: int
-    """Offsets ever written in its dead-letter topic, whatever retention has removed since."""
+    """Offsets ever written in its dead-letter topic, whatever retention has removed since; without those that another
+    topic claims of it."""
 
     @property
     def letters_missing(self) -> int:
@@ -252,73 +254,107 @@ class TopicAccount:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The account of the stream: chat logs, then verdicts."""
+    """The account of the stream: chat logs as they come, chat logs as backfill, then verdicts."""
 
     chat_logs: TopicAccount
+    backfill: TopicAccount
     verdicts: TopicAccount
     findings: tuple[str, ...]
 
     @property
     def state(self) -> State:
         """The worst of all its parts."""
-        return worst((self.chat_logs.state, self.verdicts.state))
+        return worst((self.chat_logs.state, self.backfill.state, self.verdicts.state))
+
+    @property
+    def messages(self) -> MessageAccount:
+        """All chat logs, by whichever topic they came."""
+        return self.chat_logs.messages.plus(self.backfill.messages)
+
+    @property
+    def exchanges(self) -> ExchangeAccount:
+        """The exchanges in them."""
+        return _sum_exchanges(topic.exchanges for topic in (self.chat_logs, self.backfill) if topic.exchanges)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a consumer group has read of a topic, and of chat logs also what is stored of each partition."""
+
+    topic: str
+    group: str
+    partitions: Sequence[PartitionFacts]
+    stored: Mapping[int, StoredPositions] = field(default_factory=dict)
 
 
 def account(
-    chat_logs: Sequence[PartitionFacts],
-    verdicts: Sequence[PartitionFacts],
-    stored: dict[int, StoredPositions],
-    *,
-    moderation_group: str,
-    storage_group: str,
-    chat_letters: int,
-    verdict_letters: int,
+    chat_logs: Reading, backfill: Reading, verdicts: Reading, *, chat_letters: int, verdict_letters: int
 ) -> Account:
     """The account of the stream.
 
-    `chat_logs` must have been read before `verdicts`, and both before `stored` (by chat-log partition): then what
-    happens meanwhile only makes `pending` smaller, and can't look like a loss. Verdict partition n holds the
-    verdicts of the chat-log partitions that are n modulo the number of verdict partitions. `chat_letters` and
-    `verdict_letters` are the offsets ever written in the dead-letter topics, read after the commits.
+    Chat logs and backfill must have been read before `verdicts`, and all of these before what is stored: then what
+    happens meanwhile only makes `pending` smaller, and can't look like a loss. Verdict partition n holds the verdicts
+    of those partitions, of both topics, that are n modulo the number of verdict partitions. `chat_letters` and
+    `verdict_letters` are the offsets ever written in the dead-letter topics, read after the commits; backfill shares
+    that of the chat logs, so it is credited with what they don't claim.
     """
-    verdict_lines = tuple(PartitionLine(f.partition, message_account(f), None, _letters(f)) for f in verdicts)
-    by_partition = {line.partition: line.messages for line in verdict_lines}
-    lines: list[PartitionLine] = []
-    credit = {p: [m.pending, m.dead] for p, m in by_partition.items()}
-    for facts in chat_logs:
-        # Where several chat-log partitions share a verdict partition, its verdicts are credited once.
-        left = credit.get(facts.partition % len(by_partition), [0, 0]) if by_partition else [0, 0]
-        positions = stored.get(facts.partition, StoredPositions())
-        exchanges = exchange_account(facts.ledger, positions, verdicts_pending=left[0], verdicts_dead=left[1])
-        own_dead = facts.ledger.dead_exchanges if facts.ledger is not None else 0
-        left[0] -= exchanges.pending
-        left[1] -= exchanges.dead - own_dead
-        lines.append(PartitionLine(facts.partition, message_account(facts), exchanges, _letters(facts)))
-    chat = TopicAccount(
-        _topic(chat_logs),
-        moderation_group,
-        tuple(lines),
-        _sum_messages(line.messages for line in lines),
-        _sum_exchanges(line.exchanges for line in lines if line.exchanges is not None),
-        chat_letters,
+    verdict_lines = tuple(
+        PartitionLine(f.partition, message_account(f), None, _letters(f)) for f in verdicts.partitions
     )
+    # Where several partitions share a verdict partition, its verdicts are credited once.
+    credit = _Credit({line.partition: [line.messages.pending, line.messages.dead] for line in verdict_lines})
+    chat = _source_account(chat_logs, credit, chat_letters)
+    claimed = sum(line.letters for line in chat.partitions)
+    filled = _source_account(backfill, credit, max(0, chat_letters - claimed))
     verdict = TopicAccount(
-        _topic(verdicts),
-        storage_group,
+        verdicts.topic,
+        verdicts.group,
         verdict_lines,
-        _sum_messages(by_partition.values()),
+        _sum_messages(line.messages for line in verdict_lines),
         None,
         verdict_letters,
     )
-    return Account(chat, verdict, tuple(_findings(chat)) + tuple(_findings(verdict)))
+    return Account(chat, filled, verdict, findings((chat, filled, verdict)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Credit:
+    """Verdicts that storage has not read, and that it has refused, by partition: given out as they are claimed."""
+
+    left: dict[int, list[int]]
+
+    def claim(self, facts: PartitionFacts, stored: StoredPositions) -> ExchangeAccount:
+        """The exchanges of one partition; what they claim is gone for the next."""
+        left = self.left.get(facts.partition % len(self.left), [0, 0]) if self.left else [0, 0]
+        exchanges = exchange_account(facts.ledger, stored, verdicts_pending=left[0], verdicts_dead=left[1])
+        own_dead = facts.ledger.dead_exchanges if facts.ledger is not None else 0
+        left[0] -= exchanges.pending
+        left[1] -= exchanges.dead - own_dead
+        return exchanges
+
+
+def _source_account(reading: Reading, credit: _Credit, letters: int) -> TopicAccount:
+    lines = tuple(
+        PartitionLine(
+            facts.partition,
+            message_account(facts),
+            credit.claim(facts, reading.stored.get(facts.partition, StoredPositions())),
+            _letters(facts),
+        )
+        for facts in reading.partitions
+    )
+    return TopicAccount(
+        reading.topic,
+        reading.group,
+        lines,
+        _sum_messages(line.messages for line in lines),
+        _sum_exchanges(line.exchanges for line in lines if line.exchanges is not None),
+        letters,
+    )
 
 
 def _letters(facts: PartitionFacts) -> int:
     return 0 if facts.ledger is None else facts.ledger.dead_messages + facts.ledger.dead_exchanges
-
-
-def _topic(facts: Sequence[PartitionFacts]) -> str:
-    return facts[0].topic if facts else ""
 
 
 def _sum_messages(accounts: Iterable[MessageAccount]) -> MessageAccount:
@@ -333,51 +369,3 @@ def _sum_exchanges(accounts: Iterable[ExchangeAccount]) -> ExchangeAccount:
     for one in accounts:
         total = total.plus(one)
     return total
-
-
-def _findings(topic: TopicAccount) -> Iterable[str]:
-    """What is wrong or can't be proved, each with its place and the next step."""
-    if topic.letters_missing:
-        yield (
-            f"{topic.topic}: {topic.letters_missing:,} dead letters that {topic.group} counts were never written to its "
-            "dead-letter topic. Was that topic made again? Then they are gone: send those chat logs again"
-        )
-    for line in topic.partitions:
-        place = f"{topic.topic}/{line.partition}"
-        messages, exchanges = line.messages, line.exchanges
-        if messages.expired:
-            yield (
-                f"{place}: retention removed {messages.expired:,} messages before {topic.group} read them. They are "
-                "lost: raise retention.ms of the topic, and add workers until the lag shrinks"
-            )
-        if messages.lost > 0:
-            yield (
-                f"{place}: {messages.lost:,} messages were read past without being handled by {topic.group}. Keep the "
-                "topic's retention, and replay those offsets"
-            )
-        if messages.lost < 0:
-            yield (
-                f"{place}: {topic.group} counts {-messages.lost:,} messages more than there are offsets. Was the topic "
-                "deleted and made again? Then delete the group's offsets too"
-            )
-        if messages.vanished:
-            yield (
-                f"{place}: {topic.group} has read {messages.vanished:,} offsets that the log doesn't have: the topic was "
-                "made again, or a broker lost its end. Stop the workers, delete the group's offsets, start them"
-            )
-        if messages.unproven:
-            yield (
-                f"{place}: {messages.unproven:,} offsets hold no message that {topic.group} counted, and were not or "
-                "can't be looked at. Transaction markers explain them, a loss would too: `watchkeeper account --verify` "
-                "reads what is still there"
-            )
-        if exchanges is not None and exchanges.lost > 0:
-            yield (
-                f"{place}: {exchanges.lost:,} exchanges were judged, and neither stored nor on their way nor "
-                "dead-lettered. Was the store emptied? Replay the chat logs: stored ones won't count twice"
-            )
-        if exchanges is not None and exchanges.lost < 0:
-            yield (
-                f"{place}: the store holds {-exchanges.lost:,} exchanges more than {topic.group} counts. Was the topic "
-                "made again under a store that kept its rows? Then the store's older rows have the same offsets"
-            )

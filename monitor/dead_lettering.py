@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from monitor.errors import Misconfigured
+from monitor.origin import origin_in
 from monitor.ports import OutRecord
 from monitor.settings import DeadLetterSettings
 from schemas import topics
@@ -51,6 +52,9 @@ def dead_letter(
         topics.HEADER_VERSION: version,
         topics.HEADER_ARRIVED_AT: origin.arrived_at.isoformat(),
     }
+    first = origin_in(origin.headers)
+    if first:
+        ours[topics.HEADER_ORIGIN] = first
     headers = tuple((name, value.encode("ascii", "backslashreplace")) for name, value in ours.items())
     return OutRecord(origin.key, origin.value, kept + headers, origin.timestamp_ms)
 

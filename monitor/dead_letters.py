@@ -10,11 +10,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from monitor.errors import Misconfigured
+from monitor.origin import origin_in, place
 from monitor.ports import OutRecord
 from schemas import topics
-
-HEADER_REPLAY_OF: Final = "watchkeeper-replay-of"
-"""On a message sent back: the id of its dead letter."""
 
 _OWN: Final = "watchkeeper-"
 _SLUG: Final = re.compile(r"[a-z0-9_.-]{1,64}", re.ASCII)
@@ -59,6 +57,8 @@ class DeadLetter:
     attempts: int
     version: str
     arrived_at: datetime | None
+    origin: str
+    """Where the message stood when it was read first, if that was before it was sent back; else ""."""
     written_at: datetime
     key: bytes | None
     value: bytes | None
@@ -73,9 +73,9 @@ class DeadLetter:
         return replace(self, key=None, value=None, headers=())
 
     @property
-    def source(self) -> tuple[str, int, int]:
-        """The record that was bad: several letters can come of one."""
-        return (self.topic, self.partition, self.offset)
+    def source(self) -> str:
+        """The message that was bad, by its first place: several letters can come of one, and of its replays."""
+        return self.origin or place(self.topic, self.partition, self.offset)
 
 
 def read_letter(
@@ -100,6 +100,7 @@ def read_letter(
         attempts=_number(ours.get(topics.HEADER_ATTEMPTS)),
         version=ours.get(topics.HEADER_VERSION, ""),
         arrived_at=_time(ours.get(topics.HEADER_ARRIVED_AT)),
+        origin=origin_in(headers),
         written_at=datetime.fromtimestamp(max(timestamp_ms, 0) / 1000, UTC),
         key=key,
         value=value,
@@ -181,37 +182,46 @@ def plan_replay(
 ) -> ReplayPlan:
     """Which letters go back.
 
-    A message that was tried `max_attempts` times stays (a loop would end here); a message with several bad exchanges
-    goes back once; a letter that names a topic we don't read stays, so that a header can't send text anywhere else.
+    A message that was tried `max_attempts` times stays (a loop would end here); a message with several bad exchanges, or
+    with letters of several tries, goes back once; a letter that names a topic we don't read stays, so that a header can't
+    send text anywhere else.
     """
     chosen: list[DeadLetter] = []
     exhausted: list[DeadLetter] = []
     same: list[DeadLetter] = []
     unreturnable: list[DeadLetter] = []
-    by_source: dict[tuple[str, int, int], list[DeadLetter]] = defaultdict(list)
-    for letter in sorted(letters, key=lambda d: d.id):
+    by_source: dict[str, list[DeadLetter]] = defaultdict(list)
+    for letter in letters:
         if letter.topic not in topics_read or letter.partition < 0:
             unreturnable.append(letter)
-        elif letter.attempts >= max_attempts:
-            exhausted.append(letter)
-        elif by_source[letter.source]:
-            same.append(letter)
         else:
             by_source[letter.source].append(letter)
-            chosen.append(letter)
-    return ReplayPlan(tuple(chosen), tuple(exhausted), tuple(same), tuple(unreturnable))
+    for group in by_source.values():
+        last = min(group, key=lambda d: (-d.attempts, d.id))
+        if last.attempts >= max_attempts:
+            exhausted += group
+        else:
+            chosen.append(last)
+            same += (letter for letter in group if letter is not last)
+    return ReplayPlan(_by_id(chosen), _by_id(exhausted), _by_id(same), _by_id(unreturnable))
 
 
 def returned_message(letter: DeadLetter) -> OutRecord:
     """The message that goes back: key, value and own headers as they were, and what says that it is a replay.
 
-    The attempts so far go with it; should it be refused again, its next letter counts one more.
+    The attempts so far go with it; should it be refused again, its next letter counts one more. So does the place where
+    it stood first: exchanges without an id of their own are given the same id again, and so count once.
     """
     ours = (
-        (HEADER_REPLAY_OF, str(letter.id).encode("ascii")),
+        (topics.HEADER_REPLAY_OF, str(letter.id).encode("ascii")),
         (topics.HEADER_ATTEMPTS, str(max(letter.attempts, 1)).encode("ascii")),
+        (topics.HEADER_ORIGIN, letter.source.encode("ascii")),
     )
     return OutRecord(letter.key, letter.value, letter.headers + ours)
+
+
+def _by_id(letters: Iterable[DeadLetter]) -> tuple[DeadLetter, ...]:
+    return tuple(sorted(letters, key=lambda d: d.id))
 
 
 def _number(text: str | None) -> int:

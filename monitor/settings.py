@@ -136,6 +136,27 @@ class ModerationSettings(Group):
     max_context_turns: int = Field(20, ge=0, description="Earlier turns kept; the oldest are dropped first.")
 
 
+class BackfillSettings(Group):
+    """Chat logs that need not be judged at once: replays of files and of dead letters. They give way to live traffic."""
+
+    max_per_s: float = Field(
+        1_000.0,
+        ge=0,
+        description="Most messages a second that one worker takes of the backfill; 0: no limit.",
+    )
+    live_wait_max_s: float = Field(
+        5.0,
+        gt=0,
+        description="Backfill pauses while a new live message would wait longer than this in the same worker, for "
+        "moderation or for storage.",
+    )
+    batch_max_events: int = Field(
+        100, ge=1, description="Most messages in one batch; one is worked on at a time."
+    )
+    batch_max_bytes: int = Field(1_048_576, ge=1, description="A batch closes once it holds this many bytes.")
+    flush_after_s: float = Field(0.2, ge=0, description="Longest wait for a batch to fill.")
+
+
 class StorageSettings(Group):
     """The storage worker."""
 
@@ -198,6 +219,68 @@ class WorkerSettings(Group):
     )
 
 
+class HealthSettings(Group):
+    """When something is wrong: what the overseer and each worker judge by. The defaults tell within a minute of the cause."""
+
+    status_every_s: float = Field(
+        5.0, gt=0, description="How often each worker says on the control topic how it stands."
+    )
+    look_every_s: float = Field(
+        3.0, gt=0, description="How often the overseer asks the broker about groups and offsets, and judges."
+    )
+    leader_session_timeout_s: float = Field(
+        10.0,
+        gt=0,
+        description="After this silence the overseer's work goes to another worker. Brokers refuse less than "
+        "group.min.session.timeout.ms, 6 s unless changed.",
+    )
+    stalled_after_s: float = Field(
+        40.0,
+        gt=0,
+        description="A partition with something to do is stalled once its durable prefix hasn't moved for this long.",
+    )
+    uncommitted_after_s: float = Field(
+        45.0,
+        gt=0,
+        description="A group is stalled in a partition once its committed offset hasn't moved for this long although "
+        "there is something to commit.",
+    )
+    unowned_after_s: float = Field(
+        15.0, gt=0, description="How long a partition may be without an owner in a group that doesn't rebalance."
+    )
+    rebalance_within_s: float = Field(
+        40.0,
+        gt=0,
+        description="How long a partition may be without an owner while its group rebalances: longer than a drain.",
+    )
+    silent_after_s: float = Field(
+        20.0, gt=0, description="A worker that said nothing for this long, and no goodbye, is silent."
+    )
+    forgotten_after_s: float = Field(
+        300.0, gt=0, description="A silent worker is forgotten after this long: it won't come back."
+    )
+    window_s: float = Field(30.0, gt=0, description="Over how much time the two shares below are taken.")
+    unanswered_share: float = Field(
+        0.9, gt=0, le=1, description="Share of exchanges without an answer of the guard that is told."
+    )
+    unanswered_least: int = Field(
+        10, ge=1, description="Least exchanges for that share; with fewer in the window it reaches further back."
+    )
+    dead_letter_share: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="Share of messages dead-lettered that is told; lower than the one that stops a partition.",
+    )
+    dead_letter_least: int = Field(
+        50, ge=1, description="Least messages for that share; with fewer in the window it reaches further back."
+    )
+    resolve_after_s: float = Field(
+        60.0, gt=0, description="An alert is resolved once its cause hasn't been seen for this long."
+    )
+    repeat_after_s: float = Field(300.0, gt=0, description="A firing alert is sent again this often.")
+
+
 class EmbeddedSettings(Group):
     """The embedded stack (`watchkeeper up`, `watchkeeper demo`)."""
 
@@ -223,11 +306,13 @@ class Settings(BaseSettings):
     triton: TritonSettings = TritonSettings()
     clickhouse: ClickHouseSettings = ClickHouseSettings()
     moderation: ModerationSettings = ModerationSettings()
+    backfill: BackfillSettings = BackfillSettings()
     storage: StorageSettings = StorageSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     privacy: PrivacySettings = PrivacySettings()
     retry: RetrySettings = RetrySettings()
     worker: WorkerSettings = WorkerSettings()
+    health: HealthSettings = HealthSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
 
     @classmethod

@@ -19,11 +19,15 @@ class Topic:
 
 
 CHAT_LOGS: Final = Topic("chat.logs", "conversation id, or none", 4, 7 * 24, stamped_by_broker=True)
+CHAT_LOGS_BACKFILL: Final = Topic(
+    "chat.logs.backfill", "as the chat log", 4, 30 * 24, stamped_by_broker=True
+)
+"""Waits longer than live traffic, by design: so it is kept longer too."""
 VERDICTS: Final = Topic("safety.verdicts", "event id; same partition number as the chat log", 4, 7 * 24)
 CHAT_LOGS_DLQ: Final = Topic("chat.logs.dlq", "as the chat log", 4, 30 * 24)
 VERDICTS_DLQ: Final = Topic("safety.verdicts.dlq", "as the verdict", 4, 30 * 24)
 
-TOPICS: Final = (CHAT_LOGS, VERDICTS, CHAT_LOGS_DLQ, VERDICTS_DLQ)
+TOPICS: Final = (CHAT_LOGS, CHAT_LOGS_BACKFILL, VERDICTS, CHAT_LOGS_DLQ, VERDICTS_DLQ)
 
 DLQ_SUFFIX: Final = ".dlq"
 
@@ -38,3 +42,9 @@ HEADER_REASON: Final = "watchkeeper-reason"
 HEADER_DETAIL: Final = "watchkeeper-detail"
 HEADER_VERSION: Final = "watchkeeper-version"
 HEADER_ARRIVED_AT: Final = "watchkeeper-arrived-at"
+
+# Headers of a message that was sent back from the dead letters, and of its next dead letter.
+HEADER_REPLAY_OF: Final = "watchkeeper-replay-of"
+"""The dead letter that was sent back: `<dead-letter topic>/<partition>/<offset>`."""
+HEADER_ORIGIN: Final = "watchkeeper-origin"
+"""Where the message stood when it was read first: `<topic>/<partition>/<offset>`. Its ids are made of that."""

@@ -1,4 +1,4 @@
-"""The worker process: `python -m workers --roles moderation,storage`. Everything is built here, once."""
+"""The worker process: `python -m workers --roles moderation,backfill,storage`. Everything is built here, once."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ import structlog
 from monitor import logs
 from monitor.adapters.clickhouse import connect as connect_clickhouse
 from monitor.adapters.kafka import KafkaOutbox, ensure_topics
+from monitor.adapters.triton import TritonGuard
 from monitor.adapters.triton import connect as connect_triton
 from monitor.backoff import Backoff
 from monitor.errors import Misconfigured, Retryable
 from monitor.settings import Settings, load
 from monitor.version import watchkeeper_version
 from workers.app import App, Role, build_app
-from workers.roles import moderation_role, storage_role
+from workers.gate import LiveFirst, Queue
+from workers.roles import backfill_role, moderation_role, storage_role
 
 log = structlog.get_logger("watchkeeper.workers")
 
-ROLES: Final = ("moderation", "storage")
+ROLES: Final = ("moderation", "backfill", "storage")
 EXIT_MISCONFIGURED: Final = 2
 
 T = TypeVar("T")
 
 
-async def _moderation(settings: Settings, outbox: KafkaOutbox, stack: AsyncExitStack) -> Role:
+async def _guard(settings: Settings, stack: AsyncExitStack) -> TritonGuard:
     guard = await _until_there(settings, "Triton", lambda: connect_triton(settings.triton))
     stack.push_async_callback(guard.aclose)
-    return moderation_role(settings, outbox, guard)
+    return guard
 
 
 async def _storage(settings: Settings, outbox: KafkaOutbox, stack: AsyncExitStack) -> Role:
@@ -87,8 +89,19 @@ async def _build(settings: Settings, roles: Sequence[str], stack: AsyncExitStack
             log.info("topic created", topic=topic)
     outbox = await _until_there(settings, "Kafka", lambda: KafkaOutbox.connect(settings.kafka))
     stack.push_async_callback(outbox.aclose)
-    makers = {"moderation": _moderation, "storage": _storage}
-    return build_app(settings, [await makers[role](settings, outbox, stack) for role in roles])
+    made: list[Role] = []
+    gate = LiveFirst(settings.backfill.max_per_s, settings.backfill.live_wait_max_s)
+    if "moderation" in roles or "backfill" in roles:
+        guard = await _guard(settings, stack)  # one for both: its limits and its breaker are the worker's
+        if "moderation" in roles:
+            made.append(moderation_role(settings, outbox, guard))
+        if "backfill" in roles:
+            made.append(backfill_role(settings, outbox, guard, gate=gate))
+    if "storage" in roles:
+        made.append(await _storage(settings, outbox, stack))
+    app = build_app(settings, made)
+    gate.give_way_to = [Queue(intake) for intake in app.intakes if intake.role != "backfill"]
+    return app
 
 
 async def _main(settings: Settings, roles: Sequence[str]) -> None:

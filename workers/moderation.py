@@ -13,6 +13,7 @@ from monitor.dead_lettering import WHOLE_MESSAGE
 from monitor.errors import Rejected
 from monitor.ingest.decoder import Decoded
 from monitor.ledger import Ledger
+from monitor.origin import event_id_stem, origin_in
 from monitor.ports import Clock, Guard, Outbox, OutRecord, Score
 from monitor.sampling import is_sampled
 from monitor.verdicts import SAMPLED_OUT, Position, VerdictMaker
@@ -114,8 +115,11 @@ class Moderation:
         for message in batch.messages:
             if message.timestamp != stamp:  # a broker stamps a whole produced batch alike
                 stamp, arrived_at = message.timestamp, arrival(message, taken_at)
+            headers = message.headers
+            origin = origin_in(headers) if headers else ""  # sent back: its ids are those of its first place
+            fallback_id = event_id_stem(origin) if origin else f"{prefix}{message.offset}"
             try:
-                decoded = decode(message.value, message.headers, fallback_id=f"{prefix}{message.offset}")
+                decoded = decode(message.value, headers, fallback_id=fallback_id)
             except Rejected as exc:
                 work.letters.append(Letter(message, exc.reason, exc.detail))
                 work.is_bad.append(True)

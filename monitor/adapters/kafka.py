@@ -27,7 +27,7 @@ from aiokafka.errors import (
 from monitor.errors import Misconfigured, Retryable, WatchkeeperError
 from monitor.ports import OutRecord
 from monitor.settings import KafkaSettings
-from schemas.topics import CHAT_LOGS, CHAT_LOGS_DLQ, VERDICTS, VERDICTS_DLQ, Topic
+from schemas.topics import CHAT_LOGS, CHAT_LOGS_BACKFILL, CHAT_LOGS_DLQ, VERDICTS, VERDICTS_DLQ, Topic
 
 MAX_BATCH_BYTES = 1_048_576
 """A produced batch closes here: large enough to carry 500 verdicts in one request, far below any broker's limit."""
@@ -155,6 +155,7 @@ def owned_topics(settings: KafkaSettings) -> tuple[Topic, ...]:
     """The topics of schemas/topics.py under the names that the settings give them."""
     names = {
         CHAT_LOGS: settings.chat_logs_topic,
+        CHAT_LOGS_BACKFILL: settings.chat_logs_backfill_topic,
         VERDICTS: settings.verdicts_topic,
         CHAT_LOGS_DLQ: settings.chat_logs_dlq_topic,
         VERDICTS_DLQ: settings.verdicts_dlq_topic,
@@ -181,7 +182,7 @@ async def ensure_topics(settings: KafkaSettings) -> list[str]:
     """Create the topics that are missing and return their names; idempotent, safe to race.
 
     A dead letter is as large as its message and its headers, so its topic takes a little more. Topics that follow
-    another (verdicts, dead letters) get as many partitions as that one has: partition n maps to partition n.
+    another (backfill, verdicts, dead letters) get as many partitions as that one has: partition n maps to partition n.
     Raises Retryable where no broker answers.
     """
     admin = AIOKafkaAdminClient(**client_options(settings))

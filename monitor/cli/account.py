@@ -38,8 +38,9 @@ def account(
     Exchanges found in them, from the ledger and the rows in the store:
     found = stored + repeats + sampled out + dead-lettered + pending + lost.
 
-    Only "lost" is what is left over; everything else is counted where it is. While verdicts are on their way, "lost" is
-    a lower bound; once none is pending it is exact. Exit code 1 if anything is lost, 4 if something can't be proved.
+    Chat logs are counted whether they came live or as backfill. Only "lost" is what is left over; everything else is
+    counted where it is. While verdicts are on their way, "lost" is a lower bound; once none is pending it is exact. Exit
+    code 1 if anything is lost, 4 if something can't be proved.
 
     Examples:
         watchkeeper account
@@ -50,18 +51,22 @@ def account(
     with notes().status("counting…"):
         taken = asyncio.run(_settled(settings, wait_s=wait, verify=verify))
     if as_json:
-        print_json(
-            AccountDocument(
-                state=taken.state,
-                chat_logs=taken.chat_logs,
-                verdicts=taken.verdicts,
-                findings=list(taken.findings),
-            )
-        )
+        print_json(account_document(taken))
     else:
         output().print(account_view(taken))
     if taken.state in _EXITS:
         raise typer.Exit(_EXITS[taken.state])
+
+
+def account_document(taken: Account) -> AccountDocument:
+    """The account as --json prints it."""
+    return AccountDocument(
+        state=taken.state,
+        chat_logs=taken.chat_logs,
+        backfill=taken.backfill,
+        verdicts=taken.verdicts,
+        findings=list(taken.findings),
+    )
 
 
 async def _settled(settings: Settings, *, wait_s: float, verify: bool) -> Account:

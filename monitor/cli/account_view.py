@@ -19,13 +19,16 @@ _STYLES: dict[State, str] = {
 
 
 def account_view(account: Account) -> Group:
-    """Both topics, the exchanges, one line that sums up, and what is wrong."""
+    """The topics, the exchanges, one line that sums up, and what is wrong. No backfill, no lines about it."""
+    sources = [account.chat_logs]
+    if account.backfill.messages != MessageAccount():
+        sources.append(account.backfill)
     rows: list[RenderableType] = [
         Text("Messages", style="bold"),
-        messages_table([account.chat_logs, account.verdicts]),
+        messages_table([*sources, account.verdicts]),
         Text(),
         Text("Exchanges in the chat logs", style="bold"),
-        exchanges_table(account.chat_logs),
+        exchanges_table(sources),
         Text(),
         summary(account),
     ]
@@ -65,35 +68,35 @@ def messages_table(topics: list[TopicAccount]) -> Table:
     return table
 
 
-def exchanges_table(topic: TopicAccount) -> Table:
-    """A row a partition, and the total."""
+def exchanges_table(topics: list[TopicAccount]) -> Table:
+    """A row a partition, and a total a topic."""
     table = Table(box=None, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True, overflow="ellipsis", min_width=12)
     columns = ["found", "stored", "repeats", "sampled_out", "dead", "pending", "lost"]
     for name in columns:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    for line in topic.partitions:
-        if line.exchanges is not None:
+    for topic in topics:
+        for line in topic.partitions:
+            if line.exchanges is not None:
+                table.add_row(
+                    Text(f"{visible(topic.topic)}/{line.partition}", style="dim"),
+                    *_figures(line.exchanges, columns),
+                    _state(line.exchanges.state),
+                )
+        if topic.exchanges is not None:
             table.add_row(
-                Text(f"{visible(topic.topic)}/{line.partition}", style="dim"),
-                *_figures(line.exchanges, columns),
-                _state(line.exchanges.state),
+                Text(visible(topic.topic), style="bold"),
+                *_figures(topic.exchanges, columns),
+                Text(),
+                style="bold",
             )
-    if topic.exchanges is not None:
-        table.add_row(
-            Text(visible(topic.topic), style="bold"),
-            *_figures(topic.exchanges, columns),
-            Text(),
-            style="bold",
-        )
     return table
 
 
 def summary(account: Account) -> Text:
-    """The equation in one line."""
-    exchanges = account.chat_logs.exchanges or ExchangeAccount()
-    messages = account.chat_logs.messages
+    """The equation in one line, of all chat logs."""
+    exchanges, messages = account.exchanges, account.messages
     equation = (
         f"{messages.produced:,} messages produced: {messages.handled:,} handled ({messages.dead:,} of them "
         f"dead-lettered), {messages.pending:,} pending. "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Literal
 
 from monitor.adapters import triton
@@ -78,12 +78,20 @@ async def kafka_checks(settings: Settings) -> list[PartCheck]:
         present = [topic.name for topic in owned_topics(kafka) if topic.name in partitions]
         if present:
             checks += limit_checks(kafka, await admin.topic_configs(present))
-        for role, topic in (("moderation", kafka.chat_logs_topic), ("storage", kafka.verdicts_topic)):
+        for role, topic in (
+            ("moderation", kafka.chat_logs_topic),
+            ("backfill", kafka.chat_logs_backfill_topic),
+            ("storage", kafka.verdicts_topic),
+        ):
             group = f"{kafka.group_prefix}.{role}"
             state = await admin.group(group)
             if topic in partitions:
                 ranges, commits = await admin.ranges(topic), await admin.commits(group, topic)
-                checks.append(group_check(role, group, members=state.members, lag=lag(ranges, commits)))
+                waiting = lag(ranges, commits)
+                if role == "backfill":
+                    checks.append(backfill_check(group, members=state.members, lag=waiting))
+                else:
+                    checks.append(group_check(role, group, members=state.members, lag=waiting))
     return checks
 
 
@@ -94,7 +102,16 @@ def topic_checks(kafka: KafkaSettings, partitions: dict[str, int]) -> list[PartC
     for topic in owned_topics(kafka):
         count = partitions.get(topic.name)
         name = f"topic {topic.name}"
-        if count is None:
+        if count is None and topic.name == kafka.chat_logs_backfill_topic:
+            checks.append(
+                warned(
+                    "kafka",
+                    name,
+                    "doesn't exist",
+                    "only replays need it: start the workers, which create it, or send replays with --live",
+                )
+            )
+        elif count is None:
             checks.append(
                 failed(
                     "kafka",
@@ -119,43 +136,44 @@ def topic_checks(kafka: KafkaSettings, partitions: dict[str, int]) -> list[PartC
 
 def limit_checks(kafka: KafkaSettings, configs: dict[str, dict[str, str]]) -> list[PartCheck]:
     """Message sizes that fit one another, and arrival stamped by the broker."""
-    checks: list[PartCheck] = []
-    source = configs.get(kafka.chat_logs_topic, {})
-    limit = _size(source)
-    if limit is not None and limit > kafka.max_message_bytes:
-        checks.append(
-            failed(
-                "kafka",
-                f"message size of {kafka.chat_logs_topic}",
-                f"the topic takes {limit:,} bytes, the workers {kafka.max_message_bytes:,}",
-                f"set WATCHKEEPER_KAFKA__MAX_MESSAGE_BYTES={limit}, or one larger message stops its partition",
-            )
-        )
-    letters = _size(configs.get(kafka.chat_logs_dlq_topic, {}))
-    if limit is not None and letters is not None and letters < limit + ENVELOPE_BYTES:
-        checks.append(
-            failed(
-                "kafka",
-                f"message size of {kafka.chat_logs_dlq_topic}",
-                f"{letters:,} bytes, too few for a dead letter of a message of {limit:,} with its headers",
-                f"set max.message.bytes of {kafka.chat_logs_dlq_topic} to at least {limit + 65_536}",
-            )
-        )
-    if limit is not None and not checks:
-        checks.append(
+    sources = (kafka.chat_logs_topic, kafka.chat_logs_backfill_topic)
+    faults = [check for topic in sources for check in _size_faults(kafka, topic, configs)]
+    limit = _size(configs.get(kafka.chat_logs_topic, {}))
+    if limit is not None and not faults:
+        faults = [
             passed("kafka", "message sizes", f"{kafka.chat_logs_topic} takes {limit:,} bytes, the others fit")
+        ]
+    return faults + [check for topic in sources for check in _stamp_faults(topic, configs.get(topic, {}))]
+
+
+def _size_faults(kafka: KafkaSettings, topic: str, configs: dict[str, dict[str, str]]) -> Iterable[PartCheck]:
+    letters_topic = kafka.chat_logs_dlq_topic
+    limit, letters = _size(configs.get(topic, {})), _size(configs.get(letters_topic, {}))
+    if limit is not None and limit > kafka.max_message_bytes:
+        yield failed(
+            "kafka",
+            f"message size of {topic}",
+            f"the topic takes {limit:,} bytes, the workers {kafka.max_message_bytes:,}",
+            f"set WATCHKEEPER_KAFKA__MAX_MESSAGE_BYTES={limit}, or one larger message stops its partition",
         )
-    stamp = source.get("message.timestamp.type")
+    if limit is not None and letters is not None and letters < limit + ENVELOPE_BYTES:
+        yield failed(
+            "kafka",
+            f"message size of {letters_topic}",
+            f"{letters:,} bytes, too few for a dead letter of a message of {limit:,} with its headers",
+            f"set max.message.bytes of {letters_topic} to at least {limit + 65_536}",
+        )
+
+
+def _stamp_faults(topic: str, config: dict[str, str]) -> Iterable[PartCheck]:
+    stamp = config.get("message.timestamp.type")
     if stamp is not None and stamp != "LogAppendTime":
-        checks.append(
-            warned(
-                "kafka",
-                f"arrival times of {kafka.chat_logs_topic}",
-                f"message.timestamp.type is {stamp}: arrival is what the producer says",
-                "set message.timestamp.type=LogAppendTime on the topic, so that no event is ever late",
-            )
+        yield warned(
+            "kafka",
+            f"arrival times of {topic}",
+            f"message.timestamp.type is {stamp}: arrival is what the producer says",
+            "set message.timestamp.type=LogAppendTime on the topic, so that no event is ever late",
         )
-    return checks
 
 
 def _size(config: dict[str, str]) -> int | None:
@@ -178,6 +196,19 @@ def group_check(role: str, group: str, *, members: int, lag: int) -> PartCheck:
     return passed(
         "workers", role, f"group {group}: {members} member{'s' if members > 1 else ''}, {lag:,} messages wait"
     )
+
+
+def backfill_check(group: str, *, members: int, lag: int) -> PartCheck:
+    """Whether anybody works on what waits. Backfill that nobody takes keeps no live traffic from being judged."""
+    if members == 0 and lag:
+        return warned(
+            "workers",
+            "backfill",
+            f"group {group} has no member; {lag:,} messages wait",
+            "start workers with the role: `python -m workers --roles backfill`",
+        )
+    facts = f"group {group}: {members} member{'' if members == 1 else 's'}, {lag:,} messages wait"
+    return passed("workers", "backfill", facts)
 
 
 async def triton_checks(settings: Settings) -> list[PartCheck]:

@@ -20,12 +20,13 @@ from rich.live import Live
 from rich.text import Text
 
 from monitor.accounting import Account
+from monitor.cli.account import account_document
 from monitor.cli.account_view import summary
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.exits import ExitCode
 from monitor.cli.failures import Interrupted
 from monitor.cli.parts import ADDRESSES
-from monitor.cli.shapes import AccountDocument, DemoDocument
+from monitor.cli.shapes import DemoDocument
 from monitor.cli.stack_progress import StackProgress
 from monitor.cli.stock_taking import take_account
 from monitor.demo.playing import Played, play
@@ -207,12 +208,7 @@ def _document(day: Day, played: Played, account: Account) -> DemoDocument:
         drift_model=DRIFTING.model,
         refused_before=drift.before.value if drift.before.denominator else None,
         refused_after=drift.after.value if drift.after.denominator else None,
-        account=AccountDocument(
-            state=account.state,
-            chat_logs=account.chat_logs,
-            verdicts=account.verdicts,
-            findings=list(account.findings),
-        ),
+        account=account_document(account),
     )
 
 

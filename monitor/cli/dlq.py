@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -137,13 +137,17 @@ def replay(
     max_attempts: Annotated[
         int, typer.Option(help="Leave alone what was tried this often.", min=1, metavar="N")
     ] = 3,
+    live: Annotated[
+        bool, typer.Option("--live", help="Send chat logs back as live traffic, not as backfill.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, send nothing.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Send dead letters back to the topic they came from, as new messages.
+    """Send dead letters back through the stream, as new messages: chat logs as backfill, which gives way to live traffic.
 
     Do it once the cause is mended: a message that is refused again becomes a new dead letter that says how often it
-    was tried, and after --max-attempts it stays. The letters themselves stay until retention removes them.
+    was tried, and after --max-attempts it stays. The letters themselves stay until retention removes them; sending one
+    back again changes no count, because exchanges are counted once per id.
 
     Examples:
         watchkeeper dlq replay chat.logs.dlq/0/17
@@ -157,7 +161,15 @@ def replay(
         )
     selection = _selection(ids=ids, reason=reason, since=since, until=until)
     settings = parts_here().settings.kafka
-    plan = asyncio.run(_replay(settings, selection, max_attempts=max_attempts, send=not dry_run))
+    plan = asyncio.run(
+        _replay(
+            settings,
+            selection,
+            max_attempts=max_attempts,
+            to=_destinations(settings, live=live),
+            send=not dry_run,
+        )
+    )
     missing = ids - {letter.id for group in _groups(plan).values() for letter in group}
     if missing:
         raise Misconfigured(
@@ -304,31 +316,42 @@ async def _letter(settings: KafkaSettings, id_: LetterId) -> DeadLetter:
     )
 
 
+def _destinations(settings: KafkaSettings, *, live: bool) -> dict[str, str]:
+    """Where letters of each topic that we read go back to."""
+    chat_logs = settings.chat_logs_topic if live else settings.chat_logs_backfill_topic
+    return {
+        settings.chat_logs_topic: chat_logs,
+        settings.chat_logs_backfill_topic: chat_logs,
+        settings.verdicts_topic: settings.verdicts_topic,
+    }
+
+
 async def _replay(
-    settings: KafkaSettings, selection: Selection, *, max_attempts: int, send: bool
+    settings: KafkaSettings, selection: Selection, *, max_attempts: int, to: Mapping[str, str], send: bool
 ) -> ReplayPlan:
-    topics_read = frozenset((settings.chat_logs_topic, settings.verdicts_topic))
     async with KafkaAdmin.connect(settings) as admin:
         found = [letter.without_message async for letter in _letters(admin, settings, selection)]
-        plan = plan_replay(found, topics_read=topics_read, max_attempts=max_attempts)
-        for topic in {letter.topic for letter in plan.letters}:
+        plan = plan_replay(found, topics_read=frozenset(to), max_attempts=max_attempts)
+        for topic in {to[letter.topic] for letter in plan.letters}:
             await admin.require_topic(topic)
         if send and plan.letters:
             outbox = await KafkaOutbox.connect(settings)
             try:
-                await _send_back(admin, settings, plan, outbox)
+                await _send_back(admin, settings, plan, to=to, outbox=outbox)
             finally:
                 await outbox.aclose()
     return plan
 
 
-async def _send_back(admin: KafkaAdmin, settings: KafkaSettings, plan: ReplayPlan, outbox: Outbox) -> None:
+async def _send_back(
+    admin: KafkaAdmin, settings: KafkaSettings, plan: ReplayPlan, *, to: Mapping[str, str], outbox: Outbox
+) -> None:
     """Read the planned letters once more, now with their messages, and send those, some megabytes at a time."""
     waiting: dict[tuple[str, int], list[OutRecord]] = defaultdict(list)
     size_bytes = 0
     chosen = Selection(ids=frozenset(letter.id for letter in plan.letters))
     async for letter in _letters(admin, settings, chosen):
-        waiting[letter.topic, letter.partition].append(returned_message(letter))
+        waiting[to[letter.topic], letter.partition].append(returned_message(letter))
         size_bytes += letter.size_bytes
         if size_bytes > _SENT_AT_ONCE_BYTES:
             await _publish(waiting, outbox)

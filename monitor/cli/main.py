@@ -53,7 +53,7 @@ COMMANDS: Final = (
         commands=(
             Entry("list", "What was refused, by reason and topic, and the newest letters.", None, "monitor.cli.dlq", "list_letters"),
             Entry("show", "One dead letter: where it came from and why it was refused.", None, "monitor.cli.dlq", "show"),
-            Entry("replay", "Send dead letters back to the topic they came from.", None, "monitor.cli.dlq", "replay"),
+            Entry("replay", "Send dead letters back through the stream.", None, "monitor.cli.dlq", "replay"),
         ),
     ),
 )  # fmt: skip

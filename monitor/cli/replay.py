@@ -7,6 +7,7 @@ import time
 import zlib
 from collections import defaultdict
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Final
@@ -50,7 +51,12 @@ def replay(
     *,
     rate: Annotated[
         float | None,
-        typer.Option(help="Messages a second, at most.", min=0.001, metavar="N", show_default="no limit"),
+        typer.Option(
+            help="Messages a second, at most; 0: as fast as the broker takes them.",
+            min=0,
+            metavar="N",
+            show_default="0",
+        ),
     ] = None,
     speed: Annotated[
         float | None,
@@ -61,8 +67,16 @@ def replay(
             show_default="off",
         ),
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live/--backfill",
+            help="Send it as live traffic, or as backfill, which gives way to live traffic.",
+        ),
+    ] = False,
     topic: Annotated[
-        str | None, typer.Option(help="Write to another topic.", show_default="chat.logs")
+        str | None,
+        typer.Option(help="Write to this topic instead.", show_default="as --backfill or --live says"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")] = False,
 ) -> None:
@@ -72,25 +86,28 @@ def replay(
     Messages of one conversation keep their order. Sending a file twice changes no count, because exchanges are
     counted once per id.
 
+    It goes as backfill: the workers judge it whenever live traffic isn't waiting, at most
+    WATCHKEEPER_BACKFILL__MAX_PER_S messages a second each. With --live it goes with the live traffic, at once.
+
     Examples:
         watchkeeper replay week.jsonl
         watchkeeper replay logs/*.jsonl.gz --rate 500
-        watchkeeper replay week.jsonl --speed 1000
-        kubectl logs -f gateway | watchkeeper replay -
+        watchkeeper replay week.jsonl --speed 1000 --live
+        kubectl logs -f gateway | watchkeeper replay - --live
     """
-    if rate is not None and speed is not None:
+    if rate and speed is not None:
         raise Misconfigured("--rate and --speed can't both be given", "choose one of them")
+    if live and topic is not None:
+        raise Misconfigured("--live and --topic can't both be given", "choose one of them")
     sources = find_sources(files)
     settings = parts_here().settings
+    kafka = settings.kafka
+    target = topic or (kafka.chat_logs_topic if live else kafka.chat_logs_backfill_topic)
     sent = Sent()
     began_s = time.monotonic()
     interrupted = False
     try:
-        asyncio.run(
-            send_files(
-                settings, sources, topic or settings.kafka.chat_logs_topic, pace=Pace(rate, speed), sent=sent
-            )
-        )
+        asyncio.run(send_files(settings, sources, target, pace=Pace(rate or None, speed), sent=sent))
     except KeyboardInterrupt:
         interrupted = True
     except WatchkeeperError:
@@ -100,7 +117,7 @@ def replay(
     if as_json:
         print_json(
             ReplayDocument(
-                topic=topic or settings.kafka.chat_logs_topic,
+                topic=target,
                 produced=sent.produced,
                 bytes=sent.bytes,
                 empty_lines=sent.empty_lines,
@@ -116,7 +133,7 @@ def replay(
     if not as_json:
         took_s = max(time.monotonic() - began_s, 0.001)
         output().print(
-            f"{sent.produced:,} messages sent to {topic or settings.kafka.chat_logs_topic} in {took_s:.1f} s "
+            f"{sent.produced:,} messages sent to {target} in {took_s:.1f} s "
             f"({sent.produced / took_s:,.0f} a second)."
             + (f" {sent.empty_lines:,} empty lines were skipped." if sent.empty_lines else "")
         )
@@ -212,6 +229,8 @@ async def send_files(
     async with KafkaAdmin.connect(settings.kafka) as admin:
         partitions = await admin.require_topic(topic)
         limit = await _largest_message(admin, topic, settings.kafka.max_message_bytes)
+        if topic == settings.kafka.chat_logs_backfill_topic:
+            await _warn_if_nobody_takes_it(admin, f"{settings.kafka.group_prefix}.backfill")
     outbox = await KafkaOutbox.connect(settings.kafka)
     sender = Sender(outbox, topic, partitions, sent)
     try:
@@ -257,6 +276,18 @@ async def _largest_message(admin: KafkaAdmin, topic: str, limit: int) -> int:
         return limit  # not allowed to ask; the broker will say
     topic_limit = config.get("max.message.bytes", "")
     return min(limit, int(topic_limit)) - _ROOM_BYTES if topic_limit.isdigit() else limit - _ROOM_BYTES
+
+
+async def _warn_if_nobody_takes_it(admin: KafkaAdmin, group: str) -> None:
+    with suppress(
+        Retryable, Misconfigured
+    ):  # not allowed to ask, or it can't say now: it would only be a hint
+        if not (await admin.group(group)).members:
+            notes().print(
+                f"No worker plays the role backfill now (group {group} has no member): what is sent waits until one "
+                "does. With --live it goes to those that judge live traffic.",
+                style="yellow",
+            )
 
 
 @dataclass(frozen=True, slots=True)

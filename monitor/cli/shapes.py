@@ -243,7 +243,10 @@ class AccountTopic(Document):
     partitions: list[AccountPartition] = Field(description="By partition.")
     messages: MessageFigures = Field(description="In total.")
     exchanges: ExchangeFigures | None = Field(description="In total; null for the verdicts.")
-    letters: int = Field(description="Records ever written to its dead-letter topic, repeats and all.")
+    letters: int = Field(
+        description="Records ever written to its dead-letter topic, repeats and all. The backfill shares that of the chat "
+        "logs: here, what those don't claim."
+    )
     letters_missing: int = Field(
         description="Dead letters that the group counts and that topic never held: a loss."
     )
@@ -256,7 +259,10 @@ class AccountDocument(Document):
         description="`balanced`: all is accounted for. `on the way`: so is all that has been handled, the rest waits. "
         "`unproven`: some offsets can't be looked at any more (exit code 4). `unbalanced`: something is lost (1)."
     )
-    chat_logs: AccountTopic = Field(description="The chat logs.")
+    chat_logs: AccountTopic = Field(description="The chat logs as they come.")
+    backfill: AccountTopic = Field(
+        description="The chat logs of the backfill; no partitions where there is no such topic."
+    )
     verdicts: AccountTopic = Field(description="The verdicts.")
     findings: list[str] = Field(
         description="What is wrong or unproven, each with its place and the next step."

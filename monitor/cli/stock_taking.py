@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from monitor.accounting import Account, PartitionFacts, StoredPositions, account
+from monitor.accounting import Account, PartitionFacts, Reading, StoredPositions, account
 from monitor.adapters.clickhouse import connect
 from monitor.adapters.kafka_admin import Commit, KafkaAdmin, Range
 from monitor.ledger import Ledger
 from monitor.rates import Queries
-from monitor.settings import Settings
+from monitor.settings import KafkaSettings, Settings
 
 LOOKED_AT: Final = 1_000_000
 """So many handled offsets are read, to see which hold no message, without being asked; `verify` reads any number."""
@@ -22,34 +22,43 @@ LOOKED_AT_WAITING: Final = 1_000
 async def take_account(settings: Settings, *, verify: bool = False) -> Account:
     """The account of the stream now. Raises Retryable or Misconfigured where a part can't say.
 
-    First what moderation has committed, then what storage has, then the rows: what happens meanwhile only makes less
-    pending, and can't look like a loss.
+    First what moderation and backfill have committed, then what storage has, then the rows: what happens meanwhile only
+    makes less pending, and can't look like a loss.
     """
     kafka = settings.kafka
-    moderation, storage = f"{kafka.group_prefix}.moderation", f"{kafka.group_prefix}.storage"
     async with KafkaAdmin.connect(kafka) as admin:
-        chat = await partition_facts(admin, moderation, kafka.chat_logs_topic, verify=verify)
-        verdicts = await partition_facts(admin, storage, kafka.verdicts_topic, verify=verify)
+        chat = await _reading(admin, kafka, "moderation", kafka.chat_logs_topic, verify=verify)
+        if kafka.chat_logs_backfill_topic in await admin.partitions():
+            backfill = await _reading(admin, kafka, "backfill", kafka.chat_logs_backfill_topic, verify=verify)
+        else:  # made by workers of a release that has it
+            backfill = Reading(kafka.chat_logs_backfill_topic, f"{kafka.group_prefix}.backfill", ())
+        verdicts = await _reading(admin, kafka, "storage", kafka.verdicts_topic, verify=verify)
         letters = [
             await letters_written(admin, topic)
             for topic in (kafka.chat_logs_dlq_topic, kafka.verdicts_dlq_topic)
         ]
-    bounds = {
+    async with await connect(settings.clickhouse) as store:
+        chat, backfill = [
+            replace(reading, stored=await stored_positions(store, reading.topic, _bounds(reading.partitions)))
+            for reading in (chat, backfill)
+        ]
+    return account(chat, backfill, verdicts, chat_letters=letters[0], verdict_letters=letters[1])
+
+
+async def _reading(
+    admin: KafkaAdmin, kafka: KafkaSettings, role: str, topic: str, *, verify: bool
+) -> Reading:
+    group = f"{kafka.group_prefix}.{role}"
+    return Reading(topic, group, await partition_facts(admin, group, topic, verify=verify))
+
+
+def _bounds(partitions: Sequence[PartitionFacts]) -> dict[int, tuple[int, int]]:
+    """What the ledgers speak of: first offset, and the one after the last."""
+    return {
         facts.partition: (facts.ledger.from_offset, facts.committed)
-        for facts in chat
+        for facts in partitions
         if facts.ledger is not None and facts.committed is not None
     }
-    async with await connect(settings.clickhouse) as store:
-        stored = await stored_positions(store, kafka.chat_logs_topic, bounds)
-    return account(
-        chat,
-        verdicts,
-        stored,
-        moderation_group=moderation,
-        storage_group=storage,
-        chat_letters=letters[0],
-        verdict_letters=letters[1],
-    )
 
 
 async def letters_written(admin: KafkaAdmin, topic: str) -> int:
