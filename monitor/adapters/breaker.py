@@ -60,12 +60,14 @@ class Breaker:
         self._opened_at = None
         self._is_trying = False
 
-    def failed(self) -> None:
-        """The server as a whole didn't answer."""
+    def failed(self) -> bool:
+        """The server as a whole didn't answer. True where that has opened it, or a failed trial opened it again."""
         self._in_a_row += 1
-        if self._is_trying or (self._opened_at is None and self._in_a_row >= self.failures):
+        opens = self._is_trying or (self._opened_at is None and self._in_a_row >= self.failures)
+        if opens:
             self._opened_at = self.now_s()
         self._is_trying = False
+        return opens
 
     def abandoned(self) -> None:
         """The call was cancelled: it says nothing of the server."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -13,6 +14,7 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from monitor.errors import Misconfigured, Rejected, Retryable, WatchkeeperError
+from monitor.metrics import Metric, Metrics
 from monitor.settings import ClickHouseSettings
 from monitor.store import sql
 from monitor.store.migrate import pending
@@ -62,9 +64,12 @@ _CODE: Final = re.compile(r"[Cc]ode:? (\d+)")
 class ClickHouse:
     """One long-lived client. Every method raises Retryable where the server is away or overloaded."""
 
-    def __init__(self, client: AsyncClient, settings: ClickHouseSettings) -> None:
+    def __init__(
+        self, client: AsyncClient, settings: ClickHouseSettings, *, metrics: Metrics | None = None
+    ) -> None:
         self._client = client
         self._settings = settings
+        self._metrics = metrics or Metrics()
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,12 +87,21 @@ class ClickHouse:
         """See ports.VerdictStore. The records' bytes are the rows: the engine parses them, nothing is rebuilt here."""
         if not verdicts:
             return
+        began_s = time.perf_counter()
         try:
             await self._client.raw_insert(
                 TABLE, insert_block=b"\n".join(verdicts), fmt="JSONEachRow", settings=_INSERT_SETTINGS
             )
         except Exception as exc:
-            raise self._translated(exc, "inserting verdicts") from exc
+            trouble = self._translated(exc, "inserting verdicts")
+            self._inserted(type(trouble).__name__.lower(), began_s)
+            raise trouble from exc
+        self._inserted("ok", began_s)
+        self._metrics.count(Metric.STORE_ROWS, len(verdicts))
+
+    def _inserted(self, outcome: str, began_s: float) -> None:
+        self._metrics.count(Metric.STORE_INSERTS, outcome=outcome)
+        self._metrics.observe(Metric.STORE_SECONDS, time.perf_counter() - began_s)
 
     async def query(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """The rows of monitor/store/queries/<name>.sql."""
@@ -185,7 +199,7 @@ def _code(exc: BaseException) -> int:
     return int(found.group(1)) if found else 0
 
 
-async def connect(settings: ClickHouseSettings) -> ClickHouse:
+async def connect(settings: ClickHouseSettings, *, metrics: Metrics | None = None) -> ClickHouse:
     """A client of the server at `settings.url`; the database need not exist yet.
 
     Raises Retryable where nobody answers, Misconfigured for an address or password that can't be right.
@@ -219,4 +233,4 @@ async def connect(settings: ClickHouseSettings) -> ClickHouse:
             ) from exc
         raise Retryable(f"ClickHouse doesn't answer at {settings.url}: {type(exc).__name__}") from exc
     client.database = settings.database
-    return ClickHouse(client, settings)
+    return ClickHouse(client, settings, metrics=metrics)

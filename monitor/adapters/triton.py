@@ -13,7 +13,7 @@ import grpc  # type: ignore[import-untyped]  # ships no types
 from tritonclient.grpc.aio import InferenceServerClient  # type: ignore[import-untyped]  # ships no types
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
-from monitor.adapters.breaker import Breaker
+from monitor.adapters.breaker import Breaker, State
 from monitor.adapters.triton_wire import (
     ERROR,
     ERROR_CUT,
@@ -24,6 +24,7 @@ from monitor.adapters.triton_wire import (
     read_scores,
 )
 from monitor.errors import Misconfigured, Retryable
+from monitor.metrics import Metric, Metrics
 from monitor.ports import GuardIdentity, Score
 from monitor.settings import TritonSettings
 
@@ -84,6 +85,7 @@ class _Client(InferenceServerClient):  # type: ignore[misc]  # untyped base
 async def connect(
     settings: TritonSettings,
     *,
+    metrics: Metrics | None = None,
     now_s: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     rng: random.Random | None = None,
@@ -107,7 +109,9 @@ async def connect(
             f"WATCHKEEPER_TRITON__TLS_CA_FILE can't be read: {settings.tls_ca_file} ({exc.strerror})",
             "name a readable PEM file",
         ) from exc
-    guard = TritonGuard(client, settings, now_s=now_s, sleep=sleep, rng=rng or random.Random())
+    guard = TritonGuard(
+        client, settings, metrics=metrics or Metrics(), now_s=now_s, sleep=sleep, rng=rng or random.Random()
+    )
     try:
         await guard.open()
     except BaseException:
@@ -124,12 +128,14 @@ class TritonGuard:
         client: _Client,
         settings: TritonSettings,
         *,
+        metrics: Metrics,
         now_s: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         rng: random.Random,
     ) -> None:
         self._client = client
         self._settings = settings
+        self._metrics = metrics
         self._sleep = sleep
         self._rng = rng
         self._breaker = Breaker(settings.breaker_failures, settings.breaker_open_s, now_s)
@@ -157,6 +163,11 @@ class TritonGuard:
     def identity(self) -> GuardIdentity:
         """Who answered the last `score`: it follows when Triton loads other weights."""
         return self._identity
+
+    @property
+    def breaker_state(self) -> State:
+        """Whether calls go out."""
+        return self._breaker.state
 
     async def open(self) -> None:
         """Read the identity and check that the model is ready. Raises Retryable or Misconfigured."""
@@ -276,7 +287,7 @@ class TritonGuard:
             await self._infer([_KNOWN_GOOD])
         except _Refused as exc:
             await self._read_identity()
-            self._breaker.failed()
+            self._failed()
             raise Retryable(
                 f"the model {self._settings.guard_model!r} at {self._settings.url} refuses everything, an empty "
                 f"exchange too ({code.name}); read Triton's log and restart it: a model process that died stays dead"
@@ -304,13 +315,15 @@ class TritonGuard:
     async def _try(self, request: Any) -> Any:
         if self._is_closed:
             raise self._closed()
-        self._breaker.admit()
+        self._admit()
+        began_s = time.perf_counter()
         try:
             response = await self._client.infer_built(request, self._deadline)
         except grpc.aio.AioRpcError as exc:
+            self._called(exc.code().name, began_s)
             # Only silence counts: an answer, even a refusal, shows a server that is there.
             if exc.code() in AWAY:
-                self._breaker.failed()
+                self._failed()
             else:
                 self._breaker.succeeded()
             raise
@@ -322,8 +335,24 @@ class TritonGuard:
         except BaseException:
             self._breaker.abandoned()
             raise
+        self._called("OK", began_s)
         self._breaker.succeeded()
         return response
+
+    def _admit(self) -> None:
+        try:
+            self._breaker.admit()
+        except Retryable:
+            self._metrics.count(Metric.GUARD_TURNED_AWAY)
+            raise
+
+    def _called(self, code: str, began_s: float) -> None:
+        self._metrics.count(Metric.GUARD_CALLS, code=code)
+        self._metrics.observe(Metric.GUARD_SECONDS, time.perf_counter() - began_s)
+
+    def _failed(self) -> None:
+        if self._breaker.failed():
+            self._metrics.count(Metric.BREAKER_OPENINGS)
 
     async def _read_identity(self) -> None:
         call = self._client.get_model_config(self._settings.guard_model, client_timeout=self._deadline)

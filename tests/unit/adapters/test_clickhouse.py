@@ -10,6 +10,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from monitor.adapters.clickhouse import ClickHouse
 from monitor.errors import Misconfigured, Rejected, Retryable, WatchkeeperError
+from monitor.metrics import Metric, Metrics
 from monitor.settings import ClickHouseSettings
 
 CANARY = "zanzibar-marmalade"
@@ -17,6 +18,17 @@ CANARY = "zanzibar-marmalade"
 
 class _NoClient:
     """Translating asks nobody."""
+
+
+class _Client:
+    """Takes inserts, or fails with what it is told."""
+
+    def __init__(self) -> None:
+        self.trouble: Exception | None = None
+
+    async def raw_insert(self, table: str, **arguments: object) -> None:
+        if self.trouble is not None:
+            raise self.trouble
 
 
 def translated(exc: Exception) -> WatchkeeperError:
@@ -77,3 +89,24 @@ def test_what_is_misconfigured_says_the_next_step() -> None:
     assert str(error) == (
         "inserting verdicts at http://store:8123 failed with ClickHouse's code 60\n  → run `watchkeeper migrate`"
     )
+
+
+async def test_every_insert_is_counted_by_its_outcome_and_rows_once_acknowledged() -> None:
+    client, metrics = _Client(), Metrics()
+    store = ClickHouse(cast("AsyncClient", client), ClickHouseSettings(), metrics=metrics)
+    await store.insert([b"{}", b"{}"])
+    for trouble in (server_says(117), server_says(60), server_says(159), OSError(CANARY)):
+        client.trouble = trouble
+        with pytest.raises(WatchkeeperError):
+            await store.insert([b"{}"])
+
+    outcomes = ("ok", "rejected", "misconfigured", "retryable", "other")
+    assert {outcome: metrics.value(Metric.STORE_INSERTS, outcome=outcome) for outcome in outcomes} == {
+        "ok": 1,
+        "rejected": 1,
+        "misconfigured": 1,
+        "retryable": 2,
+        "other": 0,
+    }
+    assert (metrics.value(Metric.STORE_SECONDS), metrics.value(Metric.STORE_ROWS)) == (5, 2)
+    assert CANARY not in metrics.exposition().decode()

@@ -15,6 +15,7 @@ import pytest
 
 from monitor.adapters.triton import TritonGuard, connect
 from monitor.errors import Misconfigured, Retryable
+from monitor.metrics import Metric, Metrics
 from monitor.ports import GuardIdentity, Score
 from monitor.settings import TritonSettings
 from tests.fakes.guard_server import GuardServer
@@ -58,8 +59,9 @@ async def joined(server: GuardServer, time: Time) -> AsyncIterator[Connect]:
     async with AsyncExitStack() as stack:
 
         async def make(**settings: Any) -> TritonGuard:
+            metrics = settings.pop("metrics", None)
             given = TritonSettings(**({"url": server.address} | settings))
-            guard = await connect(given, now_s=time, sleep=time.sleep, rng=random.Random(7))
+            guard = await connect(given, metrics=metrics, now_s=time, sleep=time.sleep, rng=random.Random(7))
             return await stack.enter_async_context(guard)
 
         yield make
@@ -376,3 +378,33 @@ async def test_closing_twice_is_harmless_and_later_calls_may_be_retried(joined: 
     await guard.aclose()
     with pytest.raises(Retryable):
         await scored(guard, "hello")
+
+
+async def test_every_call_is_counted_by_its_code_and_every_opening_of_the_breaker_once(
+    server: GuardServer, joined: Connect, time: Time
+) -> None:
+    metrics = Metrics()
+    guard = await joined(metrics=metrics, max_batch=1, attempts=2, breaker_failures=2, breaker_open_s=5.0)
+    assert await scored(guard, *"ab") == [BENIGN] * 2
+    server.broken = Code.UNAVAILABLE
+    with pytest.raises(Retryable):
+        await scored(guard, "a")
+    seen = [guard.breaker_state]
+    with pytest.raises(Retryable):
+        await scored(guard, "a")
+    time.now += 5
+    with pytest.raises(Retryable):
+        await scored(guard, "a")
+    time.now += 5
+    server.broken = None
+    assert await scored(guard, "a") == [BENIGN]
+    seen.append(guard.breaker_state)
+
+    assert seen == ["open", "closed"]
+    assert {
+        "OK": metrics.value(Metric.GUARD_CALLS, code="OK"),
+        "UNAVAILABLE": metrics.value(Metric.GUARD_CALLS, code="UNAVAILABLE"),
+        "timed": metrics.value(Metric.GUARD_SECONDS),
+        "openings": metrics.value(Metric.BREAKER_OPENINGS),
+    } == {"OK": 3, "UNAVAILABLE": 3, "timed": 6, "openings": 2}
+    assert metrics.value(Metric.GUARD_TURNED_AWAY) >= 1

@@ -94,3 +94,11 @@ def test_late_failures_of_calls_let_through_before_do_not_prolong_it(
     clock.now += 4
     breaker.failed()
     assert refusal(breaker).retry_after_s == 1.0
+
+
+def test_it_tells_whether_a_failure_has_opened_it(breaker: Breaker, clock: Seconds) -> None:
+    said = [breaker.failed() for _ in range(4)]
+    clock.now += 5
+    breaker.admit()
+    said.append(breaker.failed())
+    assert said == [False, False, True, False, True]
