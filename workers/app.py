@@ -11,9 +11,11 @@ from faust.app.base import BootStrategy
 from mode import ServiceT
 from mode.supervisors import OneForOneSupervisor
 
+from monitor.metrics import Metrics
 from monitor.settings import Settings
-from workers.intake import BreakerState, Gate, Intake, no_breaker
+from workers.intake import Gate, Intake, no_breaker
 from workers.partition import BatchLimits
+from workers.tally import BreakerState
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class App(faust.App):
 APP_ID: Final = "watchkeeper"
 
 
-def build_app(settings: Settings, roles: Sequence[Role]) -> App:
+def build_app(settings: Settings, roles: Sequence[Role], metrics: Metrics | None = None) -> App:
     """An app that runs `roles`. Nothing is started, nothing is connected."""
     # The broker address is Faust's required argument; its transport is never started (see _Boot).
     app = App(APP_ID, broker="kafka://", store="memory://", web_enabled=False, autodiscover=False)
@@ -81,6 +83,7 @@ def build_app(settings: Settings, roles: Sequence[Role]) -> App:
                 limits=role.limits,
                 retry=settings.retry,
                 drain_s=settings.worker.drain_s,
+                metrics=metrics,
                 gate=role.gate,
                 breaker=role.breaker,
             )

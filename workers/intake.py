@@ -16,26 +16,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from mode import Service
 
 from monitor.adapters.kafka import client_options
 from monitor.backoff import Backoff
 from monitor.errors import Misconfigured, Retryable, WatchkeeperError
 from monitor.ledger import Ledger
+from monitor.metrics import Metric, Metrics
 from monitor.settings import KafkaSettings, RetrySettings
-from schemas.status import RoleStatus, Stage
+from schemas.status import RoleStatus
+from workers.assignment import Assignment
 from workers.batch import Batch
+from workers.commits import Commits
 from workers.partition import BatchLimits, Partition
+from workers.tally import BreakerState, Tally
+from workers.trouble import said, where
 
 log = structlog.get_logger("watchkeeper.intake")
 
@@ -49,8 +52,6 @@ LOOK_AHEAD_EVERY_S: Final = 5.0
 """How often the logs' ends are asked for: a partition that isn't read doesn't hear of its own."""
 LONGEST_GOODBYE_S: Final = 10.0
 """A broker that is away may not keep a stop, or a rebalance, from ending."""
-
-BreakerState = Literal["", "closed", "open", "half-open"]
 
 
 class Channel(Protocol):
@@ -67,13 +68,6 @@ class Gate(Protocol):
     async def wait(self, messages: int) -> None:
         """Return when a batch of so many messages may go. Cancelled and asked again where that takes long."""
         ...
-
-
-class Open:
-    """A gate that is always open."""
-
-    async def wait(self, messages: int) -> None:
-        """Return at once."""
 
 
 def no_breaker() -> BreakerState:
@@ -100,6 +94,7 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         limits: BatchLimits,
         retry: RetrySettings,
         drain_s: float,
+        metrics: Metrics | None = None,
         gate: Gate | None = None,
         breaker: Callable[[], BreakerState] = no_breaker,
         **service: Any,
@@ -114,19 +109,14 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         """When the loop that takes messages last went round."""
         self.stalls = 0
         """How often it stayed in its group though it had no room for a batch."""
-        self._gate = gate or Open()
+        self._gate = gate
         self._breaker = breaker
-        self._spent_s: Counter[Stage] = Counter()
-        self._handled = Ledger(0)
-        self._unanswered = 0
         self._kafka = kafka
         self._retry = retry
         self._drain_s = drain_s
-        self._partitions: dict[TopicPartition, Partition] = {}
+        self._tally = Tally(role, topic, group, metrics or Metrics())
+        self._ours = Assignment(self._tally)
         self._ready = asyncio.Event()
-        self._room = asyncio.Event()
-        self._durable = asyncio.Event()
-        self._commit_lock = asyncio.Lock()
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -148,6 +138,7 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
                 fetch_max_bytes=8_388_608,
                 fetch_max_wait_ms=100,
             )
+            self._commits = Commits(self._consumer, self._admin, self._retry, self._tally)
             self._consumer.subscribe([self.topic], listener=self)
             try:
                 await self._admin.start()
@@ -167,10 +158,7 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
 
     async def on_stop(self) -> None:
         """Stop taking, drain what is in flight, commit, leave the group."""
-        await self._drain(list(self._partitions), self._drain_s)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.commit(), LONGEST_GOODBYE_S)
-        self._abandon(list(self._partitions))
+        await self._let_go(list(self._ours))
         await self._close_clients()
 
     async def _close_clients(self) -> None:
@@ -186,39 +174,22 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         return self._ready.is_set()
 
     @property
+    def in_flight(self) -> int:
+        """Batches that have left the consumer and aren't durable yet."""
+        return self._ours.in_flight
+
+    @property
     def lag(self) -> int:
         """Messages known to be in the log of our partitions and not durable yet."""
-        return sum(partition.lag for partition in self._partitions.values())
+        return self._ours.lag
 
     def status(self) -> RoleStatus:
         """Where it stands, for the overseer and for a person."""
-        now_s = time.monotonic()
-        spent_s = Counter(self._spent_s)
-        for partition in self._partitions.values():
-            for batch in partition.outstanding:
-                spent_s.update(batch.spent_s)
-                spent_s[batch.stage] += now_s - batch.stage_since_s  # type: ignore[assignment]  # Counter counts floats too
-        return RoleStatus(
-            role=self.role,
-            topic=self.topic,
-            group=self.group,
-            partitions=tuple(
-                self._partitions[key].status(now_s)
-                for key in sorted(self._partitions, key=lambda k: k.partition)
-            ),
-            in_flight=self.in_flight,
-            in_flight_limit=self.limits.in_flight,
-            spent_s={stage: round(seconds, 3) for stage, seconds in spent_s.items()},
-            messages=self._handled.messages,
-            exchanges=self._handled.exchanges - self._handled.sampled_out,
-            unanswered=self._unanswered,
-            dead=self._handled.dead_messages + self._handled.dead_exchanges,
-            breaker=self._breaker(),
-        )
+        return self._tally.status(self._ours.values(), self.limits, self._breaker())
 
     def ledgers(self) -> dict[int, Ledger]:
         """What became of the messages of each partition that is ours, up to its durable prefix."""
-        return {partition.partition: state.ledger for partition, state in self._partitions.items()}
+        return {partition.number: partition.ledger for partition in self._ours.values()}
 
     # -- taking -------------------------------------------------------------------------------------------------
 
@@ -236,8 +207,9 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
                 is_theirs = isinstance(exc, KafkaError)
                 emit = log.warning if is_theirs else log.error
                 emit(
-                    "reading failed", topic=self.topic, error=type(exc).__name__ if is_theirs else _where(exc)
+                    "reading failed", topic=self.topic, error=type(exc).__name__ if is_theirs else where(exc)
                 )
+                self._tally.metrics.count(Metric.READ_FAILURES, role=self._tally.role)
                 self._read_again()
                 await self.sleep(self._retry.first_s)
 
@@ -247,56 +219,55 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         await self._ready.wait()  # what we have just been given we don't know the position of yet
         now_s = time.monotonic()
         for key, messages in records.items():
-            if key in self._partitions:
-                self._partitions[key].buffer(messages, now_s)
+            if key in self._ours:
+                self._ours[key].buffer(messages, now_s)
 
     def _read_again(self) -> None:
         """After a failed read nothing says what it took: go on behind what we hold."""
-        for key, partition in self._partitions.items():
+        for key, partition in self._ours.items():
             if partition.aside_until_s is None:
                 with suppress(KafkaError):
                     self._consumer.seek(key, partition.next_offset)
 
     def _poll_ms(self) -> int:
-        waiting = [p.buffered_since_s for p in self._partitions.values() if p.buffered]
+        waiting = [p.buffered_since_s for p in self._ours.values() if p.buffered]
         if not waiting:
             return 200
         return max(0, int(1000 * (min(waiting) + self.limits.flush_after_s - time.monotonic())))
 
     async def _dispatch(self) -> None:
-        for key, partition in list(self._partitions.items()):
+        for key, partition in list(self._ours.items()):
             if not partition.is_due(self.limits, time.monotonic()):
                 continue
             while not (await self._has_room() and await self._passes(len(partition.buffered))):
                 if self.should_stop:
                     return
-            if self._keeps(key, partition):  # it may have left while we waited
-                await self.channel.put(partition.take(self))
+            if (
+                self._ours.get(key) is partition and partition.has_something_to_give
+            ):  # it may have left meanwhile
+                batch = partition.take(self)
+                self._tally.taken(batch)
+                await self.channel.put(batch)
 
     async def _passes(self, messages: int) -> bool:
         """True when the gate lets a batch go; False after a wait in which it didn't."""
-        try:
-            await asyncio.wait_for(self._gate.wait(messages), STALLED_AFTER_S)
-        except TimeoutError:
-            await self._stay_in_group()
-            return False
-        return True
-
-    def _keeps(self, key: TopicPartition, partition: Partition) -> bool:
-        return (
-            self._partitions.get(key) is partition and not partition.is_leaving and bool(partition.buffered)
-        )
-
-    async def _has_room(self) -> bool:
-        """True when another batch may be under way; False after a wait in which none became free."""
-        if self.in_flight <= self.limits.in_flight:
+        if self._gate is None:
             return True
-        self._room.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._room.wait(), STALLED_AFTER_S)
+            await asyncio.wait_for(self._gate.wait(messages), STALLED_AFTER_S)
             return True
         await self._stay_in_group()
         return False
+
+    async def _has_room(self) -> bool:
+        """True when another batch may be under way; False after a wait in which none became free."""
+        deadline_s = time.monotonic() + STALLED_AFTER_S
+        while self.in_flight > self.limits.in_flight:
+            if time.monotonic() >= deadline_s or self.should_stop:
+                await self._stay_in_group()
+                return False
+            await self._ours.changed(deadline_s - time.monotonic())
+        return True
 
     async def _stay_in_group(self) -> None:
         """A consumer that is never polled leaves its group: poll it with everything paused."""
@@ -309,30 +280,13 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
             # A rebalance while we wait brings partitions that aren't paused.
             await self._read(0)
         finally:
-            asides = {
-                key for key, partition in self._partitions.items() if partition.aside_until_s is not None
-            }
-            self._consumer.resume(*((reading & self._consumer.assignment()) - asides))
-
-    @property
-    def in_flight(self) -> int:
-        """Batches that have left the consumer and aren't durable yet."""
-        return sum(len(state.outstanding) for state in self._partitions.values())
+            self._consumer.resume(*((reading & self._consumer.assignment()) - self._ours.asides))
 
     # -- what a batch says --------------------------------------------------------------------------------------
 
     def settled(self, batch: Batch) -> None:
         """Move the durable prefix of its partition over every batch that is done."""
-        batch.done.set()
-        partition = self._partitions.get(TopicPartition(batch.topic, batch.partition))
-        if partition is not None:
-            partition.advance(time.monotonic())
-        if batch.counts is not None:
-            self._handled = self._handled.plus(batch.counts)
-        self._unanswered += batch.unanswered
-        self._spent_s.update(batch.spent_s)
-        self._room.set()
-        self._durable.set()
+        self._ours.settled(batch)
 
     async def in_trouble(self, batch: Batch, trouble: Exception) -> None:
         """Log once a try (class and place, never text); wait with backoff, or set the partition aside.
@@ -340,7 +294,7 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         Only the oldest batch of a partition decides: those behind it may be well, and wait for it anyway.
         """
         key = TopicPartition(batch.topic, batch.partition)
-        partition = self._partitions.get(key)
+        partition = self._ours.get(key)
         if partition is None or batch.is_abandoned:
             return
         is_oldest = partition.outstanding[0] is batch
@@ -349,6 +303,9 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
             return
         wait_s = partition.backoff.next_s(trouble.retry_after_s if isinstance(trouble, Retryable) else None)
         is_ours = isinstance(trouble, WatchkeeperError)
+        self._tally.metrics.count(
+            Metric.RETRIES, role=self._tally.role, trouble="away" if is_ours else "defect"
+        )
         emit = log.warning if is_ours else log.error
         emit(
             "batch waits" if is_ours else "batch failed unexpectedly",
@@ -356,13 +313,13 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
             partition=batch.partition,
             first_offset=batch.messages[0].offset,
             attempts=batch.attempts,
-            error=_said(trouble),
+            error=said(trouble),
             retry_in_s=round(wait_s, 2),
         )
         if is_oldest and partition.backoff.attempt > TRIES_IN_PLACE:
             self._set_aside(key, partition, trouble, wait_s)
             return
-        partition.trouble = _said(trouble)
+        partition.trouble = said(trouble)
         with suppress(TimeoutError):
             await asyncio.wait_for(batch.done.wait(), wait_s)
 
@@ -370,13 +327,11 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         self, key: TopicPartition, partition: Partition, trouble: Exception, wait_s: float
     ) -> None:
         """Give its batches back and read it again after a wait. What isn't durable stays unacknowledged: nothing is lost."""
-        partition.trouble, partition.is_halted = _said(trouble), isinstance(trouble, Misconfigured)
+        partition.trouble, partition.is_halted = said(trouble), isinstance(trouble, Misconfigured)
         partition.aside_until_s = time.monotonic() + wait_s
         with suppress(KafkaError):  # it is being taken from us
             self._consumer.pause(key)
-        self._drop(partition)
-        self._room.set()
-        self._durable.set()
+        self._ours.drop(partition)
         emit = log.error if partition.is_halted else log.warning
         emit(
             "partition halted" if partition.is_halted else "partition set aside",
@@ -388,31 +343,28 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
             retry_in_s=round(wait_s, 2),
         )
 
-    def _drop(self, partition: Partition) -> None:
-        for batch in partition.give_back():
-            self._spent_s.update(batch.spent_s)
-            batch.abandon()
-
     def _bring_back(self) -> None:
         """Read the partitions again whose wait is over."""
         now_s = time.monotonic()
-        for key, partition in self._partitions.items():
+        for key, partition in self._ours.items():
             if partition.aside_until_s is not None and partition.aside_until_s <= now_s and self.has_joined:
                 self._consumer.seek(key, partition.position)
                 self._consumer.resume(key)
                 partition.aside_until_s = None
+
+    # -- the log and the offsets --------------------------------------------------------------------------------
 
     async def _look_ahead(self) -> None:
         """Hear now and then where the logs of our partitions end."""
         while not self.should_stop:
             await self.sleep(LOOK_AHEAD_EVERY_S)
             with suppress(KafkaError, TimeoutError):
-                ends = await self._consumer.end_offsets(list(self._partitions))
+                ends = await self._consumer.end_offsets(list(self._ours))
                 for key, end in ends.items():
                     self._heard_end(key, end)
 
     def _heard_end(self, key: TopicPartition, end: int) -> None:
-        partition = self._partitions.get(key)
+        partition = self._ours.get(key)
         if partition is None:
             return
         partition.heard_end(end, time.monotonic())
@@ -424,52 +376,34 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
             )
             self._set_aside(key, partition, went_back, self._retry.halted_s)
 
-    # -- acknowledging ------------------------------------------------------------------------------------------
-
     async def _commit_now_and_then(self) -> None:
         while not self.should_stop:
             await self.sleep(COMMIT_EVERY_S)
             await self.commit()
 
-    async def commit(self, only: Collection[TopicPartition] | None = None) -> None:
+    async def commit(self) -> None:
         """Commit every durable prefix that has moved. A failed commit costs a repetition, never a loss."""
-        async with self._commit_lock:
-            moved = {
-                partition: state
-                for partition, state in self._partitions.items()
-                if state.position > state.committed_offset and (only is None or partition in only)
-            }
-            if not moved:
-                return
-            offsets = {p: OffsetAndMetadata(s.position, s.ledger.to_metadata()) for p, s in moved.items()}
-            try:
-                await self._consumer.commit(offsets)
-            except (CommitFailedError, IllegalStateError) as exc:
-                log.warning("commit came too late: the partitions have moved", error=type(exc).__name__)
-            except KafkaError as exc:
-                log.warning("commit failed, tried again later", error=type(exc).__name__)
-            else:
-                for partition, state in moved.items():
-                    state.committed_offset = offsets[partition].offset
+        await self._commits.write(self._ours)
 
     # -- rebalances ---------------------------------------------------------------------------------------------
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Called by aiokafka, which waits for us before it lets go."""
         self._ready.clear()
-        await self._drain(revoked, self._drain_s)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.commit(revoked), LONGEST_GOODBYE_S)
-        self._abandon(revoked)
+        if revoked:
+            self._tally.metrics.count(Metric.REBALANCES, role=self._tally.role, change="revoked")
+        await self._let_go(revoked)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Called by aiokafka once the partitions are ours; reads position and ledger of each."""
+        if assigned:
+            self._tally.metrics.count(Metric.REBALANCES, role=self._tally.role, change="assigned")
         backoff = Backoff(self._retry)
         while not self.should_stop:
             try:
-                await self._load(assigned)
+                self._ours.update(await self._commits.read(assigned))
             except Exception as exc:  # noqa: BLE001  # aiokafka would go on without us, and nothing would be read
-                log.warning("reading committed offsets failed", topic=self.topic, error=_where(exc))
+                log.warning("reading committed offsets failed", topic=self.topic, error=where(exc))
                 await self.sleep(backoff.next_s())
             else:
                 self._ready.set()
@@ -478,61 +412,8 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
                 )
                 return
 
-    async def _load(self, assigned: Collection[TopicPartition]) -> None:
-        if not assigned:
-            return
-        commits = await self._admin.list_consumer_group_offsets(self.group, partitions=list(assigned))
-        begins = await self._consumer.beginning_offsets(list(assigned))
-        for key in assigned:
-            commit, begin = commits.get(key), begins[key]
-            if commit is None or commit.offset < 0:
-                position, ledger = begin, Ledger(begin)
-            else:
-                position, ledger = commit.offset, Ledger.from_metadata(commit.metadata, commit.offset)
-            if position < begin:
-                log.error(
-                    "messages were deleted by retention before they were read",
-                    topic=key.topic,
-                    partition=key.partition,
-                    lost_offsets=begin - position,
-                )
-            self._partitions[key] = Partition(
-                key.topic, key.partition, position, ledger, Backoff(self._retry), time.monotonic()
-            )
-
-    async def _drain(self, partitions: Collection[TopicPartition], longest_s: float) -> None:
-        """Wait until their batches are done, or as long as a drain may take."""
-        for partition in partitions:
-            if partition in self._partitions:
-                self._partitions[partition].is_leaving = True
-        deadline = time.monotonic() + longest_s
-        while any(self._partitions[p].outstanding for p in partitions if p in self._partitions):
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                log.warning("drain ran out of time; the next owner repeats these batches", after_s=longest_s)
-                return
-            self._durable.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._durable.wait(), left_s)
-
-    def _abandon(self, partitions: Collection[TopicPartition]) -> None:
-        for partition in partitions:
-            state = self._partitions.pop(partition, None)
-            if state is not None:
-                self._drop(state)
-        self._room.set()
-        self._durable.set()
-
-
-def _said(trouble: Exception) -> str:
-    """Ours, whose messages hold no user text, as they are; of others the class and place."""
-    return str(trouble) if isinstance(trouble, WatchkeeperError) else _where(trouble)
-
-
-def _where(trouble: BaseException) -> str:
-    """Class and place of an unexpected exception; its message could hold user text."""
-    frame = trouble.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    place = f" at {frame.tb_frame.f_code.co_qualname}:{frame.tb_lineno}" if frame is not None else ""
-    return f"{type(trouble).__name__}{place}"
+    async def _let_go(self, leaving: Collection[TopicPartition]) -> None:
+        await self._ours.drained(leaving, self._drain_s)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._commits.write(self._ours, only=leaving), LONGEST_GOODBYE_S)
+        self._ours.leave(leaving)

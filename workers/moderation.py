@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -13,11 +14,12 @@ from monitor.dead_lettering import WHOLE_MESSAGE
 from monitor.errors import Rejected
 from monitor.ingest.decoder import Decoded
 from monitor.ledger import Ledger
+from monitor.metrics import Metric, Metrics
 from monitor.origin import event_id_stem, origin_in
 from monitor.ports import Clock, Guard, Outbox, OutRecord, Score
 from monitor.sampling import is_sampled
 from monitor.verdicts import SAMPLED_OUT, Position, VerdictMaker
-from schemas.events import Exchange
+from schemas.events import Exchange, Status
 from workers.batch import Batch
 from workers.dead_letters import DeadLetters, Letter, arrival
 
@@ -59,6 +61,8 @@ class Moderation:
     maker: VerdictMaker
     clock: Clock
     verdicts_topic: str
+    role: str = "moderation"
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def consume(self, batches: AsyncIterable[Batch]) -> None:
         """Take a batch, handle it, say that it is durable."""
@@ -71,13 +75,16 @@ class Moderation:
         work = self._decode(batch)
         batch.enter("guard")
         decoded_s = time.perf_counter()
-        records, sampled_out, batch.unanswered = await self._judge(work)
+        records, statuses = await self._judge(work)
+        sampled_out = statuses["skipped"]
+        batch.unanswered = len(records) - sampled_out - statuses["ok"]
         judged_s = time.perf_counter()
 
         await batch.turn()
         reasons = await self.dead_letters.write(batch, work.letters, work.is_bad)
         await self.outbox.publish(self.verdicts_topic, batch.partition, records)
         self.dead_letters.record(batch, work.is_bad)
+        self._count(work, statuses, reasons)
         log.info(
             "batch judged",
             topic=batch.topic,
@@ -104,6 +111,17 @@ class Moderation:
             dead_messages=dead_messages,
             dead_exchanges=len(work.letters) - dead_messages,
         )
+
+    def _count(self, work: _Work, statuses: Mapping[Status, int], reasons: Mapping[str, int]) -> None:
+        count, role = self.metrics.count, self.role
+        for status, exchanges in statuses.items():
+            if status != "skipped":
+                count(Metric.EXCHANGES_JUDGED, exchanges, role=role, status=status)
+        for reason, letters in reasons.items():
+            count(Metric.DEAD_LETTERS, letters, role=role, reason=reason)
+        count(Metric.SAMPLED_OUT, statuses["skipped"], role=role)
+        count(Metric.NOT_CHAT, work.not_chat, role=role)
+        count(Metric.BAD_REFUSAL_TOKENS, work.bad_refusal_tokens, role=role)
 
     def _decode(self, batch: Batch) -> _Work:
         work = _Work()
@@ -142,8 +160,8 @@ class Moderation:
             work.is_bad.append(bool(decoded.rejected) and not decoded.exchanges)
         return work
 
-    async def _judge(self, work: _Work) -> tuple[list[OutRecord], int, int]:
-        """The verdicts, how many exchanges were sampled out, and how many of the others the guard didn't answer."""
+    async def _judge(self, work: _Work) -> tuple[list[OutRecord], Counter[Status]]:
+        """The verdicts, and how many there are of each status."""
         probability = self.maker.settings.sample_probability
         taken = [is_sampled(exchange.event_id, probability) for exchange, _, _ in work.exchanges]
         scored = [exchange for (exchange, _, _), is_in in zip(work.exchanges, taken, strict=True) if is_in]
@@ -158,5 +176,6 @@ class Moderation:
             score = next(remaining) if is_in else SAMPLED_OUT
             verdict = make(exchange, score, identity=identity, position=position, index=index)
             records.append(OutRecord(exchange.event_id.encode(), verdict.to_bytes()))
-        unanswered = sum(answer.status != "ok" for answer in answers)
-        return records, len(taken) - len(scored), unanswered
+        statuses: Counter[Status] = Counter(answer.status for answer in answers)
+        statuses["skipped"] = len(taken) - len(scored)
+        return records, statuses

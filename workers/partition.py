@@ -68,9 +68,14 @@ class Partition:
         self.next_offset = messages[-1].offset + 1
         self.end = max(self.end, self.next_offset)
 
+    @property
+    def has_something_to_give(self) -> bool:
+        """Whether there is a next batch, though it may not be due."""
+        return bool(self.buffered) and not self.is_leaving
+
     def is_due(self, limits: BatchLimits, now_s: float) -> bool:
         """Whether the buffer is to leave as a batch: full, or old enough."""
-        if self.is_leaving or not self.buffered:
+        if not self.has_something_to_give:
             return False
         is_full = len(self.buffered) >= limits.max_events or self.buffered_bytes >= limits.max_bytes
         return is_full or now_s - self.buffered_since_s >= limits.flush_after_s

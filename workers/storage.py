@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -12,6 +12,7 @@ import structlog
 
 from monitor.errors import Rejected
 from monitor.ledger import Ledger
+from monitor.metrics import Metric, Metrics
 from monitor.ports import VerdictStore
 from schemas.events import Verdict
 from workers.batch import Batch, Message
@@ -33,6 +34,7 @@ class Storage:
 
     store: VerdictStore
     dead_letters: DeadLetters
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def consume(self, batches: AsyncIterable[Batch]) -> None:
         """Take a batch, handle it, say that it is durable."""
@@ -62,6 +64,9 @@ class Storage:
         reasons = await self.dead_letters.write(batch, letters, is_bad)
         self.dead_letters.record(batch, is_bad)
         rows = len(batch.messages) - len(letters)
+        self.metrics.count(Metric.VERDICTS_STORED, rows)
+        for reason, count in reasons.items():
+            self.metrics.count(Metric.DEAD_LETTERS, count, role="storage", reason=reason)
         log.info(
             "batch stored",
             topic=batch.topic,

@@ -1,0 +1,19 @@
+"""What a log line says of an exception: never its message, which could hold user text, unless it is one of ours."""
+
+from __future__ import annotations
+
+from monitor.errors import WatchkeeperError
+
+
+def said(trouble: Exception) -> str:
+    """Ours, whose messages hold no user text, as they are; of others the class and place."""
+    return str(trouble) if isinstance(trouble, WatchkeeperError) else where(trouble)
+
+
+def where(trouble: BaseException) -> str:
+    """Class and place of an unexpected exception."""
+    frame = trouble.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = f" at {frame.tb_frame.f_code.co_qualname}:{frame.tb_lineno}" if frame is not None else ""
+    return f"{type(trouble).__name__}{place}"
