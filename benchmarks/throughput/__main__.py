@@ -1,207 +1,177 @@
-"""Events a second through moderation and storage, as a ratio to the hand-written loop in the same run.
+"""Events a second through moderation and storage: ours and five peers that do the same job, in one table.
 
-`python -m benchmarks.throughput` starts a real broker (and the store), fills one topic, and lets both sides read it
-in turn, each in a process of its own and a consumer group of its own. Ratios are medians over pairs.
+`python -m benchmarks.throughput` starts a real broker (and the store), fills one topic, and lets each peer read it in
+turn, in a process and a consumer group of its own. Ratios are medians over rounds, each ours against the peer of the same
+round. A run counts only if the peer wrote every event once and committed the end of its input.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
 import statistics
-import sys
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.throughput.events import EVENT_BYTES, chat_logs
+from benchmarks.throughput import store, topics
+from benchmarks.throughput.backlog import backlog
+from benchmarks.throughput.events import EVENT_BYTES
+from benchmarks.throughput.job import Job
+from benchmarks.throughput.peers import (
+    OUR_PYTHON,
+    OURS,
+    PEERS,
+    Kind,
+    Peer,
+    figures_of,
+    our_environment,
+    our_group,
+)
+from benchmarks.throughput.quix_environment import Unavailable, interpreter
+from benchmarks.throughput.ratios import BOUNDS, Round, both_jobs, ours_to
 from monitor.embedded.clickhouse import ClickHousePart
 from monitor.embedded.kafka import KafkaPart
 
-Figures = dict[str, float]
-PARTITIONS = 2
-MEMORY_LIMIT_MB = 600
+PARTITIONS: Final = 2
+SOURCE: Final = "bench.chat.logs"
 
 
-async def _topic(bootstrap: str, name: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    await admin.create_topics(
-        [NewTopic(name, PARTITIONS, 1, topic_configs={"message.timestamp.type": "LogAppendTime"})]
-    )
-    await admin.close()
+class Benchmark:
+    """One broker, one store, one topic of `count` chat logs, and the peers that can be run here."""
+
+    def __init__(self, kafka: str, clickhouse: str, count: int, pythons: Mapping[str, Path]) -> None:
+        self._kafka = kafka
+        self._clickhouse = clickhouse
+        self._count = count
+        self._pythons = pythons
+        self._console = Console(stderr=True)
+        self._verdicts = ""
+
+    async def fill(self) -> None:
+        """The topic and the tables."""
+        await store.migrate(self._clickhouse)
+        await topics.create(self._kafka, SOURCE, PARTITIONS)
+        self._console.print(f"filling {SOURCE} …")
+        await topics.fill(self._kafka, SOURCE, self._count, PARTITIONS)
+
+    async def rounds(self, kind: Kind, pairs: int, peers: Sequence[Peer]) -> list[Round]:
+        """Run each peer once a round; the one that begins changes."""
+        rounds: list[Round] = []
+        for number in range(pairs):
+            turn = number % len(peers)
+            measured = {}
+            for peer in [*peers[turn:], *peers[:turn]]:
+                self._console.print(f"{kind}, round {number + 1} of {pairs}: {peer.name} …")
+                run = f"bench-{uuid.uuid4().hex[:8]}"
+                job = await self._prepared(kind, peer, run)
+                settings = our_environment(
+                    self._kafka,
+                    run,
+                    clickhouse=self._clickhouse,
+                    chat_logs=SOURCE,
+                    verdicts=job.out if kind == "moderate" else job.topic,
+                )
+                command = peer.command(kind, job, self._pythons[peer.name])
+                measured[peer.name] = await figures_of(command, settings)
+                await self._check(kind, peer, job, reads_all=number == 0)
+                if kind == "moderate" and peer.name == OURS:
+                    self._verdicts = job.out
+            rounds.append(measured)
+        return rounds
+
+    async def _prepared(self, kind: Kind, peer: Peer, run: str) -> Job:
+        group = our_group(kind, run) if peer.name == OURS else run
+        if kind == "moderate":
+            await topics.create(self._kafka, f"{run}.out", PARTITIONS)
+            return Job(self._kafka, SOURCE, f"{run}.out", group, self._count)
+        await store.empty(self._clickhouse)
+        return Job(self._kafka, self._verdicts, self._clickhouse, group, self._count)
+
+    async def _check(self, kind: Kind, peer: Peer, job: Job, *, reads_all: bool) -> None:
+        """Raise RuntimeError unless the whole job was done, once, and acknowledged."""
+        committed = await topics.commits(self._kafka, job.group, job.topic)
+        reached = {partition: commit.offset for partition, commit in committed.items()}
+        ends = await topics.ends(self._kafka, job.topic)
+        if reached != ends:
+            raise RuntimeError(f"{peer.name} committed {reached} of {ends} in its job to {kind}")
+        if kind == "store":
+            written = await store.stored(self._clickhouse)
+        else:
+            written = sum((await topics.ends(self._kafka, job.out)).values())
+            if reads_all and len(set(await topics.keys(self._kafka, job.out))) != job.count:
+                raise RuntimeError(f"{peer.name} wrote some events more than once, and some not at all")
+        if written != job.count:
+            raise RuntimeError(f"{peer.name} wrote {written} of {job.count} events in its job to {kind}")
 
 
-async def _fill(bootstrap: str, topic: str, count: int) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_batch_size=1_000_000)
-    await producer.start()
-    batch, number = producer.create_batch(), 0
-    for value in chat_logs(count):
-        if batch.append(key=None, value=value, timestamp=None) is None:
-            await (await producer.send_batch(batch, topic, partition=number % PARTITIONS))
-            number += 1
-            batch = producer.create_batch()
-            batch.append(key=None, value=value, timestamp=None)
-    await (await producer.send_batch(batch, topic, partition=number % PARTITIONS))
-    await producer.stop()
+def _rows(table: Table, job: str, rounds: Sequence[Round], missing: Mapping[str, str]) -> None:
+    for peer in PEERS:
+        runs = [one[peer.name] for one in rounds if peer.name in one]
+        if not runs:
+            if peer.name in missing and job == "moderation":
+                table.add_row(job, peer.title, missing[peer.name])
+            continue
+        per_cpu_s = ours_to(peer.name, rounds, lambda figures: figures.per_cpu_s)
+        per_wall_s = ours_to(peer.name, rounds, lambda figures: figures.per_wall_s)
+        is_ours = peer.name == OURS
+        table.add_row(
+            job,
+            peer.title,
+            f"{statistics.median(figures.per_cpu_s for figures in runs):,.0f}",
+            f"{statistics.median(figures.per_wall_s for figures in runs):,.0f}",
+            "" if is_ours or per_cpu_s is None else str(per_cpu_s),
+            "" if is_ours or per_wall_s is None else str(per_wall_s),
+            f"{max(figures.peak_rss_mb for figures in runs):.0f}",
+        )
+    table.add_section()
 
 
-async def _run(arguments: Sequence[str], environment: dict[str, str]) -> Figures:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *arguments,
-        env={**os.environ, **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 600)
-    if process.returncode != 0:
-        raise RuntimeError(f"{arguments} ended with {process.returncode}:\n{err.decode()[-3000:]}")
-    figures: Figures = json.loads(out.decode().strip().splitlines()[-1])
-    return figures
-
-
-def _environment(bootstrap: str, clickhouse: str, run: str, topics: dict[str, str]) -> dict[str, str]:
-    return {
-        "WATCHKEEPER_KAFKA__BOOTSTRAP": bootstrap,
-        "WATCHKEEPER_KAFKA__GROUP_PREFIX": f"bench-{run}",
-        "WATCHKEEPER_CLICKHOUSE__URL": clickhouse,
-        # One JSON line a batch, as in production, and to a pipe that is read.
-        "WATCHKEEPER_WORKER__LOG_FORMAT": "json",
-        **topics,
-    }
-
-
-def _ratio(table: Table, what: str, pairs: Sequence[tuple[Figures, Figures]]) -> None:
-    def per_cpu_s(figures: Figures) -> float:
-        return figures["events"] / figures["cpu_s"]
-
-    def per_s(figures: Figures) -> float:
-        return figures["events"] / figures["wall_s"]
-
-    cpu = [per_cpu_s(ours) / per_cpu_s(peer) for peer, ours in pairs]
-    wall = [per_s(ours) / per_s(peer) for peer, ours in pairs]
-    table.add_row(
-        what,
-        f"{statistics.median(per_cpu_s(p) for p, _ in pairs):,.0f}",
-        f"{statistics.median(per_cpu_s(o) for _, o in pairs):,.0f}",
-        f"{statistics.median(cpu):.2f} ({min(cpu):.2f} to {max(cpu):.2f})",
-        f"{statistics.median(wall):.2f} ({min(wall):.2f} to {max(wall):.2f})",
-        f"{max(p['peak_rss_mb'] for p, _ in pairs):.0f}",
-        f"{max(o['peak_rss_mb'] for _, o in pairs):.0f}",
-    )
-
-
-async def backlog(count: int, folder: Path) -> Table:
-    """Peak memory of a moderation worker that finds `count` messages waiting: reading on, and with a stalled guard."""
-    table = Table(title=f"Memory of a worker at a backlog of {count:,} events of about {EVENT_BYTES} bytes")
-    for column in ("guard", "peak MB", f"of the limit of {MEMORY_LIMIT_MB} MB"):
-        table.add_column(column, justify="left" if column == "guard" else "right")
-    async with KafkaPart(folder / "kafka") as kafka:
-        source = "bench.chat.logs"
-        await _topic(kafka.address, source)
-        await _fill(kafka.address, source, count)
-        for guard, extra in (("instant", ()), ("stalled for 20 s, then instant", ("--stalled-s", "20"))):
-            run = uuid.uuid4().hex[:8]
-            out = f"bench.out.{run}"
-            await _topic(kafka.address, out)
-            environment = _environment(
-                kafka.address,
-                "http://127.0.0.1:1",
-                run,
-                {"WATCHKEEPER_KAFKA__CHAT_LOGS_TOPIC": source, "WATCHKEEPER_KAFKA__VERDICTS_TOPIC": out},
-            )
-            figures = await _run(["benchmarks.throughput.ours", "moderate", str(count), *extra], environment)
-            table.add_row(
-                guard, f"{figures['peak_rss_mb']:.0f}", f"{figures['peak_rss_mb'] / MEMORY_LIMIT_MB:.2f}"
-            )
-    return table
-
-
-async def benchmark(count: int, pairs: int, folder: Path) -> Table:
-    """Run both jobs, peer and ours in turn."""
-    console = Console(stderr=True)
+async def benchmark(count: int, pairs: int, names: Sequence[str], folder: Path) -> tuple[Table, list[str]]:
+    """Run both jobs; returns the table and what became of the bounds."""
+    missing: dict[str, str] = {}
+    pythons: dict[str, Path] = {}
+    for peer in PEERS:
+        if peer.name in names:
+            try:
+                pythons[peer.name] = await interpreter() if peer.has_own_interpreter else OUR_PYTHON
+            except Unavailable as exc:
+                missing[peer.name] = str(exc)
+    peers = [peer for peer in PEERS if peer.name in pythons]
     table = Table(
-        title=f"{count:,} events of about {EVENT_BYTES} bytes, {PARTITIONS} partitions, {pairs} pairs"
+        title=f"{count:,} events of about {EVENT_BYTES} bytes, {PARTITIONS} partitions, {pairs} rounds",
     )
     for column in (
-        "job",
-        "plain loop,\nevents/CPU s",
-        "ours,\nevents/CPU s",
-        "ratio per CPU s\nmedian (range)",
-        "ratio per wall s\nmedian (range)",
-        "plain,\npeak MB",
-        "ours,\npeak MB",
+        *("job", "peer", "events/\nCPU s", "events/\nwall s"),
+        *("ours / peer per CPU s\nmedian (range)", "ours / peer per wall s\nmedian (range)", "peak\nMB"),
     ):
-        table.add_column(column, justify="left" if column == "job" else "right")
+        table.add_column(column, justify="left" if column in ("job", "peer") else "right")
     async with KafkaPart(folder / "kafka") as kafka, ClickHousePart(folder / "clickhouse") as clickhouse:
-        source = "bench.chat.logs"
-        await _topic(kafka.address, source)
-        console.print(f"filling {source} …")
-        await _fill(kafka.address, source, count)
-        moderated: list[tuple[Figures, Figures]] = []
-        verdicts = ""
-        for pair in range(pairs):
-            run = uuid.uuid4().hex[:8]
-            names = [f"bench.{side}.{run}" for side in ("plain", "ours")]
-            for name in names:
-                await _topic(kafka.address, name)
-            console.print(f"moderation, pair {pair + 1} of {pairs} …")
-            plain = await _run(
-                [
-                    "benchmarks.throughput.plain",
-                    "moderate",
-                    kafka.address,
-                    source,
-                    names[0],
-                    f"plain-{run}",
-                    str(count),
-                ],
-                {},
-            )
-            environment = _environment(
-                kafka.address,
-                clickhouse.address,
-                run,
-                {"WATCHKEEPER_KAFKA__CHAT_LOGS_TOPIC": source, "WATCHKEEPER_KAFKA__VERDICTS_TOPIC": names[1]},
-            )
-            moderated.append(
-                (plain, await _run(["benchmarks.throughput.ours", "moderate", str(count)], environment))
-            )
-            verdicts = names[1]
-        _ratio(table, "moderation, instant guard", moderated)
-        stored: list[tuple[Figures, Figures]] = []
-        for pair in range(pairs):
-            run = uuid.uuid4().hex[:8]
-            console.print(f"storage, pair {pair + 1} of {pairs} …")
-            environment = _environment(
-                kafka.address, clickhouse.address, run, {"WATCHKEEPER_KAFKA__VERDICTS_TOPIC": verdicts}
-            )
-            ours = await _run(["benchmarks.throughput.ours", "store", str(count)], environment)
-            plain = await _run(
-                [
-                    "benchmarks.throughput.plain",
-                    "store",
-                    kafka.address,
-                    verdicts,
-                    clickhouse.address,
-                    run,
-                    str(count),
-                ],
-                {},
-            )
-            stored.append((plain, ours))
-        _ratio(table, "storage, embedded ClickHouse", stored)
-    return table
+        runner = Benchmark(kafka.address, clickhouse.address, count, pythons)
+        await runner.fill()
+        moderated = await runner.rounds("moderate", pairs, peers)
+        _rows(table, "moderation", moderated, missing)
+        if OURS not in pythons:  # there are no verdicts to store
+            return table, []
+        storing = [peer for peer in peers if peer.stores]
+        stored = await runner.rounds("store", pairs, storing)
+    _rows(table, "storage", stored, missing)
+    both = both_jobs(moderated, stored)
+    _rows(table, "both", both, missing)
+    return table, [line for bound in BOUNDS if (line := bound.verdict(both)) is not None]
+
+
+def _chosen(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    known = [peer.name for peer in PEERS]
+    if not names or set(names) - set(known):
+        raise argparse.ArgumentTypeError(f"choose among {', '.join(known)}")
+    return names
 
 
 def main() -> None:
@@ -211,14 +181,24 @@ def main() -> None:
     )
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument(
+        "--only",
+        type=_chosen,
+        default=[peer.name for peer in PEERS],
+        metavar="PEER,...",
+        help="run these peers: " + ", ".join(peer.name for peer in PEERS),
+    )
     parser.add_argument("--backlog", type=int, default=0, help="measure memory at such a backlog instead")
-    arguments = parser.parse_args()
+    given = parser.parse_args()
+    console = Console(width=140)
     with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
-        if arguments.backlog:
-            table = asyncio.run(backlog(arguments.backlog, Path(folder)))
-        else:
-            table = asyncio.run(benchmark(arguments.events, arguments.pairs, Path(folder)))
-    Console(width=120).print(table)
+        if given.backlog:
+            console.print(asyncio.run(backlog(given.backlog, Path(folder))))
+            return
+        table, lines = asyncio.run(benchmark(given.events, given.pairs, given.only, Path(folder)))
+    console.print(table)
+    for line in lines:
+        console.print(line, highlight=False)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The peer: the loop that a good engineer writes by hand with aiokafka in an hour.
+"""Two peers: the loop that a good engineer writes by hand with aiokafka in an hour, and the one of a second hour.
 
-getmany, json, one send an event, gather, commit. It does the same durable work as the agent it is held against and
+`plain`: getmany, json, one send an event, gather, commit. `batches`: the same loop with orjson and whole batches,
+sent to the partition their input came from. Both do the same durable work as the agent they are held against and
 less beside: no recognition of formats, no redaction, no hash, no dead letters, no ledger.
 """
 
@@ -9,51 +10,63 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 
+from benchmarks.throughput.job import Job, verdict
 from benchmarks.throughput.measured import Stopwatch
 
+MAX_BATCH_BYTES: Final = 1_048_576
+FETCH_EVENTS: Final = 500
+INSERT_ROWS: Final = 5000
 
-async def moderate(bootstrap: str, topic: str, out: str, group: str, count: int) -> None:
-    """Chat logs in, one small verdict out for each."""
+
+class _Start(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka isn't typed
+    """Starts the watch once partitions are ours."""
+
+    def __init__(self, watch: Stopwatch) -> None:
+        self._watch = watch
+
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        """Nothing is held back here."""
+
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        if assigned:
+            self._watch.start_once()
+
+
+def _consumer(job: Job, watch: Stopwatch) -> AIOKafkaConsumer:
     consumer = AIOKafkaConsumer(
-        topic,
-        bootstrap_servers=bootstrap,
-        group_id=group,
+        bootstrap_servers=job.bootstrap,
+        group_id=job.group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True)
-    await consumer.start()
-    await producer.start()
+    consumer.subscribe([job.topic], listener=_Start(watch))
+    return consumer
+
+
+async def moderate_plain(job: Job) -> None:
+    """Chat logs in, one small verdict out for each."""
     watch, done = Stopwatch(), 0
-    while done < count:
-        fetched = await consumer.getmany(timeout_ms=200, max_records=500)
+    consumer = _consumer(job, watch)
+    producer = AIOKafkaProducer(bootstrap_servers=job.bootstrap, enable_idempotence=True)
+    await producer.start()
+    await consumer.start()
+    while done < job.count:
+        fetched = await consumer.getmany(timeout_ms=200, max_records=FETCH_EVENTS)
         sends = []
         for partition, messages in fetched.items():
-            watch.start_once()
             for message in messages:
                 event = json.loads(message.value)
-                verdict = {
-                    "event_id": event["id"],
-                    "tenant": event["metadata"]["tenant"],
-                    "model": event["model"],
-                    "occurred_at": event["created"],
-                    "arrived_at": message.timestamp,
-                    "prompt_harm": 0.1,
-                    "refusal": 0.1,
-                    "response_harm": 0.1,
-                    "category": "benign",
-                    "prompt": event["request"]["messages"][-1]["content"][:160],
-                    "response": event["response"]["choices"][0]["message"]["content"][:160],
-                }
                 sends.append(
                     await producer.send(
-                        out,
-                        json.dumps(verdict).encode(),
+                        job.out,
+                        json.dumps(verdict(event, message.timestamp)).encode(),
                         key=event["id"].encode(),
                         partition=partition.partition,
                     )
@@ -67,36 +80,61 @@ async def moderate(bootstrap: str, topic: str, out: str, group: str, count: int)
     await producer.stop()
 
 
-async def store(bootstrap: str, topic: str, clickhouse: str, group: str, count: int) -> None:
+async def moderate_batches(job: Job) -> None:
+    """The same with orjson, and one batch a partition instead of one send an event."""
+    watch, done = Stopwatch(), 0
+    consumer = _consumer(job, watch)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=job.bootstrap,
+        enable_idempotence=True,
+        max_batch_size=MAX_BATCH_BYTES,
+        max_request_size=2 * MAX_BATCH_BYTES,
+    )
+    await producer.start()
+    await consumer.start()
+    while done < job.count:
+        fetched = await consumer.getmany(timeout_ms=200, max_records=FETCH_EVENTS)
+        sends = []
+        for partition, messages in fetched.items():
+            batch = producer.create_batch()
+            for message in messages:
+                event = orjson.loads(message.value)
+                key, value = event["id"].encode(), orjson.dumps(verdict(event, message.timestamp))
+                if batch.append(key=key, value=value, timestamp=None) is None:
+                    sends.append(await producer.send_batch(batch, job.out, partition=partition.partition))
+                    batch = producer.create_batch()
+                    batch.append(key=key, value=value, timestamp=None)
+            sends.append(await producer.send_batch(batch, job.out, partition=partition.partition))
+            done += len(messages)
+        if sends:
+            await asyncio.gather(*sends)
+            await consumer.commit()
+    watch.report(done)
+    await consumer.stop()
+    await producer.stop()
+
+
+async def store(job: Job, loads: Callable[[bytes], Any]) -> None:
     """Verdicts in, rows out by the client's own insert."""
     import clickhouse_connect
 
-    host, port = clickhouse.removeprefix("http://").split(":")
+    host, port = job.out.removeprefix("http://").split(":")
     client = await clickhouse_connect.get_async_client(host=host, port=int(port), database="watchkeeper")
     columns: list[str] | None = None
-    consumer = AIOKafkaConsumer(
-        topic,
-        bootstrap_servers=bootstrap,
-        group_id=group,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-    )
-    await consumer.start()
     watch, done = Stopwatch(), 0
-    while done < count:
-        fetched = await consumer.getmany(timeout_ms=200, max_records=5000)
+    consumer = _consumer(job, watch)
+    await consumer.start()
+    while done < job.count:
+        fetched = await consumer.getmany(timeout_ms=200, max_records=INSERT_ROWS)
         rows: list[list[Any]] = []
         for messages in fetched.values():
-            watch.start_once()
             for message in messages:
-                verdict = json.loads(message.value)
-                verdict["occurred_at"] = datetime.fromisoformat(verdict["occurred_at"]).astimezone(UTC)
-                verdict["arrived_at"] = datetime.fromisoformat(verdict["arrived_at"]).astimezone(UTC)
-                verdict["refusal_token"] = (
-                    json.dumps(verdict["refusal_token"]) if verdict["refusal_token"] else ""
-                )
-                columns = columns or list(verdict)
-                rows.append([verdict[name] for name in columns])
+                row = loads(message.value)
+                row["occurred_at"] = datetime.fromisoformat(row["occurred_at"]).astimezone(UTC)
+                row["arrived_at"] = datetime.fromisoformat(row["arrived_at"]).astimezone(UTC)
+                row["refusal_token"] = json.dumps(row["refusal_token"]) if row["refusal_token"] else ""
+                columns = columns or list(row)
+                rows.append([row[name] for name in columns])
             done += len(messages)
         if rows:
             await client.insert("verdict_rows", rows, column_names=columns or [])
@@ -107,16 +145,17 @@ async def store(bootstrap: str, topic: str, clickhouse: str, group: str, count: 
 
 
 def main() -> None:
-    """Run one of the two loops."""
+    """Run one of the loops."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("peer", choices=("plain", "batches"))
     parser.add_argument("job", choices=("moderate", "store"))
-    parser.add_argument("bootstrap")
-    parser.add_argument("topic")
-    parser.add_argument("out")
-    parser.add_argument("group")
-    parser.add_argument("count", type=int)
-    a = parser.parse_args()
-    asyncio.run((moderate if a.job == "moderate" else store)(a.bootstrap, a.topic, a.out, a.group, a.count))
+    Job.add_to(parser)
+    given = parser.parse_args()
+    job, is_plain = Job.of(given), given.peer == "plain"
+    if given.job == "store":
+        asyncio.run(store(job, json.loads if is_plain else orjson.loads))
+    else:
+        asyncio.run(moderate_plain(job) if is_plain else moderate_batches(job))
 
 
 if __name__ == "__main__":

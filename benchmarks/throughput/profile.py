@@ -14,7 +14,6 @@ import os
 import shutil
 import sys
 import tempfile
-import uuid
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.throughput import topics
+from benchmarks.throughput.peers import our_environment
 from monitor.embedded.clickhouse import ClickHousePart
 from monitor.embedded.kafka import KafkaPart
 
@@ -85,7 +85,7 @@ async def record(job: str, count: int, folder: Path, *, rate: int, native: bool)
     spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if spy is None:
         raise SystemExit("py-spy isn't installed: run 'make install'")
-    folder.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     written = folder / f"{job}.raw"
     options = ["--format", "raw", "--rate", str(rate), "--output", str(written)] + ["--native"] * native
     with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as scratch:
@@ -94,14 +94,9 @@ async def record(job: str, count: int, folder: Path, *, rate: int, native: bool)
             for name in (source, verdicts):
                 await topics.create(kafka.address, name, PARTITIONS)
             await topics.fill(kafka.address, source, count, PARTITIONS)
-            environment = os.environ | {
-                "WATCHKEEPER_KAFKA__BOOTSTRAP": kafka.address,
-                "WATCHKEEPER_KAFKA__GROUP_PREFIX": f"profile-{uuid.uuid4().hex[:8]}",
-                "WATCHKEEPER_CLICKHOUSE__URL": store.address,
-                "WATCHKEEPER_WORKER__LOG_FORMAT": "json",
-                "WATCHKEEPER_KAFKA__CHAT_LOGS_TOPIC": source,
-                "WATCHKEEPER_KAFKA__VERDICTS_TOPIC": verdicts,
-            }
+            environment = os.environ | our_environment(
+                kafka.address, "profile", clickhouse=store.address, chat_logs=source, verdicts=verdicts
+            )
             ours = [sys.executable, "-m", "benchmarks.throughput.ours"]
             if job == "store":  # it reads what moderation wrote
                 await _run([*ours, "moderate", str(count)], environment)
@@ -125,7 +120,9 @@ def main() -> None:
     )
     parser.add_argument("job", nargs="?", choices=("moderate", "store"), default="moderate")
     parser.add_argument("--events", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path, default=Path("profiles"), help="where the stacks are kept")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(".artifacts/profiles"), help="where the stacks are kept"
+    )
     parser.add_argument("--rate", type=int, default=250, help="samples a second")
     parser.add_argument("--native", action="store_true", help="tell C functions apart (slower; Linux only)")
     parser.add_argument("--top", type=int, default=40)
