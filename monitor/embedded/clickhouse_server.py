@@ -3,7 +3,7 @@
 For the embedded stack and the tests: on loopback, one user (`default`), everything else as a server's port 8123 does
 it, so that clickhouse_connect, Grafana's plugin and curl can't tell. Bodies stream both ways and are bounded in
 memory: results in the formats that may be joined go out block by block, other results are held whole (up to
-MAX_WHOLE_RESULT_BYTES), data of an INSERT … FORMAT goes in chunk by chunk. What a server does and this doesn't is
+MAX_WHOLE_RESULT_BYTES), data of an INSERT … FORMAT is kept in a file until it is whole. What a server does and this doesn't is
 refused with NOT_IMPLEMENTED: ClickHouse's own compressed blocks (`compress=1`, `decompress=1`) and external tables.
 `query_id` is echoed, but KILL QUERY finds a statement by the engine's own id (system.processes) alone.
 
@@ -224,7 +224,8 @@ class ClickHouseServer:
         ) as connection:
             if head is not None:
                 data = _chain(text[head.data_at :], body)
-                answer.send_whole(b"", None, connection.insert(head.query, head.format, data))
+                progress = connection.insert(head.query, head.format, data, settings=head.settings)
+                answer.send_whole(b"", None, progress)
                 return
             self._run(connection, call, text + body.read(MAX_STATEMENT_BYTES), answer)
 

@@ -30,11 +30,12 @@ _BEFORE_DATA: Final = re.compile(rb"[ \t\f]*\r?\n?")
 
 @dataclass(frozen=True, slots=True)
 class InsertHead:
-    """An INSERT with its data behind it: `query` ends before FORMAT, `data_at` is where the data starts."""
+    """An INSERT with its data behind it: `query` ends before its SETTINGS and FORMAT, `data_at` is where the data starts."""
 
     query: bytes
     format: str
     data_at: int
+    settings: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,25 @@ def insert_head(text: bytes) -> InsertHead | None:
     first = next(words, None)
     if first is None or first[0] != b"INSERT":
         return None
+    settings_at: int | None = None
+    before, before_at = first[:2]
     for word, start, _ in words:
         if word in (b"SELECT", b"WITH", b"VALUES", b"INFILE", b"WATCH"):
             return None
+        if before == b"SETTINGS" and word != b"FORMAT":  # which would make it the name of the table
+            settings_at = before_at
+        before, before_at = word, start
         if word == b"FORMAT":
             named = next(words, None)
             if named is None or named[2] == len(text):
                 return None
             name, data = named[1:], _BEFORE_DATA.match(text, named[2])
+            cut = start if settings_at is None else settings_at
             return InsertHead(
-                text[:start], text[name[0] : name[1]].decode(), data.end() if data else named[2]
+                text[:cut],
+                text[name[0] : name[1]].decode(),
+                data.end() if data else named[2],
+                text[cut:start],
             )
     return None
 

@@ -191,6 +191,8 @@ async def test_parameters_are_bound_not_pasted(http: Http) -> None:
         ("INSERT INTO {t} (n) FORMAT CSV", b"1\n2\n"),
         ("INSERT INTO {t} FORMAT JSONEachRow", b'{"n":1}\n{"n":2}\n'),
         ("INSERT INTO {t} (n) VALUES", b"(1), (2)"),
+        ("INSERT INTO {t} (n) FORMAT Values", b"(1), (2)"),
+        ("INSERT INTO {t} (n) SETTINGS max_threads = 1, format_csv_delimiter = ';' FORMAT CSV", b"1\n2\n"),
         ("", b"INSERT INTO {t} (n) FORMAT TSV\n1\n2\n"),
         ("", b"INSERT INTO {t} (n) VALUES (1), (2)"),
         ("", b"INSERT INTO {t} (n) SELECT number FROM numbers(2)"),
@@ -251,6 +253,35 @@ async def test_a_bad_row_inserts_nothing_of_its_body(http: Http, table: str) -> 
     answer = await http(b"1\nx\n3\n", query=f"INSERT INTO {table} (n) FORMAT CSV")
     assert (answer.code, answer.status) == (117, 400)
     assert await count(http, table) == 0
+
+
+@pytest.mark.parametrize(
+    ("definition", "body", "code"),
+    [
+        ("(n Int64, CONSTRAINT small CHECK n < 9) ENGINE = MergeTree ORDER BY n", b"1\n9\n", 469),
+        ("(n Int64, m UInt8 MATERIALIZED throwIf(n = 9)) ENGINE = MergeTree ORDER BY n", b"1\n9\n", 395),
+        (
+            "(n Int64) ENGINE = MergeTree ORDER BY n SETTINGS min_free_disk_bytes_to_perform_insert = 1000000000000000",
+            b"1\n",
+            243,
+        ),
+        (
+            "(n Int64) ENGINE = MergeTree ORDER BY n PARTITION BY n",
+            b"".join(b"%d\n" % n for n in range(101)),
+            252,
+        ),
+    ],
+    ids=["constraint", "materialized", "full disk", "too many parts"],
+)
+async def test_rows_that_could_not_be_stored_are_no_success(
+    http: Http, definition: str, body: bytes, code: int
+) -> None:
+    """chDB's own streamed insert says that they are written, whatever befalls them after they were read."""
+    await http(b"DROP TABLE IF EXISTS refusing SYNC")
+    assert (await http(f"CREATE TABLE refusing {definition}".encode())).status == 200
+    answer = await http(body, query="INSERT INTO refusing (n) FORMAT CSV")
+    assert (answer.code, await count(http, "refusing")) == (code, 0)
+    await http(b"DROP TABLE refusing SYNC")
 
 
 @pytest.mark.parametrize(("accept", "expected"), [("gzip", "gzip"), ("lz4, zstd", "zstd"), ("br", None)])

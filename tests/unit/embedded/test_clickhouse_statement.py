@@ -17,7 +17,6 @@ from monitor.embedded.clickhouse_statement import InsertHead, Statement, describ
         (b"INSERT INTO `FORMAT x` (`VALUES`) FORMAT CSV\n1", None, "CSV", b"1"),
         (b'INSERT INTO "a\\"b" FORMAT CSV\n1', None, "CSV", b"1"),
         (b"INSERT INTO FUNCTION null('x FORMAT y') FORMAT Native\n\x00'\"(", None, "Native", b"\x00'\"("),
-        (b"INSERT INTO t SETTINGS async_insert = 0 FORMAT CSV\n1", None, "CSV", b"1"),
         (b"INSERT INTO t FORMAT CSV\nFORMAT JSON", None, "CSV", b"FORMAT JSON"),
         (b"INSERT INTO t FORMAT CSV ", b"INSERT INTO t ", "CSV", b""),
     ],
@@ -27,6 +26,21 @@ def test_data_is_cut_from_its_insert(text: bytes, query: bytes | None, data_form
     assert head is not None
     assert head == InsertHead(query if query is not None else head.query, data_format, head.data_at)
     assert text[head.data_at :] == data
+
+
+@pytest.mark.parametrize(
+    ("query", "settings"),
+    [
+        (b"INSERT INTO t ", b"SETTINGS async_insert = 0 "),
+        (b"INSERT INTO t (settings) ", b"settings a = 'x', b = 1 "),
+        (b"INSERT INTO settings ", b""),
+        (b"INSERT INTO settings ", b"SETTINGS a = 1 "),
+        (b"INSERT INTO db.settings (n) ", b""),
+    ],
+)
+def test_settings_are_cut_from_the_insert_they_end(query: bytes, settings: bytes) -> None:
+    text = query + settings + b"FORMAT CSV\n1"
+    assert insert_head(text) == InsertHead(query, "CSV", len(text) - 1, settings)
 
 
 @pytest.mark.parametrize(
