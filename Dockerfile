@@ -26,4 +26,4 @@ WORKDIR /
 # Asks every part that the worker needs, as an operator would. It informs: nothing restarts a worker that waits.
 HEALTHCHECK --interval=60s --timeout=30s --start-period=60s --retries=3 CMD ["watchkeeper", "check"]
 ENTRYPOINT ["python", "-m", "workers"]
-CMD ["--roles", "moderation,storage"]
+CMD ["--roles", "moderation,backfill,storage"]

@@ -46,7 +46,7 @@ class Stack:
         settings: Settings,
         *,
         on_progress: OnProgress = unheard,
-        roles: Sequence[str] = ("moderation", "storage"),
+        roles: Sequence[str] = ("moderation", "backfill", "storage"),
         folders: Folders | None = None,
     ) -> None:
         """`data` None: the folder in the settings, or else the user's. No roles: no workers. Starts nothing."""

@@ -56,7 +56,7 @@ class WorkersPart(Part):
         folder: Path,
         environment: Mapping[str, str],
         *,
-        roles: Sequence[str] = ("moderation", "storage"),
+        roles: Sequence[str] = ("moderation", "backfill", "storage"),
         drain_s: float = 20.0,
         on_progress: OnProgress = unheard,
     ) -> None:

@@ -21,11 +21,10 @@ from monitor.cli.shapes import (
     TailLine,
 )
 from monitor.dead_lettering import Origin, dead_letter
-from monitor.dead_letters import HEADER_REPLAY_OF
 from monitor.embedded.kafka import KafkaPart
 from monitor.ports import OutRecord
 from monitor.settings import KafkaSettings, Settings, load
-from schemas.topics import HEADER_ATTEMPTS
+from schemas.topics import HEADER_ATTEMPTS, HEADER_ORIGIN, HEADER_REPLAY_OF
 from tests.fakes.verdicts import a_verdict
 from tests.integration.commands import watchkeeper
 from tests.integration.conftest import TopicFactory
@@ -40,6 +39,7 @@ async def environment(kafka_part: KafkaPart) -> dict[str, str]:
     environment = {
         "WATCHKEEPER_KAFKA__BOOTSTRAP": kafka_part.address,
         "WATCHKEEPER_KAFKA__CHAT_LOGS_TOPIC": f"chat.{mark}",
+        "WATCHKEEPER_KAFKA__CHAT_LOGS_BACKFILL_TOPIC": f"chat.{mark}.backfill",
         "WATCHKEEPER_KAFKA__VERDICTS_TOPIC": f"verdicts.{mark}",
         "WATCHKEEPER_KAFKA__CHAT_LOGS_DLQ_TOPIC": f"chat.{mark}.dlq",
         "WATCHKEEPER_KAFKA__VERDICTS_DLQ_TOPIC": f"verdicts.{mark}.dlq",
@@ -59,7 +59,9 @@ async def test_replay_sends_every_line_as_it_is(environment: dict[str, str], tmp
     plain.write_bytes(b"\n".join(lines[:2_000]) + b"\n\n")
     packed.write_bytes(gzip.compress(b"\n".join(lines[2_000:4_000])))
     done = await watchkeeper(
-        ["replay", str(plain), str(packed), "-", "--json"], environment, stdin=b"\n".join(lines[4_000:])
+        ["replay", str(plain), str(packed), "-", "--live", "--json"],
+        environment,
+        stdin=b"\n".join(lines[4_000:]),
     )
     assert (done.code, done.err) == (0, "")
     document = ReplayDocument.model_validate_json(done.out)
@@ -75,13 +77,32 @@ async def test_replay_sends_every_line_as_it_is(environment: dict[str, str], tmp
     assert sorted(await values(kafka, kafka.chat_logs_topic)) == sorted(lines)
 
 
+async def test_replay_goes_to_the_backfill_and_says_where_nobody_takes_it(
+    environment: dict[str, str],
+) -> None:
+    kafka = load(environment).kafka
+    done = await watchkeeper(["replay", "-"], environment, stdin=b"{}\n{}\n")
+    assert (done.code, done.out.split(" in ")[0]) == (
+        0,
+        f"2 messages sent to {kafka.chat_logs_backfill_topic}",
+    )
+    assert "No worker plays the role backfill now (group watchkeeper.backfill has no member)" in done.err
+    assert await values(kafka, kafka.chat_logs_backfill_topic) == [b"{}", b"{}"]
+    assert await values(kafka, kafka.chat_logs_topic) == []
+
+
+async def test_a_replay_can_not_be_both_live_and_to_a_topic_of_ones_own(environment: dict[str, str]) -> None:
+    done = await watchkeeper(["replay", "-", "--live", "--topic", "mine"], environment, stdin=b"{}\n")
+    assert (done.code, "--live and --topic" in done.err) == (2, True)
+
+
 async def test_replay_stops_at_a_line_too_large_and_has_sent_those_before(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"{}\n" + b"x" * 5_000 + b"\n{}\n")
     limited = {**environment, "WATCHKEEPER_KAFKA__MAX_MESSAGE_BYTES": "5000"}
-    done = await watchkeeper(["replay", str(path)], limited)
+    done = await watchkeeper(["replay", str(path), "--live"], limited)
     assert done.code == 2
     assert "1 messages were sent" in done.err
     assert "line 2: longer than 3,976 bytes" in done.err
@@ -172,19 +193,22 @@ async def test_dead_letters_are_listed_shown_and_sent_back_once(environment: dic
 
     dry = await watchkeeper(["dlq", "replay", id_, "--dry-run", "--json"], environment)
     assert LetterReplayDocument.model_validate_json(dry.out).replayed == [id_]
-    assert await values(kafka, kafka.chat_logs_topic) == []
+    for topic in (kafka.chat_logs_topic, kafka.chat_logs_backfill_topic):
+        assert await values(kafka, topic) == []
     assert (await watchkeeper(["dlq", "replay", id_], environment)).code == 0
-    assert await values(kafka, kafka.chat_logs_topic) == [b"bad \x1b[31m 1"]
-    async with KafkaAdmin.connect(kafka) as admin:
-        (record,) = [
-            r async for r in admin.read(kafka.chat_logs_topic, await admin.ranges(kafka.chat_logs_topic))
+    assert await values(kafka, kafka.chat_logs_topic) == []
+    assert (await watchkeeper(["dlq", "replay", id_, "--live"], environment)).code == 0
+    for topic in (kafka.chat_logs_topic, kafka.chat_logs_backfill_topic):
+        assert await values(kafka, topic) == [b"bad \x1b[31m 1"]
+        async with KafkaAdmin.connect(kafka) as admin:
+            (record,) = [r async for r in admin.read(topic, await admin.ranges(topic))]
+        assert (record.partition, record.key) == (1, b"key")
+        assert list(record.headers) == [
+            ("ce_type", b"chat"),
+            (HEADER_REPLAY_OF, id_.encode()),
+            (HEADER_ATTEMPTS, b"1"),
+            (HEADER_ORIGIN, f"{kafka.chat_logs_topic}/1/1".encode()),
         ]
-    assert (record.partition, record.key) == (1, b"key")
-    assert list(record.headers) == [
-        ("ce_type", b"chat"),
-        (HEADER_REPLAY_OF, id_.encode()),
-        (HEADER_ATTEMPTS, b"1"),
-    ]
 
 
 async def test_what_was_tried_too_often_stays_a_dead_letter(environment: dict[str, str]) -> None:
@@ -194,7 +218,7 @@ async def test_what_was_tried_too_often_stays_a_dead_letter(environment: dict[st
     assert done.code == 1
     document = LetterReplayDocument.model_validate_json(done.out)
     assert (len(document.exhausted), document.replayed) == (2, [])
-    assert await values(settings.kafka, settings.kafka.chat_logs_topic) == []
+    assert await values(settings.kafka, settings.kafka.chat_logs_backfill_topic) == []
 
 
 async def test_a_dead_letter_that_is_not_there_is_told(environment: dict[str, str]) -> None:

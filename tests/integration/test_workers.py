@@ -41,6 +41,7 @@ class Deployment:
         self.environment = {
             "WATCHKEEPER_KAFKA__BOOTSTRAP": kafka.address,
             "WATCHKEEPER_KAFKA__CHAT_LOGS_TOPIC": self.chat_logs,
+            "WATCHKEEPER_KAFKA__CHAT_LOGS_BACKFILL_TOPIC": f"{self.chat_logs}.backfill",
             "WATCHKEEPER_KAFKA__CHAT_LOGS_DLQ_TOPIC": f"{self.chat_logs}.dlq",
             "WATCHKEEPER_KAFKA__VERDICTS_TOPIC": f"safety.verdicts.{self.name}",
             "WATCHKEEPER_KAFKA__VERDICTS_DLQ_TOPIC": f"safety.verdicts.{self.name}.dlq",

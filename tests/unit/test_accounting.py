@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hypothesis import given
@@ -12,6 +13,7 @@ from monitor.accounting import (
     ExchangeAccount,
     MessageAccount,
     PartitionFacts,
+    Reading,
     StoredPositions,
     account,
     exchange_account,
@@ -33,6 +35,24 @@ def facts(
     partition: int = 0,
 ) -> PartitionFacts:
     return PartitionFacts(topic, partition, log_start, end, committed, ledger, empty_handled, empty_pending)
+
+
+def taken(
+    chat_logs: Sequence[PartitionFacts],
+    *,
+    backfill: Sequence[PartitionFacts] = (),
+    verdicts: Sequence[PartitionFacts] = (),
+    stored: Mapping[int, StoredPositions] | None = None,
+    backfill_stored: Mapping[int, StoredPositions] | None = None,
+    chat_letters: int = 2,
+) -> Account:
+    return account(
+        Reading("chat.logs", "m", chat_logs, stored or {}),
+        Reading("chat.logs.backfill", "b", backfill, backfill_stored or {}),
+        Reading("safety.verdicts", "s", verdicts),
+        chat_letters=chat_letters,
+        verdict_letters=0,
+    )
 
 
 def test_a_topic_nobody_has_read_is_all_pending() -> None:
@@ -129,10 +149,7 @@ def test_one_partition_can_not_make_up_for_another() -> None:
         facts(partition=1, end=2, committed=2, ledger=Ledger(0, messages=2, exchanges=2)),
     ]
     verdicts = [facts(topic="safety.verdicts", partition=n) for n in (0, 1)]
-    stored = {0: StoredPositions(3), 1: StoredPositions(1)}
-    found = account(
-        chat, verdicts, stored, moderation_group="m", storage_group="s", chat_letters=2, verdict_letters=0
-    )
+    found = taken(chat, verdicts=verdicts, stored={0: StoredPositions(3), 1: StoredPositions(1)})
     assert found.chat_logs.exchanges is not None
     assert found.chat_logs.exchanges.lost == 0
     assert found.state == "unbalanced"
@@ -143,15 +160,7 @@ def test_verdict_partitions_are_credited_once_where_several_chat_partitions_shar
     ledger = Ledger(0, messages=2, exchanges=2)
     chat = [facts(partition=n, end=2, committed=2, ledger=ledger) for n in (0, 1)]
     verdicts = [facts(topic="safety.verdicts", end=4, committed=1, ledger=Ledger(0, messages=1))]
-    found = account(
-        chat,
-        verdicts,
-        {0: StoredPositions(1)},
-        moderation_group="m",
-        storage_group="s",
-        chat_letters=2,
-        verdict_letters=0,
-    )
+    found = taken(chat, verdicts=verdicts, stored={0: StoredPositions(1)})
     lines = [line.exchanges for line in found.chat_logs.partitions]
     assert lines == [
         ExchangeAccount(found=2, stored=1, pending=1),
@@ -242,14 +251,10 @@ def test_the_exchange_equation_holds_and_loss_is_never_overstated(
 
 def test_a_balanced_stream_has_no_findings() -> None:
     ledger = Ledger(0, messages=3, exchanges=3)
-    found = account(
+    found = taken(
         [facts(end=3, committed=3, ledger=ledger)],
-        [facts(topic="safety.verdicts", end=3, committed=3, ledger=ledger)],
-        {0: StoredPositions(3)},
-        moderation_group="m",
-        storage_group="s",
-        chat_letters=2,
-        verdict_letters=0,
+        verdicts=[facts(topic="safety.verdicts", end=3, committed=3, ledger=ledger)],
+        stored={0: StoredPositions(3)},
     )
     assert isinstance(found, Account)
     assert (found.state, found.findings) == ("balanced", ())
@@ -257,15 +262,62 @@ def test_a_balanced_stream_has_no_findings() -> None:
 
 def test_a_dead_letter_that_was_never_written_unbalances() -> None:
     chat = [facts(end=3, committed=3, ledger=Ledger(0, messages=3, dead_messages=2, dead_exchanges=1))]
-    taken = [
-        account(
-            chat, [], {}, moderation_group="m", storage_group="s", chat_letters=written, verdict_letters=0
-        )
-        for written in (2, 3, 9)
-    ]
-    assert [(one.chat_logs.letters_missing, one.state) for one in taken] == [
+    found = [taken(chat, chat_letters=written) for written in (2, 3, 9)]
+    assert [(one.chat_logs.letters_missing, one.state) for one in found] == [
         (1, "unbalanced"),
         (0, "balanced"),
         (0, "balanced"),
     ]
-    assert taken[0].findings[0].startswith("chat.logs: 1 dead letters that m counts were never written")
+    assert found[0].findings[0].startswith("chat.logs: 1 dead letters that m counts were never written")
+
+
+def test_backfill_and_live_share_the_verdicts_on_their_way() -> None:
+    ledger = Ledger(0, messages=4, exchanges=4)
+    found = taken(
+        [facts(end=4, committed=4, ledger=ledger)],
+        backfill=[facts(topic="chat.logs.backfill", end=6, committed=4, ledger=ledger)],
+        verdicts=[facts(topic="safety.verdicts", end=8, committed=5, ledger=Ledger(0, messages=5))],
+        stored={0: StoredPositions(3)},
+        backfill_stored={0: StoredPositions(2)},
+    )
+    assert found.chat_logs.exchanges == ExchangeAccount(found=4, stored=3, pending=1)
+    assert found.backfill.exchanges == ExchangeAccount(found=4, stored=2, pending=2)
+    assert found.messages == MessageAccount(produced=10, handled=8, pending=2)
+    assert found.exchanges == ExchangeAccount(found=8, stored=5, pending=3)
+    assert (found.state, found.findings) == ("on the way", ())
+
+
+def test_a_verdict_on_its_way_makes_up_for_one_exchange_of_either_topic_not_of_both() -> None:
+    ledger = Ledger(0, messages=1, exchanges=1)
+    found = taken(
+        [facts(end=1, committed=1, ledger=ledger)],
+        backfill=[facts(topic="chat.logs.backfill", end=1, committed=1, ledger=ledger)],
+        verdicts=[facts(topic="safety.verdicts", end=2, committed=1, ledger=Ledger(0, messages=1))],
+    )
+    assert (found.exchanges.pending, found.exchanges.lost, found.state) == (1, 1, "unbalanced")
+    assert [finding.split(":")[0] for finding in found.findings] == ["chat.logs.backfill/0"]
+
+
+def test_dead_letters_of_the_backfill_are_held_against_what_the_chat_logs_leave_of_the_topic() -> None:
+    ledger = Ledger(0, messages=3, dead_messages=3)
+    chat = [facts(end=3, committed=3, ledger=ledger)]
+    backfill = [facts(topic="chat.logs.backfill", end=3, committed=3, ledger=ledger)]
+    found = [taken(chat, backfill=backfill, chat_letters=written) for written in (2, 5, 6, 7)]
+    assert [(one.chat_logs.letters_missing, one.backfill.letters_missing) for one in found] == [
+        (1, 3),
+        (0, 1),
+        (0, 0),
+        (0, 0),
+    ]
+    assert found[1].findings == (
+        (
+            "chat.logs.backfill: 1 dead letters that b counts were never written to its dead-letter topic. Was that "
+            "topic made again? Then they are gone: send those chat logs again"
+        ),
+    )
+
+
+def test_a_stream_without_a_backfill_topic_balances() -> None:
+    found = taken([facts(end=1, committed=1, ledger=Ledger(0, messages=1, not_chat=1))])
+    assert (found.backfill.messages, found.backfill.partitions) == (MessageAccount(), ())
+    assert found.state == "balanced"

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from monitor.dead_lettering import Origin, dead_letter
 from monitor.dead_letters import (
-    HEADER_REPLAY_OF,
     Count,
     DeadLetter,
     LetterId,
@@ -21,9 +20,11 @@ from monitor.dead_letters import (
     returned_message,
 )
 from monitor.errors import Misconfigured
+from monitor.origin import origin_in
 from schemas import topics
 
 ARRIVED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+READ = frozenset(["chat.logs", "chat.logs.backfill"])
 
 
 def letter(
@@ -68,6 +69,7 @@ def test_a_letter_says_what_was_written_into_it() -> None:
         attempts=2,
         version="1.2",
         arrived_at=ARRIVED,
+        origin="",
         written_at=datetime(1970, 1, 1, tzinfo=UTC),
         key=b"key",
         value=b"bad",
@@ -90,7 +92,7 @@ def test_any_headers_can_be_read(headers: list[tuple[str, bytes]], timestamp_ms:
 def test_a_letter_without_our_headers_is_unknown_and_stays() -> None:
     read = read_letter(LetterId("chat.logs.dlq", 0, 0), key=None, value=b"x", headers=[], timestamp_ms=0)
     assert (read.reason, read.topic, read.partition) == ("unknown", "", -1)
-    plan = plan_replay([read], topics_read=frozenset(["chat.logs"]), max_attempts=3)
+    plan = plan_replay([read], topics_read=READ, max_attempts=3)
     assert (plan.letters, plan.unreturnable) == ((), (read,))
 
 
@@ -99,38 +101,67 @@ def test_what_goes_back_is_the_message_as_it_was_with_its_attempts() -> None:
     assert (back.key, back.value) == (b"key", b"bad")
     assert back.headers == (
         ("ce_type", b"chat"),
-        (HEADER_REPLAY_OF, b"chat.logs.dlq/2/9"),
+        (topics.HEADER_REPLAY_OF, b"chat.logs.dlq/2/9"),
         (topics.HEADER_ATTEMPTS, b"2"),
+        (topics.HEADER_ORIGIN, b"chat.logs/2/9"),
+    )
+
+
+def refused_again(sent: DeadLetter, offset: int) -> DeadLetter:
+    """The letter of a message that was sent back to the backfill and refused there once more."""
+    back = returned_message(sent)
+    origin = Origin("chat.logs.backfill", 2, offset, back.key, back.value, back.headers, 0, ARRIVED)
+    record = dead_letter(origin, reason="not_json", detail="", version="1")
+    return read_letter(
+        LetterId("chat.logs.dlq", 2, offset),
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+        timestamp_ms=0,
     )
 
 
 def test_a_message_refused_again_and_again_ends_as_exhausted() -> None:
     current = letter(0)
     rounds = 0
-    while plan_replay([current], topics_read=frozenset(["chat.logs"]), max_attempts=3).letters:
+    while plan_replay([current], topics_read=READ, max_attempts=3).letters:
         rounds += 1
-        back = returned_message(current)
-        origin = Origin("chat.logs", 2, rounds, back.key, back.value, back.headers, 0, ARRIVED)
-        record = dead_letter(origin, reason="not_json", detail="", version="1")
-        current = read_letter(
-            LetterId("chat.logs.dlq", 2, rounds),
-            key=record.key,
-            value=record.value,
-            headers=record.headers,
-            timestamp_ms=0,
-        )
+        current = refused_again(current, rounds)
     assert (rounds, current.attempts, current.headers) == (2, 3, (("ce_type", b"chat"),))
+
+
+def test_a_message_keeps_the_place_at_which_it_was_read_first() -> None:
+    first = letter(9, source_offset=5)
+    third = refused_again(refused_again(first, 10), 11)
+    assert (third.topic, third.offset, third.origin) == ("chat.logs.backfill", 11, "chat.logs/2/5")
+    assert first.source == third.source == "chat.logs/2/5"
+
+
+def test_letters_of_several_tries_go_back_once_and_with_the_last_ones_attempts() -> None:
+    first = letter(0)
+    second = refused_again(first, 1)
+    plan = plan_replay([first, second], topics_read=READ, max_attempts=3)
+    assert (plan.letters, plan.same_message) == ((second,), (first,))
+    third = refused_again(second, 2)
+    plan = plan_replay([first, second, third], topics_read=READ, max_attempts=3)
+    assert (plan.letters, plan.exhausted) == ((), (first, second, third))
+
+
+def test_an_origin_that_is_no_place_is_none() -> None:
+    headers = [(topics.HEADER_ORIGIN, b"chat.logs/2/5\n"), (topics.HEADER_ORIGIN, b"a b/0/1")]
+    assert origin_in(headers) == ""
+    assert origin_in([*headers, (topics.HEADER_ORIGIN, b"chat.logs/2/5")]) == "chat.logs/2/5"
 
 
 def test_a_message_with_several_bad_exchanges_goes_back_once() -> None:
     first, second = letter(0, source_offset=7, index=0), letter(1, source_offset=7, index=4)
-    plan = plan_replay([second, first], topics_read=frozenset(["chat.logs"]), max_attempts=3)
+    plan = plan_replay([second, first], topics_read=READ, max_attempts=3)
     assert (plan.letters, plan.same_message) == ((first,), (second,))
 
 
 def test_a_header_can_not_send_a_message_to_a_topic_that_is_not_ours() -> None:
     stray = letter(0, topic="payments")
-    assert plan_replay([stray], topics_read=frozenset(["chat.logs"]), max_attempts=3).unreturnable == (stray,)
+    assert plan_replay([stray], topics_read=READ, max_attempts=3).unreturnable == (stray,)
 
 
 def test_a_selection_takes_by_id_reason_and_time_together() -> None:

@@ -17,7 +17,7 @@ from monitor.settings import (
     load,
     variable,
 )
-from schemas.topics import CHAT_LOGS, CHAT_LOGS_DLQ, TOPICS, VERDICTS, VERDICTS_DLQ
+from schemas.topics import CHAT_LOGS, CHAT_LOGS_BACKFILL, CHAT_LOGS_DLQ, TOPICS, VERDICTS, VERDICTS_DLQ
 
 
 def fields() -> dict[str, FieldInfo]:
@@ -151,9 +151,15 @@ def test_every_default_address_is_loopback() -> None:
 
 def test_default_topics_are_those_that_the_schemas_describe() -> None:
     kafka = Settings().kafka
-    named = (kafka.chat_logs_topic, kafka.verdicts_topic, kafka.chat_logs_dlq_topic, kafka.verdicts_dlq_topic)
-    assert named == tuple(topic.name for topic in (CHAT_LOGS, VERDICTS, CHAT_LOGS_DLQ, VERDICTS_DLQ))
-    assert set(named) == {topic.name for topic in TOPICS}
+    named = {
+        CHAT_LOGS: kafka.chat_logs_topic,
+        CHAT_LOGS_BACKFILL: kafka.chat_logs_backfill_topic,
+        VERDICTS: kafka.verdicts_topic,
+        CHAT_LOGS_DLQ: kafka.chat_logs_dlq_topic,
+        VERDICTS_DLQ: kafka.verdicts_dlq_topic,
+    }
+    assert named == {topic: topic.name for topic in named}
+    assert set(named) == set(TOPICS)
 
 
 def test_every_number_with_a_dimension_names_its_unit() -> None:

@@ -18,7 +18,7 @@ from monitor.settings import DeadLetterSettings, ModerationSettings, PrivacySett
 from monitor.verdicts import VerdictMaker
 from schemas import topics
 from schemas.events import Verdict
-from tests.fakes.intake import FakeIntake
+from tests.fakes.intake import FakeIntake, FakeMessage
 from tests.fakes.outbox import FakeOutbox
 from workers.dead_letters import DeadLetters
 from workers.moderation import Moderation
@@ -167,3 +167,27 @@ async def test_a_defect_of_the_decoder_costs_its_message_alone_and_tells_nothing
     assert letter.value == _log("a")
     assert dict(letter.headers)[topics.HEADER_DETAIL] == b"ZeroDivisionError"
     assert counts == Ledger(0, messages=1, dead_messages=1)
+
+
+async def test_exchanges_of_a_message_that_was_sent_back_keep_the_ids_of_its_first_place() -> None:
+    outbox = FakeOutbox()
+    nameless = json.dumps(
+        {key: value for key, value in json.loads(_log("e")).items() if key != "id"}
+    ).encode()
+    origin = [(topics.HEADER_ORIGIN, b"chat.logs/2/17")]
+    batch = FakeIntake().batch([nameless] * 4, first_offset=5)
+    batch.messages = [
+        FakeMessage(5, nameless),
+        FakeMessage(6, nameless, headers=origin),
+        FakeMessage(7, nameless, headers=origin),
+        FakeMessage(8, nameless, headers=[(topics.HEADER_ORIGIN, b"no place")]),
+    ]
+
+    await _agent(outbox).handle(batch)
+
+    assert [(v.event_id, v.source_offset) for v in _verdicts(outbox)] == [
+        ("chat.logs-0-5", 5),
+        ("chat.logs-2-17", 6),
+        ("chat.logs-2-17", 7),
+        ("chat.logs-0-8", 8),
+    ]

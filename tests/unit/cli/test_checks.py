@@ -7,13 +7,15 @@ import asyncio
 import pytest
 
 from monitor.adapters.kafka_admin import Commit, Range
-from monitor.cli.checks import all_checks, group_check, lag, limit_checks, topic_checks
+from monitor.cli.checks import all_checks, backfill_check, group_check, lag, limit_checks, topic_checks
 from monitor.cli.shapes import PartCheck
 from monitor.errors import Misconfigured, Retryable
 from monitor.settings import KafkaSettings, load
 
 KAFKA = KafkaSettings()
-FOUR = dict.fromkeys(("chat.logs", "safety.verdicts", "chat.logs.dlq", "safety.verdicts.dlq"), 4)
+ALL = dict.fromkeys(
+    ("chat.logs", "chat.logs.backfill", "safety.verdicts", "chat.logs.dlq", "safety.verdicts.dlq"), 4
+)
 
 
 def states(checks: list[PartCheck]) -> list[str]:
@@ -21,17 +23,25 @@ def states(checks: list[PartCheck]) -> list[str]:
 
 
 def test_all_topics_with_as_many_partitions_are_well() -> None:
-    assert states(topic_checks(KAFKA, FOUR)) == ["ok"] * 4
+    assert states(topic_checks(KAFKA, ALL)) == ["ok"] * 5
 
 
 def test_a_missing_topic_fails_with_how_to_make_it() -> None:
     checks = topic_checks(KAFKA, {"chat.logs": 4})
-    assert states(checks) == ["ok", "failed", "failed", "failed"]
+    assert {check.check: check.state for check in checks} == {
+        "topic chat.logs": "ok",
+        "topic chat.logs.backfill": "warning",
+        "topic safety.verdicts": "failed",
+        "topic chat.logs.dlq": "failed",
+        "topic safety.verdicts.dlq": "failed",
+    }
     assert all("start the workers" in check.remedy for check in checks[1:])
 
 
 def test_a_topic_with_other_partitions_than_the_chat_logs_is_a_warning() -> None:
-    assert states(topic_checks(KAFKA, {**FOUR, "safety.verdicts": 2})) == ["ok", "warning", "ok", "ok"]
+    checks = topic_checks(KAFKA, {**ALL, "safety.verdicts": 2})
+    assert [check.check for check in checks if check.state == "warning"] == ["topic safety.verdicts"]
+    assert states(checks).count("ok") == 4
 
 
 def limits(chat: int, letters: int, stamp: str = "LogAppendTime") -> list[PartCheck]:
@@ -72,6 +82,29 @@ def test_a_group_nobody_is_in_fails_with_what_waits() -> None:
         "group watchkeeper.storage has no member; 1,234 messages wait",
     )
     assert group_check("storage", "g", members=2, lag=0).facts == "group g: 2 members, 0 messages wait"
+
+
+def test_a_backfill_topic_is_held_to_the_same_limits() -> None:
+    configs = {
+        "chat.logs": {"max.message.bytes": "1000000", "message.timestamp.type": "LogAppendTime"},
+        "chat.logs.backfill": {"max.message.bytes": "2000000", "message.timestamp.type": "CreateTime"},
+        "chat.logs.dlq": {"max.message.bytes": "1065536"},
+    }
+    assert [(check.state, check.check) for check in limit_checks(KAFKA, configs)] == [
+        ("failed", "message size of chat.logs.dlq"),
+        ("warning", "arrival times of chat.logs.backfill"),
+    ]
+
+
+def test_backfill_that_nobody_takes_is_a_warning_and_none_is_well() -> None:
+    waits = backfill_check("g", members=0, lag=7)
+    assert (waits.state, waits.facts, waits.remedy) == (
+        "warning",
+        "group g has no member; 7 messages wait",
+        "start workers with the role: `python -m workers --roles backfill`",
+    )
+    assert backfill_check("g", members=0, lag=0).state == "ok"
+    assert backfill_check("g", members=1, lag=7).facts == "group g: 1 member, 7 messages wait"
 
 
 def test_lag_counts_what_is_still_there_and_unread() -> None:

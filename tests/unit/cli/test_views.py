@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.accounting import PartitionFacts, StoredPositions, account
+from monitor.accounting import PartitionFacts, Reading, StoredPositions, account
 from monitor.agreement import Agreement
 from monitor.cli.account_view import account_view
 from monitor.cli.agreement_view import agreement_view
@@ -25,7 +25,11 @@ def test_a_balanced_account_at_80_columns() -> None:
     verdicts = [PartitionFacts("safety.verdicts", n, 0, 9, 9, Ledger(0, messages=9), 0, 0) for n in (0, 1)]
     stored = {0: StoredPositions(9, 1, 2), 1: StoredPositions(9)}
     taken = account(
-        facts, verdicts, stored, moderation_group="m", storage_group="s", chat_letters=2, verdict_letters=0
+        Reading("chat.logs", "m", facts, stored),
+        Reading("chat.logs.backfill", "b", [PartitionFacts("chat.logs.backfill", 0, 0, 0, None, None, 0, 0)]),
+        Reading("safety.verdicts", "s", verdicts),
+        chat_letters=2,
+        verdict_letters=0,
     )
     assert (
         rendered(account_view(taken), 80)
@@ -51,15 +55,61 @@ pending. 18 exchanges = 15 stored + 1 repeats + 2 sampled out + 0 dead-lettered
     )
 
 
+def test_an_account_with_backfill_shows_both_and_sums_them_up() -> None:
+    ledger = Ledger(0, messages=10, exchanges=10)
+    taken = account(
+        Reading(
+            "chat.logs",
+            "m",
+            [PartitionFacts("chat.logs", 0, 0, 10, 10, ledger, 0, 0)],
+            {0: StoredPositions(10)},
+        ),
+        Reading(
+            "chat.logs.backfill",
+            "b",
+            [PartitionFacts("chat.logs.backfill", 0, 0, 30, 10, ledger, 0, 0)],
+            {0: StoredPositions(9, 4)},
+        ),
+        Reading(
+            "safety.verdicts",
+            "s",
+            [PartitionFacts("safety.verdicts", 0, 0, 20, 19, Ledger(0, messages=19), 0, 0)],
+        ),
+        chat_letters=0,
+        verdict_letters=0,
+    )
+    assert (
+        rendered(account_view(taken), 90)
+        == """\
+Messages
+                     produced handled pending of which dead lost
+chat.logs/0                10      10       0             0    0 balanced
+chat.logs                  10      10       0             0    0
+chat.logs.backfill/0       30      10      20             0    0 on the way
+chat.logs.backfill         30      10      20             0    0
+safety.verdicts/0          20      19       1             0    0 on the way
+safety.verdicts            20      19       1             0    0
+
+Exchanges in the chat logs
+                     found stored repeats sampled out dead pending lost
+chat.logs/0             10     10       0           0    0       0    0 balanced
+chat.logs               10     10       0           0    0       0    0
+chat.logs.backfill/0    10      5       4           0    0       1    0 on the way
+chat.logs.backfill      10      5       4           0    0       1    0
+
+✓ Balanced so far, more is on the way. 40 messages produced: 20 handled (0 of them
+dead-lettered), 20 pending. 20 exchanges = 15 stored + 4 repeats + 0 sampled out + 0
+dead-lettered + 1 pending."""
+    )
+
+
 def test_a_loss_is_loud_and_says_what_to_do() -> None:
     facts = [PartitionFacts("chat.logs", 0, 5, 10, 3, Ledger(0, messages=2, exchanges=2), None, 0)]
     verdicts = [PartitionFacts("safety.verdicts", 0, 0, 2, 2, Ledger(0, messages=2), 0, 0)]
     taken = account(
-        facts,
-        verdicts,
-        {0: StoredPositions(1)},
-        moderation_group="m",
-        storage_group="s",
+        Reading("chat.logs", "m", facts, {0: StoredPositions(1)}),
+        Reading("chat.logs.backfill", "b", ()),
+        Reading("safety.verdicts", "s", verdicts),
         chat_letters=2,
         verdict_letters=0,
     )
