@@ -236,8 +236,14 @@ class Metric(Enum):
         f"{PREFIX}guard_breaker_state",
         "gauge",
         "",
-        "1 for the state that the guard's breaker is in, 0 for the others.",
-        (Label.BREAKER,),
+        "1 for the state that the breaker of the role's guard is in, 0 for the others.",
+        (Label.ROLE, Label.BREAKER),
+    )
+    BREAKER_OPENINGS = Spec(
+        f"{PREFIX}guard_breaker_openings_total",
+        "counter",
+        "openings",
+        "Times that the breaker opened because the guard didn't answer.",
     )
 
     # The store

@@ -213,6 +213,21 @@ class WorkerSettings(Group):
     drain_s: float = Field(
         20.0, gt=0, description="How long a stop or a rebalance waits for batches in flight."
     )
+    serve_http: bool = Field(True, description="Serve /metrics, /livez and /readyz.")
+    http_host: str = Field(
+        "127.0.0.1", min_length=1, description="Address they are served on; 0.0.0.0 in a container."
+    )
+    http_port: int = Field(
+        9464,
+        ge=0,
+        le=65_535,
+        description="Port they are served on, or where it is taken the next free one; 0: any. The log names it.",
+    )
+    live_within_s: float = Field(
+        30.0,
+        ge=5,
+        description="After this time without a turn of the event loop, or of a loop that takes messages, /livez fails.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: pretty on a terminal, else JSON."
@@ -246,7 +261,9 @@ class HealthSettings(Group):
         "there is something to commit.",
     )
     unowned_after_s: float = Field(
-        15.0, gt=0, description="How long a partition may be without an owner in a group that doesn't rebalance."
+        15.0,
+        gt=0,
+        description="How long a partition may be without an owner in a group that doesn't rebalance.",
     )
     rebalance_within_s: float = Field(
         40.0,
@@ -264,7 +281,9 @@ class HealthSettings(Group):
         0.9, gt=0, le=1, description="Share of exchanges without an answer of the guard that is told."
     )
     unanswered_least: int = Field(
-        10, ge=1, description="Least exchanges for that share; with fewer in the window it reaches further back."
+        10,
+        ge=1,
+        description="Least exchanges for that share; with fewer in the window it reaches further back.",
     )
     dead_letter_share: float = Field(
         0.1,
@@ -273,7 +292,9 @@ class HealthSettings(Group):
         description="Share of messages dead-lettered that is told; lower than the one that stops a partition.",
     )
     dead_letter_least: int = Field(
-        50, ge=1, description="Least messages for that share; with fewer in the window it reaches further back."
+        50,
+        ge=1,
+        description="Least messages for that share; with fewer in the window it reaches further back.",
     )
     resolve_after_s: float = Field(
         60.0, gt=0, description="An alert is resolved once its cause hasn't been seen for this long."

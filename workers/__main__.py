@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import structlog
@@ -19,92 +22,157 @@ from monitor.adapters.triton import TritonGuard
 from monitor.adapters.triton import connect as connect_triton
 from monitor.backoff import Backoff
 from monitor.errors import Misconfigured, Retryable
+from monitor.metrics import Metric, Metrics
 from monitor.settings import Settings, load
 from monitor.version import watchkeeper_version
 from workers.app import App, Role, build_app
+from workers.endpoints import Endpoints
 from workers.gate import LiveFirst, Queue
+from workers.gauges import Gauges
+from workers.pulse import pulse
 from workers.roles import backfill_role, moderation_role, storage_role
+from workers.tally import BreakerState
+from workers.vitals import Vitals
 
 log = structlog.get_logger("watchkeeper.workers")
 
 ROLES: Final = ("moderation", "backfill", "storage")
+PARTS: Final = {
+    "moderation": ("Kafka", "Triton"),
+    "backfill": ("Kafka", "Triton"),
+    "storage": ("Kafka", "ClickHouse"),
+}
+"""What a role can't begin without."""
+EXIT_CRASHED: Final = 1
 EXIT_MISCONFIGURED: Final = 2
 
 T = TypeVar("T")
 
 
-async def _guard(settings: Settings, stack: AsyncExitStack) -> TritonGuard:
-    guard = await _until_there(settings, "Triton", lambda: connect_triton(settings.triton))
+@dataclass(frozen=True)
+class _Worker:
+    """What all that is built here shares."""
+
+    settings: Settings
+    metrics: Metrics
+    vitals: Vitals
+
+    async def until_there(self, part: str, connect: Callable[[], Awaitable[T]]) -> T:
+        """Connect, waiting with backoff for a part that is away."""
+        backoff = Backoff(self.settings.retry)
+        while True:
+            try:
+                there = await connect()
+            except Retryable as exc:
+                self.vitals.waits_for(part, str(exc))
+                wait_s = backoff.next_s(exc.retry_after_s)
+                log.warning("waiting", part=part, error=str(exc), retry_in_s=round(wait_s, 2))
+                await asyncio.sleep(wait_s)
+            else:
+                self.vitals.reached(part)
+                return there
+
+
+async def _guard(worker: _Worker, stack: AsyncExitStack) -> TritonGuard:
+    settings, metrics = worker.settings.triton, worker.metrics
+    guard = await worker.until_there("Triton", lambda: connect_triton(settings, metrics=metrics))
     stack.push_async_callback(guard.aclose)
     return guard
 
 
-async def _storage(settings: Settings, outbox: KafkaOutbox, stack: AsyncExitStack) -> Role:
-    store = await _until_there(settings, "ClickHouse", lambda: connect_clickhouse(settings.clickhouse))
+async def _storage(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack) -> Role:
+    settings, metrics = worker.settings, worker.metrics
+    store = await worker.until_there(
+        "ClickHouse", lambda: connect_clickhouse(settings.clickhouse, metrics=metrics)
+    )
     stack.push_async_callback(store.aclose)
     if settings.clickhouse.migrate_on_start:
-        await _until_there(settings, "ClickHouse", store.migrate)
-    return storage_role(settings, outbox, store)
+        await worker.until_there("ClickHouse", store.migrate)
+    return storage_role(settings, outbox, store, metrics=metrics)
 
 
-async def _until_there(settings: Settings, part: str, connect: Callable[[], Awaitable[T]]) -> T:
-    """Connect, waiting with backoff for a part that is away."""
-    backoff = Backoff(settings.retry)
-    while True:
-        try:
-            return await connect()
-        except Retryable as exc:
-            wait_s = backoff.next_s(exc.retry_after_s)
-            log.warning("waiting", part=part, error=str(exc), retry_in_s=round(wait_s, 2))
-            await asyncio.sleep(wait_s)
+def _endpoints(worker: _Worker, stack: AsyncExitStack) -> Endpoints:
+    """Up before anything is waited for: a worker that waits lives, and isn't ready."""
+    facts: dict[str, str | int] = {"pid": os.getpid(), "version": watchkeeper_version()}
+    endpoints = Endpoints(worker.vitals, worker.metrics, facts)
+    settings = worker.settings.worker
+    if settings.serve_http:
+        endpoints.open(settings.http_host, settings.http_port)
+        stack.callback(endpoints.close)
+    beating = asyncio.ensure_future(pulse(worker.vitals, Gauges(worker.metrics)))
+    stack.callback(beating.cancel)
+    return endpoints
 
 
-async def run(settings: Settings, roles: Sequence[str], stop: asyncio.Event) -> None:
-    """Run `roles` until `stop` is set; returns once everything in flight is durable or given back.
+async def run(settings: Settings, roles: Sequence[str], stop: asyncio.Event) -> int:
+    """Run `roles` until `stop` is set; returns once everything in flight is durable or given back: the exit status.
 
-    A stop that comes while a part is still waited for ends at once: nothing is in flight then.
+    A stop that comes while a part is still waited for ends at once: nothing is in flight then. A task that crashes ends
+    the worker too, so that what supervises it starts it again.
     """
+    metrics = Metrics()
+    metrics.set(Metric.INFO, 1, version=watchkeeper_version())
+    metrics.set(Metric.START_TIME, time.time())
+    parts = dict.fromkeys(part for role in roles for part in PARTS[role])
+    vitals = Vitals(list(parts), live_within_s=settings.worker.live_within_s)
+    worker = _Worker(settings, metrics, vitals)
     async with AsyncExitStack() as stack:
-        building = asyncio.ensure_future(_build(settings, roles, stack))
+        endpoints = _endpoints(worker, stack)
+        building = asyncio.ensure_future(_build(worker, roles, stack))
         stopping = asyncio.ensure_future(stop.wait())
         stack.callback(stopping.cancel)
         await asyncio.wait((building, stopping), return_when=asyncio.FIRST_COMPLETED)
         if not building.done():
             building.cancel()
-            return
+            return 0
         app = await building
         await app.start()
         try:
-            log.info("workers ready", roles=list(roles), version=watchkeeper_version())
-            await stop.wait()
+            log.info(
+                "workers ready", roles=list(roles), version=watchkeeper_version(), endpoints=endpoints.url
+            )
+            await app.wait(stop.wait())
+            vitals.stopping()
             log.info("stopping: draining what is in flight")
         finally:
             await app.stop()
+    if app.crashed:
+        log.error("stopped because a task has crashed", error=type(app.crash_reason).__name__)
+        return EXIT_CRASHED
     log.info("stopped")
+    return 0
 
 
-async def _build(settings: Settings, roles: Sequence[str], stack: AsyncExitStack) -> App:
+async def _build(worker: _Worker, roles: Sequence[str], stack: AsyncExitStack) -> App:
+    settings, metrics = worker.settings, worker.metrics
     if settings.kafka.create_topics:
-        for topic in await _until_there(settings, "Kafka", lambda: ensure_topics(settings.kafka)):
+        for topic in await worker.until_there("Kafka", lambda: ensure_topics(settings.kafka)):
             log.info("topic created", topic=topic)
-    outbox = await _until_there(settings, "Kafka", lambda: KafkaOutbox.connect(settings.kafka))
+    outbox = await worker.until_there("Kafka", lambda: KafkaOutbox.connect(settings.kafka))
     stack.push_async_callback(outbox.aclose)
     made: list[Role] = []
     gate = LiveFirst(settings.backfill.max_per_s, settings.backfill.live_wait_max_s)
     if "moderation" in roles or "backfill" in roles:
-        guard = await _guard(settings, stack)  # one for both: its limits and its breaker are the worker's
+        guard = await _guard(worker, stack)  # one for both: its limits and its breaker are the worker's
+
+        def breaker() -> BreakerState:
+            return guard.breaker_state
+
         if "moderation" in roles:
-            made.append(moderation_role(settings, outbox, guard))
+            role = moderation_role(settings, outbox, guard, metrics=metrics)
+            made.append(replace(role, breaker=breaker))
         if "backfill" in roles:
-            made.append(backfill_role(settings, outbox, guard, gate=gate))
+            role = backfill_role(settings, outbox, guard, gate=gate, metrics=metrics)
+            made.append(replace(role, breaker=breaker))
     if "storage" in roles:
-        made.append(await _storage(settings, outbox, stack))
-    app = build_app(settings, made)
+        made.append(await _storage(worker, outbox, stack))
+    app = build_app(settings, made, metrics)
+    worker.vitals.watch(app.intakes)
     gate.give_way_to = [Queue(intake) for intake in app.intakes if intake.role != "backfill"]
     return app
 
 
-async def _main(settings: Settings, roles: Sequence[str]) -> None:
+async def _main(settings: Settings, roles: Sequence[str]) -> int:
     """Run until the first signal, which drains; a second one gives up at once (what isn't acknowledged is redone)."""
     stop = asyncio.Event()
     running = asyncio.ensure_future(run(settings, roles, stop))
@@ -117,7 +185,7 @@ async def _main(settings: Settings, roles: Sequence[str]) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, ask_to_stop)
-    await running
+    return await running
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -136,13 +204,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load()
         logs.configure(settings.worker)
-        asyncio.run(_main(settings, roles))
+        return asyncio.run(_main(settings, roles))
     except Misconfigured as exc:
         sys.stderr.write(f"watchkeeper workers: {exc}\n")
         return EXIT_MISCONFIGURED
     except asyncio.CancelledError:
-        return 1
-    return 0
+        return EXIT_CRASHED
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monitor.clock import SystemClock
 from monitor.ingest.decoder import Decoder
+from monitor.metrics import Metrics
 from monitor.ports import Guard, Outbox, VerdictStore
 from monitor.redaction import Redactor
 from monitor.settings import Settings
@@ -17,7 +18,9 @@ from workers.partition import BatchLimits
 from workers.storage import Storage
 
 
-def moderation_role(settings: Settings, outbox: Outbox, guard: Guard) -> Role:
+def moderation_role(
+    settings: Settings, outbox: Outbox, guard: Guard, *, metrics: Metrics | None = None
+) -> Role:
     """Chat logs to verdicts, as they come."""
     moderation = settings.moderation
     limits = BatchLimits(
@@ -26,23 +29,28 @@ def moderation_role(settings: Settings, outbox: Outbox, guard: Guard) -> Role:
         moderation.flush_after_s,
         moderation.in_flight_batches,
     )
-    agent = _moderation(settings, outbox, guard)
+    agent = _moderation(settings, outbox, guard, role="moderation", metrics=metrics)
     return Role("moderation", settings.kafka.chat_logs_topic, limits, agent.consume)
 
 
-def backfill_role(settings: Settings, outbox: Outbox, guard: Guard, *, gate: Gate) -> Role:
+def backfill_role(
+    settings: Settings, outbox: Outbox, guard: Guard, *, gate: Gate, metrics: Metrics | None = None
+) -> Role:
     """Chat logs of the backfill to verdicts: small batches, one at a time, when the gate lets them go."""
     backfill = settings.backfill
     limits = BatchLimits(
         backfill.batch_max_events, backfill.batch_max_bytes, backfill.flush_after_s, in_flight=1
     )
-    agent = _moderation(settings, outbox, guard)
+    agent = _moderation(settings, outbox, guard, role="backfill", metrics=metrics)
     return Role("backfill", settings.kafka.chat_logs_backfill_topic, limits, agent.consume, gate=gate)
 
 
-def storage_role(settings: Settings, outbox: Outbox, store: VerdictStore) -> Role:
+def storage_role(
+    settings: Settings, outbox: Outbox, store: VerdictStore, *, metrics: Metrics | None = None
+) -> Role:
     """Verdicts to rows."""
-    agent = Storage(store, _dead_letters(settings, outbox, settings.kafka.verdicts_dlq_topic))
+    dead_letters = _dead_letters(settings, outbox, settings.kafka.verdicts_dlq_topic)
+    agent = Storage(store, dead_letters, metrics or Metrics())
     storage = settings.storage
     limits = BatchLimits(
         storage.batch_max_events, storage.batch_max_bytes, storage.flush_after_s, storage.in_flight_batches
@@ -50,7 +58,9 @@ def storage_role(settings: Settings, outbox: Outbox, store: VerdictStore) -> Rol
     return Role("storage", settings.kafka.verdicts_topic, limits, agent.consume)
 
 
-def _moderation(settings: Settings, outbox: Outbox, guard: Guard) -> Moderation:
+def _moderation(
+    settings: Settings, outbox: Outbox, guard: Guard, *, role: str, metrics: Metrics | None
+) -> Moderation:
     """An agent of its own for each role, so that each has its own limit of bad messages."""
     moderation = settings.moderation
     return Moderation(
@@ -63,6 +73,8 @@ def _moderation(settings: Settings, outbox: Outbox, guard: Guard) -> Moderation:
         maker=VerdictMaker(moderation, Redactor(settings.privacy), settings.privacy.excerpt_policy),
         clock=SystemClock(),
         verdicts_topic=settings.kafka.verdicts_topic,
+        role=role,
+        metrics=metrics or Metrics(),
     )
 
 
