@@ -39,7 +39,7 @@ class RoleStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One role of the worker. `spent_s`: seconds that batches spent in each stage, added up over batches.
 
     `in_flight_limit`: how many batches may be under way; as many as that are when the worker is at its limit, and the stage
-    in which they spend their time is what is slow. `exchanges` that the guard was asked about and `unanswered` of them (status
+    in which they spend their time is what is slow. `is_held_back`: it gives way to other work, on purpose. `exchanges` that the guard was asked about and `unanswered` of them (status
     unknown or error); both 0 for storage. `breaker`: "" where the role has none.
     """
 
@@ -55,15 +55,25 @@ class RoleStatus(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: int
     dead: int
     breaker: Literal["", "closed", "open", "half-open"]
+    is_held_back: bool = False
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker process. `worker` names it for as long as it lives: host, process id and a random part."""
+    """One worker process. `worker` names it for as long as it lives: host, process id and a random part.
+
+    `fleet` is the prefix of its consumer groups: several fleets can share the topic. A worker that is "starting" has no
+    roles yet, and waits for the part that `waits_for` names ("": for none). "leaving" is its last word: the silence after
+    it is no alarm. `cpu_s`: processor time that the process has used.
+    """
 
     worker: str
+    fleet: str
     version: str
     started_at: datetime
     at: datetime
+    state: Literal["starting", "running", "leaving"]
+    waits_for: str
+    cpu_s: float
     roles: tuple[RoleStatus, ...]
     schema_version: Literal[1] = STATUS_SCHEMA
 
