@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import shutil
 import sys
 import tempfile
@@ -43,6 +44,7 @@ def main() -> int:
     chosen = parser.parse_args()
     at_first, _, most = chosen.workers.partition("-")
     folder: Path = chosen.folder or Path(tempfile.mkdtemp(prefix="watchkeeper-chaos-"))
+    folder.mkdir(parents=True, exist_ok=True)
     plan = Plan(
         seed=chosen.seed,
         events=chosen.events,
@@ -52,6 +54,8 @@ def main() -> int:
         folder=folder,
         kinds=kinds_named(chosen.kinds) if chosen.kinds else tuple(Kind),
     )
+    # What the clients of the harness itself say of a broker that it has killed.
+    logging.basicConfig(filename=folder / "harness.log", level=logging.WARNING)
     console, notes = Console(width=120), Console(stderr=True, width=120)
     began_s = time.monotonic()
     outcome = asyncio.run(

@@ -98,7 +98,7 @@ def check(seen: Seen, fates: Mapping[bytes, Fate], produced: Counter[bytes], *, 
     _check_places(truth, seen, found)
     _check_rates(truth, seen.rates, found)
     if seen.account.state != "balanced":
-        found.add("account", f"the account is {seen.account.state}", seen.account.findings or ["no finding"])
+        found.add("account", f"the account is {seen.account.state}", seen.account.findings or ("no finding",))
     found.add("lost", "verdicts are in the verdicts' dead letters", ["see that topic"] * seen.bad_verdicts)
     return Figures(
         produced=len(seen.records),

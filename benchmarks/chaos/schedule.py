@@ -17,10 +17,10 @@ LASTS_S: Final[dict[Kind, tuple[float, float]]] = {
         7.0,
         11.0,
     ),  # past the session time-out, and sometimes past the rebalance that follows
-    Kind.BROKER_KILL: (0.0, 3.0),
+    Kind.BROKER_KILL: (0.0, 7.0),  # with its start: on both sides of the clients' request time-out
     Kind.KAFKA_SLOW: (2.0, 5.0),
-    Kind.KAFKA_SILENT: (2.0, 9.0),
-    Kind.KAFKA_REFUSE: (1.0, 8.0),
+    Kind.KAFKA_SILENT: (2.0, 11.0),
+    Kind.KAFKA_REFUSE: (1.0, 11.0),
     Kind.TRITON_KILL: (0.0, 2.0),
     Kind.TRITON_STUB: (0.5, 3.0),
     Kind.GUARD_SLOW: (2.0, 5.0),

@@ -17,7 +17,6 @@ import msgspec
 
 from monitor.adapters.clickhouse import connect
 from monitor.adapters.kafka_admin import KafkaAdmin
-from monitor.cli.shapes import AccountDocument
 from monitor.rates import RateName, rates
 from monitor.settings import Settings
 from schemas import topics
@@ -70,6 +69,13 @@ class Arrival(msgspec.Struct, frozen=True, gc=False, array_like=True):
     event_id: str
 
 
+class Balance(msgspec.Struct, frozen=True):
+    """Of what `watchkeeper account --json` prints, its verdict."""
+
+    state: str
+    findings: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """All of it. `letters`: each dead letter with its reason, as often as it was written; `verdicts`: how often each
@@ -82,7 +88,7 @@ class Seen:
     verdicts: Counter[Place]
     bad_verdicts: int
     rates: Mapping[Cell, Mapping[str, float]]
-    account: AccountDocument
+    account: Balance
 
 
 def digest(value: bytes | None) -> bytes:
@@ -147,7 +153,7 @@ async def _rows(settings: Settings, kind: type[T], query: str) -> list[T]:
     return msgspec.json.Decoder(kind).decode_lines(body)
 
 
-async def _account(settings: Settings) -> AccountDocument:
+async def _account(settings: Settings) -> Balance:
     """What `watchkeeper account --verify` says."""
     asked = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "monitor.cli", "account", "--verify", "--json"),
@@ -160,7 +166,7 @@ async def _account(settings: Settings) -> AccountDocument:
         stdout=asyncio.subprocess.PIPE,
     )
     printed, _ = await asked.communicate()
-    return AccountDocument.model_validate_json(printed)
+    return msgspec.json.decode(printed, type=Balance)
 
 
 async def _rates(settings: Settings) -> dict[Cell, dict[str, float]]:

@@ -42,5 +42,6 @@ def worker_settings(*, kafka: str, triton: str, clickhouse: str) -> dict[str, st
         "WATCHKEEPER_PRIVACY__HASH_KEY": HASH_KEY,
         "WATCHKEEPER_RETRY__MAX_S": str(RETRY_MAX_S),
         "WATCHKEEPER_WORKER__DRAIN_S": str(DRAIN_S),
+        "WATCHKEEPER_WORKER__HTTP_PORT": "0",
         "WATCHKEEPER_WORKER__LOG_FORMAT": "json",
     }
