@@ -10,7 +10,7 @@ UV     := $(BIN)/uv
 STAMPS := $(VENV)/.stamps
 LOCK   := locks/all.txt
 # The modules that write documents from the code
-GENERATED := monitor.settings_doc monitor.store.tables_doc monitor.cli.docs
+GENERATED := monitor.settings_doc monitor.metrics_doc monitor.store.tables_doc monitor.cli.docs
 # Arguments for the command behind a target: make test ARGS="tests/unit -x"
 ARGS   ?=
 

@@ -148,7 +148,7 @@ async def _build(worker: _Worker, roles: Sequence[str], stack: AsyncExitStack) -
     if settings.kafka.create_topics:
         for topic in await worker.until_there("Kafka", lambda: ensure_topics(settings.kafka)):
             log.info("topic created", topic=topic)
-    outbox = await worker.until_there("Kafka", lambda: KafkaOutbox.connect(settings.kafka))
+    outbox = await worker.until_there("Kafka", lambda: KafkaOutbox.connect(settings.kafka, metrics=metrics))
     stack.push_async_callback(outbox.aclose)
     made: list[Role] = []
     gate = LiveFirst(settings.backfill.max_per_s, settings.backfill.live_wait_max_s)

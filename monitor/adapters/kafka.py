@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from aiokafka.errors import (
 )
 
 from monitor.errors import Misconfigured, Retryable, WatchkeeperError
+from monitor.metrics import Metric, Metrics
 from monitor.ports import OutRecord
 from monitor.settings import KafkaSettings
 from schemas.topics import CHAT_LOGS, CHAT_LOGS_BACKFILL, CHAT_LOGS_DLQ, VERDICTS, VERDICTS_DLQ, Topic
@@ -96,12 +98,13 @@ class KafkaOutbox:
     A batch a partition, in order: aiokafka keeps one request a partition in flight, so order holds over retries.
     """
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
+    def __init__(self, producer: AIOKafkaProducer, *, metrics: Metrics | None = None) -> None:
         self._producer = producer
+        self._metrics = metrics or Metrics()
         self._partitions: dict[str, int] = {}
 
     @classmethod
-    async def connect(cls, settings: KafkaSettings) -> KafkaOutbox:
+    async def connect(cls, settings: KafkaSettings, *, metrics: Metrics | None = None) -> KafkaOutbox:
         """Start a producer. Raises Retryable where no broker answers."""
         producer = AIOKafkaProducer(
             **client_options(settings),
@@ -114,7 +117,7 @@ class KafkaOutbox:
         except KafkaConnectionError as exc:
             await producer.stop()
             raise Retryable(f"no Kafka broker answers at {settings.bootstrap}") from exc
-        return cls(producer)
+        return cls(producer, metrics=metrics)
 
     async def aclose(self) -> None:
         """Flush and close."""
@@ -124,6 +127,7 @@ class KafkaOutbox:
         """See ports.Outbox. A batch larger than MAX_BATCH_BYTES goes as several, in order."""
         if not records:
             return
+        began_s = time.perf_counter()
         try:
             count = self._partitions.get(topic)
             if count is None:
@@ -148,7 +152,12 @@ class KafkaOutbox:
                 await future
         except KafkaError as exc:
             self._partitions.pop(topic, None)
+            self._metrics.count(Metric.PRODUCE_FAILURES, topic=topic)
             raise translated(exc, f"writing to {topic}/{partition}") from exc
+        else:
+            self._metrics.count(Metric.PRODUCED, len(records), topic=topic)
+        finally:
+            self._metrics.observe(Metric.PRODUCE_SECONDS, time.perf_counter() - began_s, topic=topic)
 
 
 def owned_topics(settings: KafkaSettings) -> tuple[Topic, ...]:

@@ -91,6 +91,7 @@ class UpDocument(Document):
     kafka: str = Field(description="Bootstrap address of the broker.")
     triton: str = Field(description="Triton's gRPC address.")
     clickhouse: str = Field(description="ClickHouse's HTTP address.")
+    workers: str = Field(description="Where the workers serve `/metrics`, `/livez` and `/readyz`.")
     data: str = Field(description="The data folder.")
     pids: dict[str, int] = Field(description="Process ids by part.")
     environment: dict[str, str] = Field(description="The settings that point another process at this stack.")

@@ -76,8 +76,9 @@ def sentence(progress: Progress) -> str:
     if progress.phase in ("downloading", "preparing"):
         return f"{progress.phase} {facts.get('what', '')}".strip()
     if progress.phase == "ready":
-        place = "" if progress.part == "workers" else f" at {facts.get('address', '')}"
-        return f"ready{place}" + (f" after {facts['start_s']} s" if "start_s" in facts else "")
+        return f"ready at {facts.get('address', '')}" + (
+            f" after {facts['start_s']} s" if "start_s" in facts else ""
+        )
     if progress.phase == "died":
         return f"{facts.get('why', 'ended')}; its log: {facts.get('log', '')}; next try in {facts.get('next try in', '')}"
     return progress.phase

@@ -111,6 +111,7 @@ def up_document(addresses: Addresses) -> UpDocument:
         kafka=addresses.kafka,
         triton=addresses.triton,
         clickhouse=addresses.clickhouse,
+        workers=addresses.workers,
         data=str(addresses.data),
         pids=dict(addresses.pids),
         environment=addresses.environment,
@@ -130,6 +131,7 @@ def panel(addresses: Addresses) -> Group:
             + (f", {addresses.triton_http} (HTTP)" if addresses.triton_http else ""),
         ),
         ("ClickHouse", addresses.clickhouse),
+        ("metrics", f"{addresses.workers}/metrics"),
         ("data", str(addresses.data)),
     ):
         places.add_row(part, Text(visible(place), style="cyan"))

@@ -25,6 +25,7 @@ STATE: Final = "stack.json"
 class Addresses:
     """Where a running stack is. `triton` is gRPC's host:port; `triton_http` is "" where no HTTP endpoint is served.
 
+    `workers` is where the workers serve /metrics, /livez and /readyz, "" without workers (and in files of older releases).
     `pids` are the servers' process ids by part; `owner` is the process that runs the stack, `owner_started` when that
     began (for comparison only); `since` is seconds since the epoch.
     """
@@ -38,6 +39,7 @@ class Addresses:
     owner: int
     owner_started: str
     since: float
+    workers: str = ""
 
     @property
     def environment(self) -> dict[str, str]:

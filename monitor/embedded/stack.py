@@ -76,6 +76,7 @@ class Stack:
             self.data / "clickhouse", on_progress=on_progress, ports=ports.get("clickhouse")
         )
         self.workers: WorkersPart | None = None
+        self._worker_ports = ports.get("workers")
 
     @property
     def parts(self) -> Mapping[str, Part]:
@@ -93,6 +94,7 @@ class Stack:
             triton=self.triton.address,
             triton_http=self.triton.http_address,
             clickhouse=self.clickhouse.address,
+            workers=self.workers.address if self.workers is not None else "",
             pids={name: part.pid for name, part in self.parts.items() if part.pid is not None},
             owner=owner,
             owner_started=started,
@@ -112,7 +114,7 @@ class Stack:
             for part in servers:
                 part.hold = (self._lock,)
             await _together([part.start() for part in servers])
-            remember_ports(self.data, {part.name: part.ports for part in servers})
+            self._remember_ports()
             self._announce()
             if self._roles:
                 await self._start_workers(self._lock)
@@ -134,9 +136,11 @@ class Stack:
             roles=self._roles,
             drain_s=self._settings.worker.drain_s,
             on_progress=self._on_progress,
+            ports=self._worker_ports,
         )
         self.workers.hold = (lock,)
         await self.workers.start()
+        self._remember_ports()
         self._announce()
 
     async def _stop(self) -> None:
@@ -154,6 +158,9 @@ class Stack:
                 registry.withdraw(self.data, self._folders.running)
                 os.close(self._lock)
                 self._lock = None
+
+    def _remember_ports(self) -> None:
+        remember_ports(self.data, {part.name: part.ports for part in self.parts.values()})
 
     def _announce(self) -> None:
         registry.announce(self.addresses, self._folders.running)
