@@ -21,7 +21,10 @@ from monitor.embedded.free_ports import LOOPBACK, free_port
 _INSERT: Final = re.compile(rb"\s*INSERT\s+INTO\s+(?:TABLE\s+)?[`\"\w.]*\bverdict_rows\b", re.IGNORECASE)
 _HEAD_BYTES: Final = 1024  # an INSERT has named its table within these
 _HOP_BY_HOP: Final = frozenset(
-    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade"}
+    {
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization"),
+        *("te", "trailer", "transfer-encoding", "upgrade"),
+    }
 )
 
 
