@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from monitor.conditions import Condition
-from monitor.fleet import GUARD_ROLES, Claim, Fleet, GroupView
+from monitor.fleet import GATED_ROLES, GUARD_ROLES, Claim, Fleet, GroupView
 from monitor.settings import HealthSettings
 from schemas.status import PartitionStatus, RoleStatus, Stage, WorkerStatus
 
@@ -80,7 +80,8 @@ def worker_findings(settings: HealthSettings, status: WorkerStatus, now_s: float
 
 def is_stalled(settings: HealthSettings, role: RoleStatus, partition: PartitionStatus) -> bool:
     """Whether it makes no progress, for a reason that isn't known to need a person, and not on purpose."""
-    return partition.still_s >= settings.stalled_after_s and not partition.is_halted and not role.is_held_back
+    is_held_back = role.role in GATED_ROLES and not partition.in_flight and not partition.trouble
+    return partition.still_s >= settings.stalled_after_s and not partition.is_halted and not is_held_back
 
 
 def _of_claims(settings: HealthSettings, claims: Sequence[Claim]) -> Iterator[Finding]:

@@ -16,7 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from monitor.errors import Misconfigured
-from schemas.topics import CHAT_LOGS, CHAT_LOGS_BACKFILL, CHAT_LOGS_DLQ, VERDICTS, VERDICTS_DLQ
+from schemas.topics import (
+    ALERTS,
+    CHAT_LOGS,
+    CHAT_LOGS_BACKFILL,
+    CHAT_LOGS_DLQ,
+    CONTROL,
+    VERDICTS,
+    VERDICTS_DLQ,
+)
 
 PREFIX: Final = "WATCHKEEPER_"
 
@@ -50,9 +58,11 @@ class KafkaSettings(Group):
     verdicts_topic: str = Field(VERDICTS.name, description="Where verdicts are written.")
     chat_logs_dlq_topic: str = Field(CHAT_LOGS_DLQ.name, description="Where bad chat logs go, whole.")
     verdicts_dlq_topic: str = Field(VERDICTS_DLQ.name, description="Where bad verdicts go, whole.")
+    control_topic: str = Field(CONTROL.name, description="Where workers say how they stand; one partition.")
+    alerts_topic: str = Field(ALERTS.name, description="Where alerts are written.")
     group_prefix: str = Field(
         "watchkeeper",
-        description="Consumer groups are <prefix>.moderation, <prefix>.backfill and <prefix>.storage.",
+        description="Consumer groups are <prefix>.moderation, <prefix>.backfill, <prefix>.storage and <prefix>.control.",
     )
     session_timeout_s: float = Field(
         30.0, gt=0, description="After this silence a worker's partitions move on."

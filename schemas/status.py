@@ -39,7 +39,7 @@ class RoleStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One role of the worker. `spent_s`: seconds that batches spent in each stage, added up over batches.
 
     `in_flight_limit`: how many batches may be under way; as many as that are when the worker is at its limit, and the stage
-    in which they spend their time is what is slow. `is_held_back`: it gives way to other work, on purpose. `exchanges` that the guard was asked about and `unanswered` of them (status
+    in which they spend their time is what is slow. `exchanges` that the guard was asked about and `unanswered` of them (status
     unknown or error); both 0 for storage. `breaker`: "" where the role has none.
     """
 
@@ -55,7 +55,6 @@ class RoleStatus(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: int
     dead: int
     breaker: Literal["", "closed", "open", "half-open"]
-    is_held_back: bool = False
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):

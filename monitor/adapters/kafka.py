@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -29,7 +30,16 @@ from monitor.errors import Misconfigured, Retryable, WatchkeeperError
 from monitor.metrics import Metric, Metrics
 from monitor.ports import OutRecord
 from monitor.settings import KafkaSettings
-from schemas.topics import CHAT_LOGS, CHAT_LOGS_BACKFILL, CHAT_LOGS_DLQ, VERDICTS, VERDICTS_DLQ, Topic
+from schemas.topics import (
+    ALERTS,
+    CHAT_LOGS,
+    CHAT_LOGS_BACKFILL,
+    CHAT_LOGS_DLQ,
+    CONTROL,
+    VERDICTS,
+    VERDICTS_DLQ,
+    Topic,
+)
 
 MAX_BATCH_BYTES = 1_048_576
 """A produced batch closes here: large enough to carry 500 verdicts in one request, far below any broker's limit."""
@@ -168,11 +178,10 @@ def owned_topics(settings: KafkaSettings) -> tuple[Topic, ...]:
         VERDICTS: settings.verdicts_topic,
         CHAT_LOGS_DLQ: settings.chat_logs_dlq_topic,
         VERDICTS_DLQ: settings.verdicts_dlq_topic,
+        CONTROL: settings.control_topic,
+        ALERTS: settings.alerts_topic,
     }
-    return tuple(
-        Topic(name, topic.key, topic.partitions, topic.retention_h, topic.stamped_by_broker)
-        for topic, name in names.items()
-    )
+    return tuple(replace(topic, name=name) for topic, name in names.items())
 
 
 def topic_config(topic: Topic, max_message_bytes: int) -> Mapping[str, str]:
@@ -190,8 +199,8 @@ def topic_config(topic: Topic, max_message_bytes: int) -> Mapping[str, str]:
 async def ensure_topics(settings: KafkaSettings) -> list[str]:
     """Create the topics that are missing and return their names; idempotent, safe to race.
 
-    A dead letter is as large as its message and its headers, so its topic takes a little more. Topics that follow
-    another (backfill, verdicts, dead letters) get as many partitions as that one has: partition n maps to partition n.
+    A dead letter is as large as its message and its headers, so its topic takes a little more. Topics that follow the
+    chat logs (backfill, verdicts, dead letters) get as many partitions as those have: partition n maps to partition n.
     Raises Retryable where no broker answers.
     """
     admin = AIOKafkaAdminClient(**client_options(settings))
@@ -211,7 +220,7 @@ async def ensure_topics(settings: KafkaSettings) -> list[str]:
             room = 65_536 if topic.name in (settings.chat_logs_dlq_topic, settings.verdicts_dlq_topic) else 0
             new = NewTopic(
                 name=topic.name,
-                num_partitions=partitions,
+                num_partitions=partitions if topic.follows_chat_logs else topic.partitions,
                 replication_factor=replication,
                 topic_configs=dict(topic_config(topic, settings.max_message_bytes + room)),
             )

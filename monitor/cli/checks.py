@@ -111,6 +111,15 @@ def topic_checks(kafka: KafkaSettings, partitions: dict[str, int]) -> list[PartC
                     "only replays need it: start the workers, which create it, or send replays with --live",
                 )
             )
+        elif count is None and not topic.follows_chat_logs:
+            checks.append(
+                warned(
+                    "kafka",
+                    name,
+                    "doesn't exist, so no alert about the workers can be told",
+                    "start the workers, which create it, or create it with one partition",
+                )
+            )
         elif count is None:
             checks.append(
                 failed(
@@ -120,7 +129,7 @@ def topic_checks(kafka: KafkaSettings, partitions: dict[str, int]) -> list[PartC
                     "start the workers, which create what is missing, or create it with the partitions of the chat logs",
                 )
             )
-        elif expected is not None and count != expected:
+        elif topic.follows_chat_logs and expected is not None and count != expected:
             checks.append(
                 warned(
                     "kafka",
@@ -130,7 +139,7 @@ def topic_checks(kafka: KafkaSettings, partitions: dict[str, int]) -> list[PartC
                 )
             )
         else:
-            checks.append(passed("kafka", name, f"{count} partitions"))
+            checks.append(passed("kafka", name, f"{count} partition{'' if count == 1 else 's'}"))
     return checks
 
 

@@ -17,7 +17,16 @@ from monitor.settings import (
     load,
     variable,
 )
-from schemas.topics import CHAT_LOGS, CHAT_LOGS_BACKFILL, CHAT_LOGS_DLQ, TOPICS, VERDICTS, VERDICTS_DLQ
+from schemas.topics import (
+    ALERTS,
+    CHAT_LOGS,
+    CHAT_LOGS_BACKFILL,
+    CHAT_LOGS_DLQ,
+    CONTROL,
+    TOPICS,
+    VERDICTS,
+    VERDICTS_DLQ,
+)
 
 
 def fields() -> dict[str, FieldInfo]:
@@ -157,6 +166,8 @@ def test_default_topics_are_those_that_the_schemas_describe() -> None:
         VERDICTS: kafka.verdicts_topic,
         CHAT_LOGS_DLQ: kafka.chat_logs_dlq_topic,
         VERDICTS_DLQ: kafka.verdicts_dlq_topic,
+        CONTROL: kafka.control_topic,
+        ALERTS: kafka.alerts_topic,
     }
     assert named == {topic: topic.name for topic in named}
     assert set(named) == set(TOPICS)

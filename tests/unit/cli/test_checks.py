@@ -13,9 +13,12 @@ from monitor.errors import Misconfigured, Retryable
 from monitor.settings import KafkaSettings, load
 
 KAFKA = KafkaSettings()
-ALL = dict.fromkeys(
-    ("chat.logs", "chat.logs.backfill", "safety.verdicts", "chat.logs.dlq", "safety.verdicts.dlq"), 4
-)
+ALL = {
+    **dict.fromkeys(
+        ("chat.logs", "chat.logs.backfill", "safety.verdicts", "chat.logs.dlq", "safety.verdicts.dlq"), 4
+    ),
+    **dict.fromkeys(("safety.control", "safety.alerts"), 1),
+}
 
 
 def states(checks: list[PartCheck]) -> list[str]:
@@ -23,7 +26,7 @@ def states(checks: list[PartCheck]) -> list[str]:
 
 
 def test_all_topics_with_as_many_partitions_are_well() -> None:
-    assert states(topic_checks(KAFKA, ALL)) == ["ok"] * 5
+    assert states(topic_checks(KAFKA, ALL)) == ["ok"] * 7
 
 
 def test_a_missing_topic_fails_with_how_to_make_it() -> None:
@@ -34,6 +37,8 @@ def test_a_missing_topic_fails_with_how_to_make_it() -> None:
         "topic safety.verdicts": "failed",
         "topic chat.logs.dlq": "failed",
         "topic safety.verdicts.dlq": "failed",
+        "topic safety.control": "warning",
+        "topic safety.alerts": "warning",
     }
     assert all("start the workers" in check.remedy for check in checks[1:])
 
@@ -41,7 +46,7 @@ def test_a_missing_topic_fails_with_how_to_make_it() -> None:
 def test_a_topic_with_other_partitions_than_the_chat_logs_is_a_warning() -> None:
     checks = topic_checks(KAFKA, {**ALL, "safety.verdicts": 2})
     assert [check.check for check in checks if check.state == "warning"] == ["topic safety.verdicts"]
-    assert states(checks).count("ok") == 4
+    assert states(checks).count("ok") == 6
 
 
 def limits(chat: int, letters: int, stamp: str = "LogAppendTime") -> list[PartCheck]:

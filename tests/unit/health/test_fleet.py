@@ -69,11 +69,13 @@ def test_one_cause_is_one_finding_however_many_workers_and_partitions_it_stops()
     assert finding.facts["workers"] == "host-00, host-01, host-02, host-03, host-04 and 35 more"
 
 
-def test_a_role_that_is_held_back_on_purpose_is_not_stalled() -> None:
+def test_backfill_that_gives_way_is_not_stalled_unless_it_has_begun() -> None:
     known = fleet()
-    known.hear(worker(role("backfill", partition(**STILL), is_held_back=True)), T)
+    known.hear(worker(role("backfill", partition(**STILL))), T)
     known.look([view("backfill")], T)
     assert found(known, T) == []
+    known.hear(worker(role("backfill", partition(**STILL, in_flight=1, doing="guard"))), T + 5)
+    assert found(known, T + 5) == [Condition.WORKER_STALLED]
 
 
 def test_offsets_without_messages_at_the_logs_end_are_no_stall() -> None:
