@@ -361,13 +361,13 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
             with suppress(KafkaError, TimeoutError):
                 ends = await self._consumer.end_offsets(list(self._ours))
                 for key, end in ends.items():
-                    self._heard_end(key, end)
+                    self._heard_end(key, end, await self._consumer.position(key))
 
-    def _heard_end(self, key: TopicPartition, end: int) -> None:
+    def _heard_end(self, key: TopicPartition, end: int, read_to: int) -> None:
         partition = self._ours.get(key)
         if partition is None:
             return
-        partition.heard_end(end, time.monotonic())
+        partition.heard_end(end, time.monotonic(), read_to=read_to)
         if end < partition.position and partition.aside_until_s is None:
             went_back = Misconfigured(
                 f"the log of {key.topic}/{key.partition} ends at {end}, and {partition.position} was reached: the topic "

@@ -111,11 +111,13 @@ class Partition:
         self.next_offset = self.position
         return batches
 
-    def heard_end(self, end: int, now_s: float) -> None:
-        """The log ends here, says the broker."""
+    def heard_end(self, end: int, now_s: float, *, read_to: int) -> None:
+        """The log ends here, says the broker; the consumer has handed over all before `read_to`."""
         if not self.lag and not self.outstanding:
             self.still_since_s = now_s
-        self.end = end
+        holds_nothing = not self.outstanding and not self.buffered and self.aside_until_s is None
+        # What was read and is nowhere held are offsets without a message (transaction markers): no work.
+        self.end = self.position if holds_nothing and read_to >= end > self.position else end
 
     @property
     def lag(self) -> int:
