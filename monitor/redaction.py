@@ -16,7 +16,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
-from monitor.secret_shapes import find_shapes, has_exotic, has_long_run
+from monitor.secret_shapes import LONG_RUN, find_shapes, has_exotic, has_long_run
 from monitor.settings import PrivacySettings
 
 MARGIN: Final = 384
@@ -26,6 +26,14 @@ ELLIPSIS: Final = "…"
 # Combining marks after digits (keycaps, say) would hide a number from the patterns.
 _MARKED_DIGIT: Final = re.compile(r"(\d)[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f]+")
 _UNSEEN: Final = re.compile(rf"[\u034f\u115f\u1160\u3164\uffa0]|{_MARKED_DIGIT.pattern}")
+_DIGIT_OR_AT: Final = re.compile(r"[0-9@]")
+# One pass in C tells a line in which no shape can begin and end: no "!" (a digit, an @, a control character, a byte of
+# another script) and no long run of "a". It takes a third of the time of looking for each in turn.
+_CLASSES: Final = bytes(
+    0x20 if code in b" \n" else 0x61 if 0x21 <= code < 0x7F and code not in b"0123456789@" else 0x21
+    for code in range(256)
+)
+_RUN: Final = b"a" * LONG_RUN
 _BLANK_LETTERS: Final = frozenset({0x034F, 0x115F, 0x1160, 0x3164, 0xFFA0})
 
 
@@ -73,11 +81,11 @@ class Redactor:
         """32 hex digits: blake2b of the pair, keyed. No two pairs share their input bytes; None differs from ""."""
         digest = self._hash.copy()
         data = prompt.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big"))
-        digest.update(data)
-        if response is not None:
-            digest.update(b"\x01")
-            digest.update(response.encode("utf-8", "surrogatepass"))
+        length = len(data).to_bytes(8, "big")
+        if response is None:
+            digest.update(length + data)
+        else:
+            digest.update(b"%b%b\x01%b" % (length, data, response.encode("utf-8", "surrogatepass")))
         return digest.hexdigest()
 
     def _none(self, text: str) -> str:
@@ -89,8 +97,12 @@ class Redactor:
 
     def _redacted(self, text: str) -> str:
         limit = self._limit
-        head = text[:limit].replace("\n", " ")
-        if not head.isprintable() or not _is_plain(head) or not (head.isascii() or not has_exotic(head)):
+        head = text[:limit]
+        classes = head.encode("utf-8", "surrogatepass").translate(_CLASSES)
+        is_plain = b"!" not in classes and _RUN not in classes and "-----" not in head
+        if "\n" in head:
+            head = head.replace("\n", " ")
+        if not is_plain and (head.isascii() or not _is_plain(head)):
             return _masked_excerpt(text, limit)
         if len(text) <= limit:
             return head
@@ -110,12 +122,14 @@ def redact(text: str) -> str:
 
 
 def _is_plain(line: str) -> bool:
-    """True only where no shape can begin and end in this line: neither @, nor a digit, nor a long run.
-    Eleven searches for one character take half the time of one regular expression."""
-    return not (
-        "@" in line or "0" in line or "1" in line or "2" in line or "3" in line or "4" in line or "5" in line
-        or "6" in line or "7" in line or "8" in line or "9" in line or "-----" in line or has_long_run(line)
-    )  # fmt: skip
+    """As the classes of bytes say for ASCII, for a line in other scripts too."""
+    return (
+        line.isprintable()
+        and _DIGIT_OR_AT.search(line) is None
+        and "-----" not in line
+        and not has_long_run(line)
+        and not has_exotic(line)
+    )
 
 
 def _window(text: str, limit: int) -> tuple[str, bool]:
@@ -133,6 +147,8 @@ def _window(text: str, limit: int) -> tuple[str, bool]:
 
 
 def _cleaned(text: str, table: _Cleaned) -> str:
+    if table is _CLEANED and "\n" in text:
+        text = text.replace("\n", " ")
     if text.isprintable() and (text.isascii() or not _UNSEEN.search(text)):
         return text
     return _MARKED_DIGIT.sub(r"\1", text.translate(table))

@@ -214,6 +214,8 @@ def test_digits_of_other_scripts_are_digits(secret: str, limit: int, base: int) 
         ("DE89 3704 0044 0532 0130 00 is mine", "[iban] is mine"),
         ("gb29nwbk60161331926819", "[iban]"),
         ("from 203.0.113.7 and 2001:db8::1", "from [ip] and [ip]"),
+        ("ping 8.8.8.8 now", "ping [ip] now"),
+        ("sk-abcdefghijklmnop", "[key]"),
         ("SSN 123-45-6789", "SSN [id]"),
         ("postgres://me:hunter2@localhost/db", "postgres://[key]@localhost/db"),
         ("Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-1", "Bearer [key]"),
