@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer
 
 from monitor.cli.shapes import (
     AccountDocument,
+    AccountTopic,
     AgreementDocument,
     CheckDocument,
     ConfigDocument,
@@ -106,6 +107,32 @@ async def the_account(terminal: Terminal) -> AccountDocument:
     return document
 
 
+@dataclass(frozen=True)
+class Figures:
+    """What a topic's account says."""
+
+    produced: int
+    dead: int
+    stored: int
+    repeats: int
+
+    def to(self, later: Figures) -> Figures:
+        """What came since."""
+        return Figures(
+            later.produced - self.produced,
+            later.dead - self.dead,
+            later.stored - self.stored,
+            later.repeats - self.repeats,
+        )
+
+
+def figures(topic: AccountTopic) -> Figures:
+    assert topic.exchanges is not None
+    return Figures(
+        topic.messages.produced, topic.messages.dead, topic.exchanges.stored, topic.exchanges.repeats
+    )
+
+
 async def test_up_names_every_part_and_check_finds_them_well(terminal: Terminal) -> None:
     assert set(terminal.said.pids) == {"kafka", "triton", "clickhouse", "workers"}
     assert all(process_started(pid) for pid in terminal.said.pids.values())
@@ -140,20 +167,19 @@ async def test_migrations_are_applied_by_the_workers(terminal: Terminal) -> None
 async def test_what_is_replayed_twice_is_stored_once_and_the_account_balances(terminal: Terminal) -> None:
     lines = b"\n".join([exchange(n) for n in range(400)] + [b"not json", b'{"id": 3}'])
     before = await the_account(terminal)
-    for _ in range(2):
-        assert (await terminal.run("replay", "-", stdin=lines)).code == 0
+    for how in ("--live", "--backfill"):
+        assert (await terminal.run("replay", "-", how, stdin=lines)).code == 0
         await the_account(terminal)
     after = await the_account(terminal)
-    assert before.chat_logs.exchanges is not None
-    assert after.chat_logs.exchanges is not None
-    assert after.chat_logs.exchanges.stored - before.chat_logs.exchanges.stored == 400
-    assert after.chat_logs.exchanges.repeats - before.chat_logs.exchanges.repeats == 400
-    assert after.chat_logs.messages.produced - before.chat_logs.messages.produced == 804
-    assert after.chat_logs.messages.dead - before.chat_logs.messages.dead == 4
+    live = figures(before.chat_logs).to(figures(after.chat_logs))
+    backfill = figures(before.backfill).to(figures(after.backfill))
+    assert live == Figures(produced=402, dead=2, stored=400, repeats=0)
+    assert backfill == Figures(produced=402, dead=2, stored=0, repeats=400)
     letters = LettersDocument.model_validate_json((await terminal.run("dlq", "list", "--json")).out)
-    assert {(count.reason, count.count) for count in letters.counts} == {
-        ("not_json", 2),
-        ("unknown_format", 2),
+    assert {(count.topic, count.reason, count.count) for count in letters.counts} == {
+        (topic, reason, 1)
+        for topic in ("chat.logs", "chat.logs.backfill")
+        for reason in ("not_json", "unknown_format")
     }
 
 
@@ -237,9 +263,7 @@ async def test_a_week_of_real_exchanges_is_stored_exactly_once_and_agrees_with_i
         assert (await terminal.run("replay", str(SHARED / "mixed-week.jsonl"))).code == 0
         await the_account(terminal)
     after = await the_account(terminal)
-    assert before.chat_logs.exchanges is not None
-    assert after.chat_logs.exchanges is not None
-    assert after.chat_logs.exchanges.stored - before.chat_logs.exchanges.stored == 6_000
+    assert figures(before.backfill).to(figures(after.backfill)).stored == 6_000
     done = await terminal.run("agreement", str(SHARED / "labels.jsonl"), "--json")
     document = AgreementDocument.model_validate_json(done.out)
     assert (document.ids, document.stored) == (6_000, 6_000)
@@ -250,10 +274,12 @@ async def test_a_week_of_real_exchanges_is_stored_exactly_once_and_agrees_with_i
 
 
 async def test_rows_that_vanish_from_the_store_are_a_loss_the_account_names(terminal: Terminal) -> None:
-    await terminal.run("replay", "-", stdin=exchange(300_000))
+    await terminal.run("replay", "-", "--live", stdin=exchange(300_000))
     before = await the_account(terminal)
-    line = (await terminal.run("tail", "--since", "1m", "--no-follow", "--json")).out.splitlines()[-1]
-    topic, partition, offset = TailLine.model_validate_json(line).source.split("/")
+    shown = (await terminal.run("tail", "--since", "1m", "--no-follow", "--json")).out.splitlines()
+    lines = [TailLine.model_validate_json(line) for line in shown]
+    source = next(line.source for line in lines if line.event_id == "chatcmpl-300000")
+    topic, partition, offset = source.split("/")
     where = f"source_topic = '{topic}' AND source_partition = {partition} AND source_offset = {offset}"
 
     def ask(query: str) -> None:
@@ -292,8 +318,7 @@ async def test_up_ends_in_order_keeps_its_data_and_comes_back_on_it(
     second = await start(first.environment, tmp_path)
     try:
         after = await the_account(second)
-        assert after.chat_logs.exchanges is not None
-        assert after.chat_logs.exchanges.stored == 1
+        assert figures(after.backfill).stored == 1
     finally:
         await stop(second)
 
