@@ -1,4 +1,4 @@
-"""What the command line asks of Kafka: topics, offsets, groups, and records read without joining any group."""
+"""What is asked of Kafka: topics, offsets, groups, and records read without joining any group."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.coordinator.protocol import ConsumerProtocol
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
     KafkaError,
+    NoError,
     NotCoordinatorForGroupError,
+    for_code,
 )
 
 from monitor.adapters.kafka import client_options, translated
@@ -29,6 +32,8 @@ COORDINATOR_S: Final = 5.0
 """Longest wait for a group's coordinator to be made or to load."""
 STALLED_S: Final = 20.0
 """Reading a range that brings nothing for this long is given up."""
+
+_REBALANCING: Final = frozenset({"PreparingRebalance", "CompletingRebalance"})
 
 T = TypeVar("T")
 
@@ -85,10 +90,19 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """A consumer group: its state as Kafka names it, and how many members it has."""
+    """A consumer group: its state as Kafka names it, how many members it has, and which partitions of each topic they own.
+
+    While it rebalances nobody owns any.
+    """
 
     state: str
     members: int
+    owned: Mapping[str, frozenset[int]]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it isn't rebalancing."""
+        return self.state not in _REBALANCING
 
 
 class KafkaAdmin:
@@ -177,9 +191,16 @@ class KafkaAdmin:
     async def group(self, group: str) -> GroupState:
         """State and members of a group; "Dead" without members where it doesn't exist."""
         with _translating(f"looking at group {group}"):
-            (response,) = await _patiently(lambda: self._admin.describe_consumer_groups([group]))
+            described = await _patiently(lambda: self._described(group))
+        return GroupState(described["state"], len(described["members"]), _owned(described))
+
+    async def _described(self, group: str) -> Mapping[str, Any]:
+        (response,) = await self._admin.describe_consumer_groups([group])
         (described,) = response.to_object()["groups"]
-        return GroupState(described["state"], len(described["members"]))
+        fault = for_code(described["error_code"])
+        if fault is not NoError:
+            raise fault(f"describing group {group}")
+        return dict(described)
 
     async def offsets_at(self, topic: str, moment: datetime) -> dict[int, int]:
         """For each partition the first offset whose record is not older than `moment`; its end where none is."""
@@ -253,6 +274,19 @@ class KafkaAdmin:
             yield sorted(
                 (record for records in batches.values() for record in records), key=lambda r: r.timestamp
             )
+
+
+def _owned(described: Mapping[str, Any]) -> dict[str, frozenset[int]]:
+    """Whose partitions are whose, without the whose. A group of another protocol than consumers' owns none."""
+    owned: dict[str, frozenset[int]] = {}
+    if described["state"] in _REBALANCING or described["protocol_type"] != ConsumerProtocol.PROTOCOL_TYPE:
+        return owned
+    for member in described["members"]:
+        if member["member_assignment"]:
+            assignment = ConsumerProtocol.ASSIGNMENT.decode(member["member_assignment"])
+            for topic, partitions in assignment.assignment:
+                owned[topic] = owned.get(topic, frozenset()) | frozenset(partitions)
+    return owned
 
 
 @contextmanager
