@@ -39,9 +39,10 @@ class Injector:
         self._fleet = fleet
         self._locks = {target: asyncio.Lock() for target in Target}
 
-    async def inject(self, injection: Injection) -> None:
-        """Return once the fault is lifted. Raises TimeoutError where it didn't happen."""
+    async def inject(self, injection: Injection) -> float:
+        """Return once the fault is lifted, with the seconds that it lasted. Raises TimeoutError where it didn't happen."""
         async with self._locks[injection.kind.target]:
+            began_s = time.monotonic()
             match injection.kind.target:
                 case Target.WORKERS:
                     await self._on_workers(injection)
@@ -51,6 +52,7 @@ class Injector:
                     await self._on_triton(injection)
                 case Target.CLICKHOUSE:
                     await self._on_store(injection)
+            return time.monotonic() - began_s
 
     async def _on_workers(self, injection: Injection) -> None:
         fleet = self._fleet

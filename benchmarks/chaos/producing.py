@@ -14,8 +14,11 @@ from aiokafka.errors import KafkaError
 from benchmarks.chaos.packing import Message
 
 TICK_S: Final = 0.25
-UNEVEN: Final = (0.1, 1.9)
+UNEVEN: Final = (0.1, 1.1)
 """Bursts are between so many times the mean: traffic is never even."""
+RUSH_SHARE: Final = 0.04
+RUSH: Final = 12.0
+"""Some are so many times the mean: then whole batches are under way when a fault comes."""
 MOST_AT_ONCE: Final = 2_000
 PATIENCE_MS: Final = 120_000
 
@@ -49,7 +52,8 @@ class Producer:
 
     def _burst(self) -> int:
         mean = self.rate(self.messages - self.sent) * TICK_S
-        return max(1, min(MOST_AT_ONCE, round(mean * self.dice.uniform(*UNEVEN))))
+        times = RUSH if self.dice.random() < RUSH_SHARE else self.dice.uniform(*UNEVEN)
+        return max(1, min(MOST_AT_ONCE, round(mean * times)))
 
     async def _send(self, messages: list[Message]) -> None:
         left = messages

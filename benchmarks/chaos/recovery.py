@@ -21,11 +21,12 @@ FIRST_GUESS_S: Final = 6.0
 @dataclass(frozen=True, slots=True)
 class Endured:
     """A fault that was made. `recovered_s` from its lifting until every partition of both groups went on; None: never
-    within `RECOVERS_WITHIN_S`."""
+    within `RECOVERS_WITHIN_S`. `is_alone`: no other fault was made or recovered from meanwhile."""
 
     injection: Injection
     lasted_s: float
     recovered_s: float | None
+    is_alone: bool
 
 
 @dataclass
@@ -40,6 +41,8 @@ class Ordeal:
     endured: list[Endured] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     is_over: bool = False
+    _under_way: set[int] = field(default_factory=set)
+    _in_company: set[int] = field(default_factory=set)
     _began_s: float = field(default_factory=time.monotonic)
 
     async def run(self) -> None:
@@ -70,9 +73,11 @@ class Ordeal:
         return messages_left / (max(1, len(self.injections) - done) * a_fault_s)
 
     async def _endure(self, injection: Injection) -> None:
-        began_s = time.monotonic()
+        self._under_way.add(injection.number)
+        if len(self._under_way) > 1:
+            self._in_company |= self._under_way
         try:
-            await self.injector.inject(injection)
+            lasted_s = await self.injector.inject(injection)
         except TimeoutError as exc:
             self.faults.append(f"fault {injection.number} ({injection.kind}): {exc}")
             return
@@ -83,7 +88,8 @@ class Ordeal:
                 f"fault {injection.number} ({injection.kind}): no durable progress on every partition within "
                 f"{RECOVERS_WITHIN_S:.0f} s"
             )
-        one = Endured(injection, lifted_s - began_s, recovered_s)
+        self._under_way.discard(injection.number)
+        one = Endured(injection, lasted_s, recovered_s, injection.number not in self._in_company)
         self.endured.append(one)
         self.on_endured(one)
 

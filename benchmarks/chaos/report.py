@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -21,35 +22,49 @@ def report(outcome: Outcome) -> RenderableType:
 
 def _faults(endured: Sequence[Endured]) -> Table:
     table = Table(title="Faults, and the time from each one's lifting until every partition went on")
-    for heading in ("fault", "times", "lasted", "median", "worst"):
-        table.add_column(heading, justify="left" if heading == "fault" else "right")
-    table.add_column("time-out that bounds it", justify="left")
-    table.add_column("worst / it", justify="right")
+    table.add_column("fault")
+    for heading in ("times", "lasted", "recovered: median", "worst", "beside others: worst"):
+        table.add_column(heading, justify="right")
+    table.add_column("bounded by")
+    table.add_column("worst / bound", justify="right")
     for kind in Kind:
         of_kind = [one for one in endured if one.injection.kind is kind]
-        times = [one.recovered_s for one in of_kind if one.recovered_s is not None]
         if not of_kind:
             continue
+        alone = _times(one for one in of_kind if one.is_alone)
         bound_s = SECONDS[kind.bound]
         table.add_row(
             kind.value,
             str(len(of_kind)),
             f"{statistics.median(one.lasted_s for one in of_kind):.1f} s",
-            f"{statistics.median(times):.1f} s" if times else "-",
-            f"{max(times):.1f} s" if len(times) == len(of_kind) else "never",
+            *_median_and_worst(alone),
+            _median_and_worst(_times(one for one in of_kind if not one.is_alone))[1],
             f"{kind.bound}, {bound_s:g} s",
-            f"{max(times) / bound_s:.1f}" if times else "-",
+            f"{max(alone) / bound_s:.1f}" if alone else "-",
         )
-    times = [one.recovered_s for one in endured if one.recovered_s is not None]
     table.add_section()
     table.add_row(
         f"all, {len({one.injection.kind for one in endured})} kinds",
         str(len(endured)),
         "",
-        f"{statistics.median(times):.1f} s" if times else "-",
-        f"{max(times):.1f} s" if times else "-",
+        *_median_and_worst(_times(one for one in endured if one.is_alone)),
+        _median_and_worst(_times(one for one in endured if not one.is_alone))[1],
     )
     return table
+
+
+def _times(endured: Iterable[Endured]) -> list[float]:
+    return [math.inf if one.recovered_s is None else one.recovered_s for one in endured]
+
+
+def _median_and_worst(times: Sequence[float]) -> tuple[str, str]:
+    if not times:
+        return "-", "-"
+    return _shown(statistics.median(times)), _shown(max(times))
+
+
+def _shown(time_s: float) -> str:
+    return "never" if time_s == math.inf else f"{time_s:.1f} s"
 
 
 def _figures(outcome: Outcome) -> Table:
