@@ -24,7 +24,6 @@ import structlog
 log = structlog.get_logger("watchkeeper.endpoints")
 
 DEADLINE_S: Final = 5.0
-"""For a whole request: to be read, answered and sent."""
 MOST_CONNECTIONS: Final = 32
 """At once. One more, and the oldest is cut."""
 MOST_BYTES: Final = 16_384
@@ -47,16 +46,22 @@ class Page:
 
 
 class PageServer(ThreadingMixIn, TCPServer):
-    """Listens as soon as it is made, answers from `start` to `close`. `page` makes the page of a path, in any thread."""
+    """Listens as soon as it is made, answers from `start` to `close`. `page` makes the page of a path, in any thread.
+
+    `deadline_s` is for a whole request: to be read, answered and sent.
+    """
 
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(self, host: str, port: int, page: Callable[[str], Page]) -> None:
+    def __init__(
+        self, host: str, port: int, page: Callable[[str], Page], *, deadline_s: float = DEADLINE_S
+    ) -> None:
         """Raises OSError where it can't listen there. Port 0 is any free port."""
         self.page = page
+        self._deadline_s = deadline_s
         self._until_s: dict[socket.socket, float] = {}
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._serve, name="endpoints", daemon=True)
@@ -84,7 +89,7 @@ class PageServer(ThreadingMixIn, TCPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer it in a thread. Called by the library."""
         with self._lock:
-            self._until_s[request] = time.monotonic() + DEADLINE_S
+            self._until_s[request] = time.monotonic() + self._deadline_s
             excess = list(self._until_s)[:-MOST_CONNECTIONS]
         _cut(excess)
         super().process_request(request, client_address)
@@ -150,6 +155,14 @@ class _Request(BaseHTTPRequestHandler):
         self._bounded = _Bounded(self.rfile)
         self.rfile = self._bounded
 
+    def finish(self) -> None:
+        super().finish()
+        if self._bounded.left == 0:  # closing over what is unread would cut the answer off
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_WR)
+                while self.connection.recv(MOST_BYTES):  # until the client has read it, or the deadline
+                    pass
+
     def parse_request(self) -> bool:
         if not super().parse_request():
             return False
@@ -173,7 +186,7 @@ class _Request(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Nothing can be changed here. Called by the library."""
-        with suppress(ValueError, OSError):  # else the unread body would cut the answer off
+        with suppress(ValueError, OSError):
             self._bounded.read(max(0, int(self.headers.get("Content-Length", "0"))))
         page = Page.of(HTTPStatus.METHOD_NOT_ALLOWED, {"status": "method not allowed"})
         self._send(page, {"Allow": "GET, HEAD"})
