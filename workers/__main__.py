@@ -169,6 +169,11 @@ async def _build(worker: _Worker, roles: Sequence[str], stack: AsyncExitStack) -
     app = build_app(settings, made, metrics)
     worker.vitals.watch(app.intakes)
     gate.give_way_to = [Queue(intake) for intake in app.intakes if intake.role != "backfill"]
+    if "backfill" in roles and "moderation" not in roles:
+        log.warning(
+            "no live traffic here to give way to: the rate limit alone holds the backfill back",
+            max_per_s=settings.backfill.max_per_s,
+        )
     return app
 
 
