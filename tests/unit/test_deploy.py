@@ -44,6 +44,8 @@ def test_every_file_that_compose_mounts_exists_and_parses(source: str) -> None:
             assert ET.parse(path).getroot().tag == "clickhouse"
         case ".properties":
             assert properties(path)
+        case ".yml":
+            assert yaml.safe_load(path.read_text(encoding="utf-8"))
         case _:
             assert list(path.glob("*/config.pbtxt")), f"{source} is no Triton model repository"
 
@@ -83,7 +85,7 @@ def test_every_lasting_service_is_watched_restarted_and_bounded() -> None:
 
 def test_every_image_has_a_version() -> None:
     images = {service["image"] for service in SERVICES.values() if "build" not in service}
-    assert [image for image in images if not re.search(r":\d", image)] == []
+    assert [image for image in images if not re.search(r":v?\d", image)] == []
 
 
 def test_triton_runs_on_a_gpu_or_by_choice_without_one() -> None:
@@ -135,6 +137,28 @@ def test_the_workers_environment_is_made_of_settings_that_load(name: str) -> Non
     hosts = {settings.kafka.bootstrap.split(":")[0], settings.triton.url.split(":")[0], "clickhouse"}
     assert hosts <= set(SERVICES)
     assert settings.clickhouse.url == "http://clickhouse:8123"
+
+
+def test_prometheus_finds_every_replica_of_the_workers_where_they_serve() -> None:
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    (found,) = jobs["watchkeeper"]["dns_sd_configs"]
+    environment = SERVICES["workers"]["environment"]
+    assert (found["names"], found["type"]) == (["workers"], "A")
+    assert {str(found["port"]), environment["WATCHKEEPER_WORKER__HTTP_PORT"]} == {
+        str(Settings().worker.http_port)
+    }
+    assert environment["WATCHKEEPER_WORKER__HTTP_HOST"] == "0.0.0.0"
+    assert "ports" not in SERVICES["workers"]
+    (triton,) = jobs["triton"]["static_configs"]
+    assert [port for port in SERVICES["triton"]["ports"] if port.endswith(triton["targets"][0].split(":")[1])]
+
+
+def test_a_worker_is_asked_for_its_health_where_it_serves_it() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    address = f"http://127.0.0.1:{Settings().worker.http_port}"
+    assert f"urlopen('{address}/livez'" in dockerfile
+    assert f"urlopen('{address}/readyz'" in SERVICES["workers"]["healthcheck"]["test"][-1]
 
 
 def test_a_stop_waits_longer_than_a_drain() -> None:
