@@ -64,7 +64,7 @@ class _Worker:
             try:
                 there = await connect()
             except Retryable as exc:
-                self.vitals.waits_for(part, str(exc))
+                self.vitals.away(part, str(exc))
                 wait_s = backoff.next_s(exc.retry_after_s)
                 log.warning("waiting", part=part, error=str(exc), retry_in_s=round(wait_s, 2))
                 await asyncio.sleep(wait_s)

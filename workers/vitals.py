@@ -75,7 +75,7 @@ class Vitals:
         self._beat = _Beat(now_s())
         self.beat()
 
-    def waits_for(self, part: str, why: str) -> None:
+    def away(self, part: str, why: str) -> None:
         """It doesn't answer yet. `why` holds no user text."""
         waited_s = round(self._now_s() - self._since_s, 1)
         self._parts[part] = Check(part, "waiting", {"error": why, "waited_s": waited_s})
@@ -90,6 +90,15 @@ class Vitals:
         """From now on these belong to it."""
         self._takers = takers
         self.beat()
+
+    @property
+    def missing(self) -> str:
+        """The part that it waits for before it can begin; "" where it waits for none."""
+        return next((check.name for check in self._parts.values() if check.state == "waiting"), "")
+
+    def roles(self) -> list[RoleStatus] | None:
+        """Where each role stands; None before it has begun."""
+        return None if self._takers is None else [taker.status() for taker in self._takers]
 
     def stopping(self) -> None:
         """It drains: it takes nothing more, and its intakes need not turn."""

@@ -43,7 +43,7 @@ def test_a_worker_that_waits_for_a_part_lives_and_says_which_one_it_waits_for(
 ) -> None:
     vitals.reached("Kafka")
     clock.now += 7.5
-    vitals.waits_for("Triton", "Triton doesn't answer at triton:8001")
+    vitals.away("Triton", "Triton doesn't answer at triton:8001")
 
     assert states(vitals.live()) == {"event_loop": "ok"}
     assert vitals.ready() == (
