@@ -56,49 +56,51 @@ class VerdictMaker:
         occurred_at = exchange.occurred_at
         arrived_at = position.arrived_at
         is_believed = occurred_at is not None and EARLIEST_BELIEVED <= occurred_at <= arrived_at + CLOCK_AHEAD
-        is_ok = score.status == "ok"
-        prompt_harm = score.prompt_harm if is_ok else None
-        refusal = score.refusal if is_ok else None
-        response_harm = score.response_harm if is_ok else None
+        response = exchange.response
+        prompt_harm = refusal = response_harm = category_probability = None
+        category = ""
+        if score.status == "ok":
+            prompt_harm, refusal, response_harm = score.prompt_harm, score.refusal, score.response_harm
+            category, category_probability = score.category, score.category_probability
+        excerpt = self.excerpts.excerpt
+        # By position, in the order of schemas/events.py: msgspec looks each keyword up among all 41 names.
         return Verdict(
-            event_id=exchange.event_id,
-            tenant=exchange.tenant,
-            model=exchange.model,
-            conversation_id=exchange.conversation_id,
-            format=exchange.format,
-            occurred_at=occurred_at if is_believed and occurred_at is not None else arrived_at,
-            occurred_at_source="log" if is_believed else "arrival",
-            arrived_at=arrived_at,
-            source_topic=position.topic,
-            source_partition=position.partition,
-            source_offset=position.offset,
-            source_index=index,
-            guard_name=identity.name,
-            guard_version=identity.version,
-            guard_prompt_hash=identity.prompt_hash,
-            status=score.status,
-            prompt_harm=prompt_harm,
-            prompt_harmful=None if prompt_harm is None else prompt_harm >= settings.prompt_harm_threshold,
-            refusal=refusal,
-            refused=None if refusal is None else refusal >= settings.refusal_threshold,
-            response_harm=response_harm,
-            response_harmful=None
-            if response_harm is None
-            else response_harm >= settings.response_harm_threshold,
-            category=score.category if is_ok else "",
-            category_probability=score.category_probability if is_ok else None,
-            has_response=exchange.response is not None,
-            truncated=score.truncated,
-            provider_refusal=exchange.provider_refusal,
-            content_filtered=exchange.content_filtered,
-            tool_calls=exchange.tool_calls,
-            context_turns=len(exchange.context),
-            sampling_decision="sampled_out" if score.status == "skipped" else "scored",
-            sampling_probability=settings.sample_probability,
-            calibration_version=0,
-            refusal_token=exchange.refusal_token,
-            content_hash=self.excerpts.content_hash(exchange.prompt, exchange.response),
-            excerpt_policy=self.excerpt_policy,
-            prompt_excerpt=self.excerpts.excerpt(exchange.prompt),
-            response_excerpt=self.excerpts.excerpt(exchange.response) if exchange.response else "",
+            exchange.event_id,
+            exchange.tenant,
+            exchange.model,
+            exchange.conversation_id,
+            exchange.format,
+            occurred_at if is_believed and occurred_at is not None else arrived_at,
+            "log" if is_believed else "arrival",
+            arrived_at,
+            position.topic,
+            position.partition,
+            position.offset,
+            index,
+            identity.name,
+            identity.version,
+            identity.prompt_hash,
+            score.status,
+            prompt_harm,
+            None if prompt_harm is None else prompt_harm >= settings.prompt_harm_threshold,
+            refusal,
+            None if refusal is None else refusal >= settings.refusal_threshold,
+            response_harm,
+            None if response_harm is None else response_harm >= settings.response_harm_threshold,
+            category,
+            category_probability,
+            response is not None,
+            score.truncated,
+            exchange.provider_refusal,
+            exchange.content_filtered,
+            exchange.tool_calls,
+            len(exchange.context),
+            "sampled_out" if score.status == "skipped" else "scored",
+            settings.sample_probability,
+            0,
+            exchange.refusal_token,
+            self.excerpts.content_hash(exchange.prompt, response),
+            self.excerpt_policy,
+            excerpt(exchange.prompt),
+            excerpt(response) if response else "",
         )

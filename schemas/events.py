@@ -72,7 +72,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     refusal_token: RefusalToken | None = None
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What Watchkeeper says of one exchange: the value of a record on safety.verdicts and, name for name, a row.
 
     Unknown is never safe: where `status` is not "ok" the probabilities and labels are None and rates leave

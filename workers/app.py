@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -54,7 +55,13 @@ class App(faust.App):
     intakes: Sequence[Intake] = ()
 
     async def on_first_start(self) -> None:
-        """Faust would create a data folder here, for tables that we don't have."""
+        """Faust would create a data folder here, for tables that we don't have.
+
+        What is imported and built by now stays: the collector need not walk it again and again, nor so often, for the few
+        cycles that a batch makes. It took 7 % of the time.
+        """
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
 
 
 APP_ID: Final = "watchkeeper"

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Final, Protocol
 
 import structlog
@@ -163,19 +164,26 @@ class Moderation:
     async def _judge(self, work: _Work) -> tuple[list[OutRecord], Counter[Status]]:
         """The verdicts, and how many there are of each status."""
         probability = self.maker.settings.sample_probability
-        taken = [is_sampled(exchange.event_id, probability) for exchange, _, _ in work.exchanges]
-        scored = [exchange for (exchange, _, _), is_in in zip(work.exchanges, taken, strict=True) if is_in]
+        exchanges = [exchange for exchange, _, _ in work.exchanges]
+        taken, is_taken = exchanges, None
+        if probability < 1.0:
+            is_taken = [is_sampled(exchange.event_id, probability) for exchange in exchanges]
+            taken = list(compress(exchanges, is_taken))
         answers: Sequence[Score] = ()
-        if scored:
-            answers = await self.guard.score([e.prompt for e in scored], [e.response for e in scored])
+        if taken:
+            answers = await self.guard.score([e.prompt for e in taken], [e.response for e in taken])
+        statuses: Counter[Status] = Counter([answer.status for answer in answers])
+        statuses["skipped"] = len(exchanges) - len(taken)
+        if is_taken is not None:
+            remaining = iter(answers)
+            answers = [next(remaining) if is_in else SAMPLED_OUT for is_in in is_taken]
         identity = self.guard.identity
-        remaining = iter(answers)
-        make = self.maker.verdict
-        records = []
-        for (exchange, index, position), is_in in zip(work.exchanges, taken, strict=True):
-            score = next(remaining) if is_in else SAMPLED_OUT
-            verdict = make(exchange, score, identity=identity, position=position, index=index)
-            records.append(OutRecord(exchange.event_id.encode(), verdict.to_bytes()))
-        statuses: Counter[Status] = Counter(answer.status for answer in answers)
-        statuses["skipped"] = len(taken) - len(scored)
+        verdict = self.maker.verdict
+        records = [
+            OutRecord(
+                exchange.event_id.encode(),
+                verdict(exchange, score, identity=identity, position=position, index=index).to_bytes(),
+            )
+            for (exchange, index, position), score in zip(work.exchanges, answers, strict=True)
+        ]
         return records, statuses

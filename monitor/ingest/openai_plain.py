@@ -7,7 +7,7 @@ holds the two together.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -65,6 +65,9 @@ class _Record(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 _DECODER = msgspec.json.Decoder(_Record)
+_ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+_NAMES: Final[dict[str | None, str]] = {}
+_NAMES_KEPT: Final = 10_000
 
 
 def read(value: bytes, tenant: str, *, max_context_turns: int) -> Exchange | None:
@@ -77,18 +80,18 @@ def read(value: bytes, tenant: str, *, max_context_turns: int) -> Exchange | Non
         return None
     choices = record.response.choices
     event_id = identity.event_id(record.id)
-    model = identity.name(record.model)
+    model = _short(record.model)
     occurred_at = times.to_utc(record.created)
-    if len(choices) != 1 or not event_id or not model or occurred_at is None:
+    messages = record.request.messages
+    if len(choices) != 1 or not event_id or not model or occurred_at is None or not messages:
+        return None
+    if messages[-1].role != "user":
         return None
     metadata = record.metadata
     conversation_id = ""
     if metadata is not None:
-        tenant = identity.name(metadata.tenant) or tenant
+        tenant = _short(metadata.tenant) or tenant
         conversation_id = identity.name(metadata.conversation_id)
-    messages = record.request.messages
-    if not messages or messages[-1].role != "user":
-        return None
     prompt, context = _split(messages, max_context_turns)
     return Exchange(
         event_id=event_id,
@@ -103,16 +106,25 @@ def read(value: bytes, tenant: str, *, max_context_turns: int) -> Exchange | Non
     )
 
 
+def _short(name: str | None) -> str:
+    """As identity.name, remembering the few names of tenants and models that come again and again."""
+    known = _NAMES.get(name)
+    if known is None:
+        known = identity.name(name)
+        if len(_NAMES) < _NAMES_KEPT:
+            _NAMES[name] = known
+    return known
+
+
 def _split(messages: list[_Asked], max_context_turns: int) -> tuple[str, tuple[Turn, ...]]:
     """As turns.split, where the last message is the user's."""
     first = len(messages) - 1
-    while first > 0 and messages[first - 1].role == "user":
-        first -= 1
-    prompt = "\n".join([message.content for message in messages[first:]])
+    prompt = messages[first].content
+    if first == 0:
+        return prompt, ()
+    if messages[first - 1].role == "user":
+        while first > 0 and messages[first - 1].role == "user":
+            first -= 1
+        prompt = "\n".join([message.content for message in messages[first:]])
     before = messages[max(0, first - max_context_turns) : first]
-    return prompt, tuple(
-        [
-            Turn("system" if message.role == "developer" else message.role, message.content)
-            for message in before
-        ]
-    )
+    return prompt, tuple([Turn(_ROLES[message.role], message.content) for message in before])
