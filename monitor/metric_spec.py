@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal
 
+from monitor.conditions import Condition
 from monitor.ingest.reasons import Reason
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -58,6 +59,8 @@ class Label(Enum):
         "retryable: away, slow or overloaded. rejected: it refused the rows. misconfigured: a person has to change it.",
         ("ok", "retryable", "rejected", "misconfigured"),
     )
+    ALERT = "kind", "The kind of alert (docs/alerts.md).", tuple(condition.value for condition in Condition)
+    ALERT_STATE = "state", "Whether the alert said that it fires or that it is over.", ("firing", "resolved")
     VERSION = "version", "The release that runs.", None
 
     def __init__(self, key: str, meaning: str, values: tuple[str, ...] | None) -> None:

@@ -37,266 +37,255 @@ BYTES: Final = tuple(float(1 << power) for power in range(10, 25, 2))
 _BY_PARTITION: Final = (Label.ROLE, Label.TOPIC, Label.PARTITION)
 
 
+def _counter(stem: str, unit: str, meaning: str, *labels: Label) -> Spec:
+    return Spec(f"{PREFIX}{stem}_total", "counter", unit, meaning, labels)
+
+
+def _gauge(stem: str, unit: str, meaning: str, *labels: Label) -> Spec:
+    return Spec(f"{PREFIX}{stem}", "gauge", unit, meaning, labels)
+
+
+def _histogram(stem: str, unit: str, meaning: str, buckets: tuple[float, ...], *labels: Label) -> Spec:
+    return Spec(f"{PREFIX}{stem}", "histogram", unit, meaning, labels, buckets)
+
+
 class Metric(Enum):
     """Every metric of ours. Counters count since the worker's start."""
 
     # What comes in
-    MESSAGES_TAKEN = Spec(
-        f"{PREFIX}messages_taken_total",
-        "counter",
+    MESSAGES_TAKEN = _counter(
+        "messages_taken",
         "messages",
         "Messages that left the consumer in a batch. One that is read again after a restart or a rebalance counts again.",
-        (Label.ROLE, Label.TOPIC),
+        Label.ROLE,
+        Label.TOPIC,
     )
-    BYTES_TAKEN = Spec(
-        f"{PREFIX}taken_bytes_total",
-        "counter",
-        "bytes",
-        "Bytes of those messages, keys and values.",
-        (Label.ROLE, Label.TOPIC),
+    BYTES_TAKEN = _counter(
+        "taken_bytes", "bytes", "Bytes of those messages, keys and values.", Label.ROLE, Label.TOPIC
     )
-    BATCH_MESSAGES = Spec(
-        f"{PREFIX}batch_messages", "histogram", "messages", "Messages in a batch.", (Label.ROLE,), MESSAGES
+    BATCH_MESSAGES = _histogram("batch_messages", "messages", "Messages in a batch.", MESSAGES, Label.ROLE)
+    BATCH_BYTES = _histogram("batch_bytes", "bytes", "Bytes in a batch.", BYTES, Label.ROLE)
+    READ_FAILURES = _counter(
+        "read_failures", "failures", "Reads from Kafka that failed; they are tried again.", Label.ROLE
     )
-    BATCH_BYTES = Spec(
-        f"{PREFIX}batch_bytes", "histogram", "bytes", "Bytes in a batch.", (Label.ROLE,), BYTES
-    )
-    READ_FAILURES = Spec(
-        f"{PREFIX}read_failures_total",
-        "counter",
-        "failures",
-        "Reads from Kafka that failed; they are tried again.",
-        (Label.ROLE,),
-    )
-    MESSAGES_EXPIRED = Spec(
-        f"{PREFIX}messages_expired_total",
-        "counter",
+    MESSAGES_EXPIRED = _counter(
+        "messages_expired",
         "messages",
         "Messages that the topic's retention deleted before they were read: lost to Watchkeeper.",
-        (Label.ROLE, Label.TOPIC),
+        Label.ROLE,
+        Label.TOPIC,
     )
 
     # What becomes of it
-    MESSAGES_DURABLE = Spec(
-        f"{PREFIX}messages_durable_total",
-        "counter",
+    MESSAGES_DURABLE = _counter(
+        "messages_durable",
         "messages",
         "Messages of batches whose outcome is durable: written, dead-lettered or left out.",
-        (Label.ROLE, Label.TOPIC),
+        Label.ROLE,
+        Label.TOPIC,
     )
-    EXCHANGES_JUDGED = Spec(
-        f"{PREFIX}exchanges_judged_total",
-        "counter",
+    EXCHANGES_JUDGED = _counter(
+        "exchanges_judged",
         "exchanges",
         "Exchanges that the guard was asked about, once their verdict was written to Kafka.",
-        (Label.ROLE, Label.STATUS),
+        Label.ROLE,
+        Label.STATUS,
     )
-    SAMPLED_OUT = Spec(
-        f"{PREFIX}exchanges_sampled_out_total",
-        "counter",
+    SAMPLED_OUT = _counter(
+        "exchanges_sampled_out",
         "exchanges",
         "Exchanges that the sample left out, once their verdict (status skipped) was written to Kafka.",
-        (Label.ROLE,),
+        Label.ROLE,
     )
-    NOT_CHAT = Spec(
-        f"{PREFIX}records_not_chat_total",
-        "counter",
+    NOT_CHAT = _counter(
+        "records_not_chat",
         "records",
         "Records that are well-formed and no chat (an embedding, a tool's span): nothing to judge.",
-        (Label.ROLE,),
+        Label.ROLE,
     )
-    BAD_REFUSAL_TOKENS = Spec(
-        f"{PREFIX}refusal_tokens_unreadable_total",
-        "counter",
+    BAD_REFUSAL_TOKENS = _counter(
+        "refusal_tokens_unreadable",
         "exchanges",
         "Exchanges whose refusal tokens couldn't be read; they are judged without.",
-        (Label.ROLE,),
+        Label.ROLE,
     )
-    VERDICTS_STORED = Spec(
-        f"{PREFIX}verdicts_stored_total",
-        "counter",
+    VERDICTS_STORED = _counter(
+        "verdicts_stored",
         "verdicts",
         "Verdicts that the storage agent has made rows of. One that is delivered again counts again; its row doesn't.",
     )
-    DEAD_LETTERS = Spec(
-        f"{PREFIX}dead_letters_total",
-        "counter",
+    DEAD_LETTERS = _counter(
+        "dead_letters",
         "letters",
         "Dead letters written: bad messages, and bad exchanges of good ones.",
-        (Label.ROLE, Label.REASON),
+        Label.ROLE,
+        Label.REASON,
     )
 
     # How it goes on its way
-    BATCHES_IN_FLIGHT = Spec(
-        f"{PREFIX}batches_in_flight",
-        "gauge",
+    BATCHES_IN_FLIGHT = _gauge(
+        "batches_in_flight",
         "batches",
         "Batches that have left the consumer and aren't durable yet.",
-        (Label.ROLE,),
+        Label.ROLE,
     )
-    BATCHES_IN_FLIGHT_LIMIT = Spec(
-        f"{PREFIX}batches_in_flight_limit",
-        "gauge",
+    BATCHES_IN_FLIGHT_LIMIT = _gauge(
+        "batches_in_flight_limit",
         "batches",
         "How many may be under way at once. As many as that, and the stage that takes the time is what is slow.",
-        (Label.ROLE,),
+        Label.ROLE,
     )
-    STAGE_SECONDS = Spec(
-        f"{PREFIX}stage_duration_seconds",
-        "histogram",
+    STAGE_SECONDS = _histogram(
+        "stage_duration_seconds",
         "seconds",
-        "Time that one batch spent in one stage, each try on its own.",
-        (Label.ROLE, Label.STAGE),
+        "Time that one batch spent in one stage, over all its tries. Which part is slow: `sum by (role, stage) (rate(watchkeeper_stage_duration_seconds_sum[5m]))`, without `turn`, which is the same wait seen from behind.",
         SECONDS,
+        Label.ROLE,
+        Label.STAGE,
     )
-    RETRIES = Spec(
-        f"{PREFIX}batch_retries_total",
-        "counter",
+    RETRIES = _counter(
+        "batch_retries",
         "tries",
         "Tries of a batch that failed; it is tried again.",
-        (Label.ROLE, Label.TROUBLE),
+        Label.ROLE,
+        Label.TROUBLE,
     )
 
     # Partitions
-    PARTITIONS = Spec(
-        f"{PREFIX}partitions_owned",
-        "gauge",
-        "partitions",
-        "Partitions that this worker reads.",
-        (Label.ROLE, Label.TOPIC),
+    PARTITIONS = _gauge(
+        "partitions_owned", "partitions", "Partitions that this worker reads.", Label.ROLE, Label.TOPIC
     )
-    SET_ASIDE = Spec(
-        f"{PREFIX}partitions_set_aside",
-        "gauge",
+    SET_ASIDE = _gauge(
+        "partitions_set_aside",
         "partitions",
         "Partitions that rest because of trouble of their own while the others go on; halted ones too.",
-        (Label.ROLE,),
+        Label.ROLE,
     )
-    HALTED = Spec(
-        f"{PREFIX}partitions_halted",
-        "gauge",
-        "partitions",
-        "Partitions that wait for a person: the log says why.",
-        (Label.ROLE,),
+    HALTED = _gauge(
+        "partitions_halted", "partitions", "Partitions that wait for a person: the log says why.", Label.ROLE
     )
-    LAG = Spec(
-        f"{PREFIX}partition_lag_messages",
-        "gauge",
+    LAG = _gauge(
+        "partition_lag_messages",
         "messages",
         "Offsets between the end of the durable prefix and the end of the log, as last heard.",
-        _BY_PARTITION,
+        *_BY_PARTITION,
     )
-    POSITION = Spec(
-        f"{PREFIX}partition_position_offset",
-        "gauge",
+    POSITION = _gauge(
+        "partition_position_offset",
         "offset",
         "The end of the durable prefix: what the next commit says.",
-        _BY_PARTITION,
+        *_BY_PARTITION,
     )
-    STILL_SECONDS = Spec(
-        f"{PREFIX}partition_still_seconds",
-        "gauge",
+    STILL_SECONDS = _gauge(
+        "partition_still_seconds",
         "seconds",
         "For how long the durable prefix hasn't moved although there is something to do; 0 where there is nothing.",
-        _BY_PARTITION,
+        *_BY_PARTITION,
     )
-    COMMITS = Spec(
-        f"{PREFIX}commits_total", "counter", "commits", "Commits of offsets.", (Label.ROLE, Label.COMMIT)
-    )
-    REBALANCES = Spec(
-        f"{PREFIX}rebalances_total",
-        "counter",
+    COMMITS = _counter("commits", "commits", "Commits of offsets.", Label.ROLE, Label.COMMIT)
+    REBALANCES = _counter(
+        "rebalances",
         "rebalances",
         "Times that the group gave this worker partitions, or took them.",
-        (Label.ROLE, Label.CHANGE),
+        Label.ROLE,
+        Label.CHANGE,
     )
 
     # The guard
-    GUARD_CALLS = Spec(
-        f"{PREFIX}guard_calls_total",
-        "counter",
-        "calls",
-        "Inference calls by what came of them, each try on its own.",
-        (Label.CODE,),
+    GUARD_CALLS = _counter(
+        "guard_calls", "calls", "Inference calls by what came of them, each try on its own.", Label.CODE
     )
-    GUARD_SECONDS = Spec(
-        f"{PREFIX}guard_call_duration_seconds",
-        "histogram",
+    GUARD_SECONDS = _histogram(
+        "guard_call_duration_seconds",
         "seconds",
         "Time that an inference call took, answered or not, without the wait for its turn.",
-        buckets=SECONDS,
+        SECONDS,
     )
-    GUARD_TURNED_AWAY = Spec(
-        f"{PREFIX}guard_calls_turned_away_total",
-        "counter",
-        "calls",
-        "Inference calls that the open breaker didn't let out.",
+    GUARD_TURNED_AWAY = _counter(
+        "guard_calls_turned_away", "calls", "Inference calls that the open breaker didn't let out."
     )
-    BREAKER_STATE = Spec(
-        f"{PREFIX}guard_breaker_state",
-        "gauge",
+    BREAKER_STATE = _gauge(
+        "guard_breaker_state",
         "",
         "1 for the state that the breaker of the role's guard is in, 0 for the others.",
-        (Label.ROLE, Label.BREAKER),
+        Label.ROLE,
+        Label.BREAKER,
     )
-    BREAKER_OPENINGS = Spec(
-        f"{PREFIX}guard_breaker_openings_total",
-        "counter",
-        "openings",
-        "Times that the breaker opened because the guard didn't answer.",
+    BREAKER_OPENINGS = _counter(
+        "guard_breaker_openings", "openings", "Times that the breaker opened because the guard didn't answer."
     )
 
     # The store
-    STORE_INSERTS = Spec(
-        f"{PREFIX}store_inserts_total",
-        "counter",
+    STORE_INSERTS = _counter(
+        "store_inserts",
         "inserts",
         "Inserts into ClickHouse by what came of them, each try on its own.",
-        (Label.INSERT,),
+        Label.INSERT,
     )
-    STORE_SECONDS = Spec(
-        f"{PREFIX}store_insert_duration_seconds",
-        "histogram",
-        "seconds",
-        "Time that an insert took, accepted or not.",
-        buckets=SECONDS,
+    STORE_SECONDS = _histogram(
+        "store_insert_duration_seconds", "seconds", "Time that an insert took, accepted or not.", SECONDS
     )
-    STORE_ROWS = Spec(
-        f"{PREFIX}store_rows_total",
-        "counter",
+    STORE_ROWS = _counter(
+        "store_rows",
         "rows",
         "Rows in inserts that ClickHouse has acknowledged. A row that is sent again counts again here, not in the table.",
     )
 
     # Writing to Kafka
-    PRODUCED = Spec(
-        f"{PREFIX}produced_records_total",
-        "counter",
-        "records",
-        "Records that all in-sync replicas have acknowledged.",
-        (Label.TOPIC,),
+    PRODUCED = _counter(
+        "produced_records", "records", "Records that all in-sync replicas have acknowledged.", Label.TOPIC
     )
-    PRODUCE_SECONDS = Spec(
-        f"{PREFIX}produce_duration_seconds",
-        "histogram",
+    PRODUCE_SECONDS = _histogram(
+        "produce_duration_seconds",
         "seconds",
         "Time until a batch of records was acknowledged, or wasn't.",
-        (Label.TOPIC,),
         SECONDS,
+        Label.TOPIC,
     )
-    PRODUCE_FAILURES = Spec(
-        f"{PREFIX}produce_failures_total",
-        "counter",
+    PRODUCE_FAILURES = _counter(
+        "produce_failures",
         "failures",
         "Batches of records that weren't acknowledged; they are written again.",
-        (Label.TOPIC,),
+        Label.TOPIC,
+    )
+
+    # How the fleet stands
+    WORKER_CONDITION = _gauge(
+        "worker_condition",
+        "conditions",
+        "How many alerts of this kind the worker would fire by what it knows of itself, with Kafka or without.",
+        Label.ALERT,
+    )
+    OVERSEES = _gauge(
+        "oversees",
+        "",
+        "1 where this worker oversees the fleet, else 0. Only that one's figures of the fleet are not 0: take the `max`. A fleet that nobody oversees tells nothing: watch `sum` of this.",
+    )
+    ALERTS_FIRING = _gauge(
+        "alerts_firing", "alerts", "Alerts about the stream itself that fire (docs/alerts.md).", Label.ALERT
+    )
+    ALERTS_SENT = _counter(
+        "alerts_sent",
+        "alerts",
+        "Records written to the alerts topic. A firing alert is written again now and then.",
+        Label.ALERT,
+        Label.ALERT_STATE,
+    )
+    WORKERS_SEEN = _gauge(
+        "workers_seen",
+        "workers",
+        "Workers of the fleet that say how they stand, those among them that have lately fallen silent.",
+    )
+    PARTITIONS_UNOWNED = _gauge(
+        "partitions_unowned",
+        "partitions",
+        "Partitions that nobody in the role's group owns; all of them while it rebalances.",
+        Label.ROLE,
     )
 
     # The process
-    INFO = Spec(f"{PREFIX}worker_info", "gauge", "", "1; the labels say what runs.", (Label.VERSION,))
-    START_TIME = Spec(
-        f"{PREFIX}start_time_seconds", "gauge", "seconds", "When the worker started, in seconds since 1970."
-    )
+    INFO = _gauge("worker_info", "", "1; the labels say what runs.", Label.VERSION)
+    START_TIME = _gauge("start_time_seconds", "seconds", "When the worker started, in seconds since 1970.")
 
 
 class Metrics:
