@@ -78,14 +78,14 @@ class DeadLetterLimit:
         limit = self.settings
         if run >= limit.max_run:
             what = f"{run} messages in a row"
-        elif len(window) >= limit.window_messages and share >= limit.max_share:
+        elif len(window) >= limit.window_messages and share > limit.max_share:
             what = f"{share:.0%} of the last {len(window)} messages"
         else:
             return
         raise Misconfigured(
             f"{what} of {place} can't be used ({reasons}): stopped before they drain into the dead letters",
             "look at the producer's last deploy; if these messages are really to be dead-lettered, raise "
-            "WATCHKEEPER_DEAD_LETTERS__MAX_RUN or __MAX_SHARE and restart the workers",
+            "WATCHKEEPER_DEAD_LETTERS__MAX_RUN, and __MAX_SHARE (1: any share), and restart the workers",
         )
 
     def record(self, is_bad: Sequence[bool]) -> None:

@@ -185,9 +185,12 @@ class DeadLetterSettings(Group):
         1_000, ge=1, description="Messages over which the share is taken, per partition."
     )
     max_share: float = Field(
-        0.5, gt=0, le=1, description="Share of bad messages in the window that stops the worker."
+        0.5,
+        gt=0,
+        le=1,
+        description="A partition with more bad messages in the window than this share is halted; 1: any share is let pass.",
     )
-    max_run: int = Field(200, ge=1, description="Bad messages in a row that stop the worker.")
+    max_run: int = Field(200, ge=1, description="Bad messages in a row that halt their partition.")
 
 
 class PrivacySettings(Group):

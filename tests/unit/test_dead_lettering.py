@@ -74,8 +74,16 @@ def test_a_share_of_bad_messages_counts_only_once_the_window_is_full() -> None:
     limit.check([True, False, True], place="p", reasons="")
     limit.record([True, False, True])
 
-    with pytest.raises(Misconfigured, match="50% of the last 4 messages"):
-        limit.check([False], place="p", reasons="")
+    limit.check([False], place="p", reasons="")
+    with pytest.raises(Misconfigured, match="75% of the last 4 messages"):
+        limit.check([True], place="p", reasons="")
+
+
+def test_with_both_limits_raised_any_number_of_bad_messages_is_let_pass() -> None:
+    limit = _limit(window_messages=4, max_share=1.0, max_run=10_000)
+    for _ in range(10):
+        limit.check([True] * 100, place="p", reasons="")
+        limit.record([True] * 100)
 
 
 def test_a_batch_that_is_tried_again_counts_once() -> None:
