@@ -110,6 +110,11 @@ class Fleet:
     _unowned: dict[tuple[str, int], _Still] = field(default_factory=dict)
     _uncommitted: dict[tuple[str, int], _Still] = field(default_factory=dict)
 
+    def hear_anew(self) -> None:
+        """What the workers said is to be heard again from further back; what was seen of the broker stays."""
+        self.workers.clear()
+        self._counts.clear()
+
     def sighted(self, now_s: float) -> None:
         """We see again, after a time in which nothing could be seen."""
         self.sighted_since_s = now_s

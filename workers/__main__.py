@@ -29,6 +29,9 @@ from workers.app import App, Role, build_app
 from workers.endpoints import Endpoints
 from workers.gate import LiveFirst, Queue
 from workers.gauges import Gauges
+from workers.heartbeat import Heartbeat
+from workers.identity import Identity
+from workers.overseer import Overseer
 from workers.pulse import pulse
 from workers.roles import backfill_role, moderation_role, storage_role
 from workers.tally import BreakerState
@@ -104,6 +107,17 @@ def _endpoints(worker: _Worker, stack: AsyncExitStack) -> Endpoints:
     return endpoints
 
 
+async def _watchers(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack) -> None:
+    """On as soon as Kafka is there, before anything else is waited for, until after the drain: a worker that waits for
+    Triton, and a fleet of such, is told of too."""
+    who = Identity.new()
+    heartbeat = Heartbeat(who, worker.vitals, outbox, worker.settings, metrics=worker.metrics)
+    overseer = Overseer(who, outbox, worker.settings, metrics=worker.metrics)
+    for service in (heartbeat, overseer):
+        stack.push_async_callback(service.stop)
+        await service.start()
+
+
 async def run(settings: Settings, roles: Sequence[str], stop: asyncio.Event) -> int:
     """Run `roles` until `stop` is set; returns once everything in flight is durable or given back: the exit status.
 
@@ -150,6 +164,7 @@ async def _build(worker: _Worker, roles: Sequence[str], stack: AsyncExitStack) -
             log.info("topic created", topic=topic)
     outbox = await worker.until_there("Kafka", lambda: KafkaOutbox.connect(settings.kafka, metrics=metrics))
     stack.push_async_callback(outbox.aclose)
+    await _watchers(worker, outbox, stack)
     made: list[Role] = []
     gate = LiveFirst(settings.backfill.max_per_s, settings.backfill.live_wait_max_s)
     if "moderation" in roles or "backfill" in roles:

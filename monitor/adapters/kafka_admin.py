@@ -169,10 +169,11 @@ class KafkaAdmin:
                 found[name] = {entry[0]: entry[1] or "" for entry in entries}
         return found
 
-    async def ranges(self, topic: str) -> dict[int, Range]:
-        """The offsets of every partition of a topic."""
-        count = await self.require_topic(topic)
-        partitions = [TopicPartition(topic, number) for number in range(count)]
+    async def ranges(self, topic: str, count: int | None = None) -> dict[int, Range]:
+        """The offsets of every partition of a topic, whose number is asked for unless the caller knows it."""
+        partitions = [
+            TopicPartition(topic, number) for number in range(count or await self.require_topic(topic))
+        ]
         with _translating(f"reading the offsets of {topic}"):
             starts = await self._consumer.beginning_offsets(partitions)
             ends = await self._consumer.end_offsets(partitions)

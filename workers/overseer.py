@@ -1,0 +1,223 @@
+"""What is to be done once in the fleet: look at all of it, and tell what is wrong on safety.alerts.
+
+Every worker has one; the one that owns the partition of safety.control acts. docs/adr/0006 says why it is so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from mode import Service
+
+from monitor.adapters.control import alert_log
+from monitor.adapters.kafka_admin import KafkaAdmin
+from monitor.alerting import Alerts, Due
+from monitor.backoff import Backoff
+from monitor.conditions import Condition
+from monitor.errors import WatchkeeperError
+from monitor.fleet import Fleet, GroupView, Offsets
+from monitor.health import fleet_findings
+from monitor.metrics import Metric, Metrics
+from monitor.ports import Outbox, OutRecord
+from monitor.settings import Settings
+from workers.control import Control
+from workers.identity import Identity
+from workers.trouble import said
+
+log = structlog.get_logger("watchkeeper.overseer")
+
+BLIND_AFTER_S: Final = 15.0
+"""After so long without a look nothing is counted from before it."""
+FROZEN_AFTER_S: Final = 5.0
+"""A loop that comes round so much too late may no longer own what it thinks it owns: it waits to hear."""
+LOG_OF: Final = timedelta(hours=24)
+"""How far back the log of alerts is read on taking over; a firing alert is in it every few minutes."""
+TOPICS_EVERY_S: Final = 60.0
+FAILURES_IN_A_ROW: Final = 5
+CLOSE_WITHIN_S: Final = 15.0
+
+
+class Overseer(Service):
+    """Takes part in who oversees, and oversees while it is us. Goes on whatever fails."""
+
+    mundane_level = "debug"
+
+    def __init__(self, who: Identity, outbox: Outbox, settings: Settings, *, metrics: Metrics) -> None:
+        super().__init__()
+        self._who = who
+        self._outbox = outbox
+        self._settings = settings
+        self._metrics = metrics
+        prefix, kafka = settings.kafka.group_prefix, settings.kafka
+        self._watched = (
+            ("moderation", kafka.chat_logs_topic, True),
+            ("storage", kafka.verdicts_topic, True),
+            ("backfill", kafka.chat_logs_backfill_topic, False),
+        )
+        self._fleet = Fleet(prefix, settings.health)
+        self._alerts = Alerts(prefix, settings.health, who.source)
+        self._term = 0
+        self._restored_term = 0
+        self._looked_s = 0.0
+        self._partitions: dict[str, int] = {}
+        self._partitions_until_s = 0.0
+
+    async def on_start(self) -> None:
+        """Begin."""
+        self._overseeing = self.add_future(self._oversee_for_ever())
+
+    async def on_stop(self) -> None:
+        """Leave the group, so that the next one takes over at once."""
+        await asyncio.wait((self._overseeing,), timeout=CLOSE_WITHIN_S)
+
+    async def _oversee_for_ever(self) -> None:
+        backoff = Backoff(self._settings.retry)
+        while not self.should_stop:
+            control = Control(self._settings, self._who)
+            try:
+                await control.join()
+                backoff = Backoff(self._settings.retry)
+                async with AsyncExitStack() as stack:
+                    await self._oversee(control, stack)
+            except Exception as exc:  # noqa: BLE001  # an overseer that gives up tells nobody
+                wait_s = backoff.next_s()
+                log.warning("overseeing failed, begun again", error=said(exc), retry_in_s=round(wait_s, 2))
+                self._show_nothing()
+                await self.sleep(wait_s)
+            finally:
+                await control.leave()
+
+    async def _oversee(self, control: Control, stack: AsyncExitStack) -> None:
+        """Until the end, or until looks have failed FAILURES_IN_A_ROW times."""
+        health = self._settings.health
+        admin: KafkaAdmin | None = None
+        failures, next_look_s, sure_from_s = 0, 0.0, 0.0
+        self._term = self._restored_term = 0
+        turned_s = time.monotonic()
+        while not self.should_stop:
+            heard = await control.hear(min(1.0, health.look_every_s))
+            now_s = time.monotonic()
+            if now_s - turned_s > FROZEN_AFTER_S:
+                # We may have been replaced, and there has been no time to hear of it.
+                sure_from_s = now_s + health.leader_session_timeout_s / 2
+                self._restored_term = 0
+            turned_s = now_s
+            if control.term != self._term:
+                self._term = control.term
+                self._fleet.hear_anew()
+            for one in heard:
+                self._fleet.hear(one.status, one.at_s)
+            if not control.is_owner:
+                self._show_nothing()
+            elif control.is_live and now_s >= max(next_look_s, sure_from_s):
+                next_look_s = now_s + health.look_every_s
+                try:
+                    if admin is None:
+                        admin = await stack.enter_async_context(KafkaAdmin.connect(self._settings.kafka))
+                    await self._look(control, admin)
+                    failures = 0
+                except WatchkeeperError as exc:
+                    failures += 1
+                    if failures == FAILURES_IN_A_ROW:
+                        raise
+                    log.warning("looking at the fleet failed, tried again", error=str(exc), in_a_row=failures)
+                turned_s = time.monotonic()
+
+    async def _look(self, control: Control, admin: KafkaAdmin) -> None:
+        views = await self._views(admin)
+        began_s, now_s = time.monotonic(), control.now_s
+        if now_s - self._looked_s > BLIND_AFTER_S:
+            self._fleet.sighted(now_s)
+        if self._restored_term != control.term:
+            since = datetime.fromtimestamp(now_s, UTC) - LOG_OF
+            self._alerts.restore(await alert_log(admin, self._settings.kafka.alerts_topic, since))
+            self._restored_term = control.term
+        self._looked_s = now_s
+        self._fleet.look(views, now_s)
+        for due in self._alerts.judge(fleet_findings(self._fleet, now_s), now_s):
+            if not control.is_owner or time.monotonic() - began_s > FROZEN_AFTER_S:
+                return  # the rest is due at the next look, if that is ours
+            await self._tell(due, now_s)
+        self._show()
+
+    async def _views(self, admin: KafkaAdmin) -> list[GroupView]:
+        if time.monotonic() >= self._partitions_until_s:
+            self._partitions = await admin.partitions()
+            self._partitions_until_s = time.monotonic() + TOPICS_EVERY_S
+        views = []
+        for role, topic, must_be_owned in self._watched:
+            if topic not in self._partitions:
+                self._partitions_until_s = 0.0
+                continue
+            group = f"{self._settings.kafka.group_prefix}.{role}"
+            state = await admin.group(group)
+            ranges = await admin.ranges(topic, self._partitions[topic])
+            commits = await admin.commits(group, topic)
+            views.append(
+                GroupView(
+                    role=role,
+                    topic=topic,
+                    group=group,
+                    is_settled=state.is_settled,
+                    owned=state.owned.get(topic, frozenset()),
+                    offsets={
+                        number: Offsets(
+                            offsets.start, offsets.end, commits[number].offset if number in commits else None
+                        )
+                        for number, offsets in ranges.items()
+                    },
+                    must_be_owned=must_be_owned,
+                )
+            )
+        return views
+
+    async def _tell(self, due: Due, now_s: float) -> None:
+        alert = due.alert
+        try:
+            await self._outbox.publish(
+                self._settings.kafka.alerts_topic, 0, [OutRecord(alert.id.encode(), alert.to_bytes())]
+            )
+        except WatchkeeperError as exc:
+            log.error("alert not sent, tried again", kind=alert.kind, title=alert.title, error=str(exc))
+            return
+        self._alerts.told(due, now_s)
+        self._metrics.count(Metric.ALERTS_SENT, kind=alert.kind, state=alert.state)
+        if due.news == "goes on":
+            return
+        is_loud = alert.severity == "critical" and alert.state == "firing"
+        (log.error if is_loud else log.warning)(
+            "alert",
+            state=alert.state,
+            kind=alert.kind,
+            severity=alert.severity,
+            news=due.news,
+            title=alert.title,
+            id=alert.id,
+            remedy=alert.remedy,
+            **alert.place,
+        )
+
+    def _show(self) -> None:
+        """How the fleet stands."""
+        put = self._metrics.set
+        put(Metric.OVERSEES, 1)
+        put(Metric.WORKERS_SEEN, len(self._fleet.workers))
+        for kind, count in self._alerts.firing().items():
+            put(Metric.ALERTS_FIRING, count, kind=kind)
+        for view in self._fleet.views.values():
+            put(Metric.PARTITIONS_UNOWNED, len(set(view.offsets) - view.owned), role=view.role)
+
+    def _show_nothing(self) -> None:
+        """We don't oversee: the figures of the fleet are another's."""
+        put = self._metrics.set
+        put(Metric.OVERSEES, 0)
+        put(Metric.WORKERS_SEEN, 0)
+        for condition in Condition:
+            put(Metric.ALERTS_FIRING, 0, kind=condition.value)
+        for role, _, _ in self._watched:
+            put(Metric.PARTITIONS_UNOWNED, 0, role=role)
