@@ -26,6 +26,9 @@ _TOKEN: Final = re.compile(
 
 # After the word FORMAT and the name: blanks, then at most one line end, then the data (ClickHouse's own rule).
 _BEFORE_DATA: Final = re.compile(rb"[ \t\f]*\r?\n?")
+_AFTER_FORMAT: Final = re.compile(
+    rb"(?:\s|--[^\n]*|/\*.*?\*/|;|\x00)*(?:SETTINGS\b|\Z)", re.DOTALL | re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,12 @@ def describe(text: bytes) -> Statement:
     insert = names[:1] == [b"INSERT"]
     named = None
     if not insert:
-        for (word, _, _), (_, start, end) in pairwise(words):
-            if word == b"FORMAT":
+        for (word, _, word_end), (name, start, end) in pairwise(words):
+            # It may be a column too: the clause is FORMAT, a name, and then nothing but SETTINGS.
+            is_clause = (
+                word == b"FORMAT" and name not in (b"ASC", b"DESC") and not text[word_end:start].strip()
+            )
+            if is_clause and _AFTER_FORMAT.match(text, end):
                 named = text[start:end].decode()
     return Statement(insert, named, files)
 

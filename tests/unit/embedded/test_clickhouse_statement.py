@@ -75,6 +75,14 @@ def test_what_carries_no_data_behind_a_format_is_left_to_the_engine(text: bytes)
             Statement(is_insert=False, format="CSV", files="INTO OUTFILE"),
         ),
         (b"INSERT INTO t FROM INFILE 'x'", Statement(is_insert=True, format=None, files="FROM INFILE")),
+        (
+            b"SELECT a, format, f(b), format AS c FROM verdicts WHERE format = 'otel' ORDER BY format DESC",
+            Statement(is_insert=False, format=None, files=None),
+        ),
+        (
+            b"SELECT format FROM verdicts FORMAT CSV -- every one\n;",
+            Statement(is_insert=False, format="CSV", files=None),
+        ),
         (b"SELECT $a$ INTO OUTFILE $a$", Statement(is_insert=False, format=None, files=None)),
     ],
 )
