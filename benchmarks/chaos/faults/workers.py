@@ -30,9 +30,14 @@ class WorkerProcess:
         log: Path,
         *,
         roles: Sequence[str] = ("moderation", "storage"),
+        grace_s: float = GRACE_S,
     ) -> None:
-        """`environment` holds the WATCHKEEPER_* variables: none of ours is inherited. `log` is appended to."""
+        """`environment` holds the WATCHKEEPER_* variables: none of ours is inherited. `log` is appended to.
+
+        `grace_s`: how long it may drain at a stop, or when we are gone, before it is killed.
+        """
         self.log = log
+        self._grace_s = grace_s
         self._environment = dict(environment)
         self._roles = tuple(roles)
         self._log_from = 0
@@ -59,7 +64,7 @@ class WorkerProcess:
             [sys.executable, "-m", "workers", "--roles", ",".join(self._roles)],
             self.log,
             environment={**inherited, **self._environment, "PYTHONUNBUFFERED": "1"},
-            grace_s=GRACE_S,
+            grace_s=self._grace_s,
         )
 
     async def wait_ready(self, within_s: float = 120.0) -> None:
@@ -99,7 +104,7 @@ class WorkerProcess:
         return await self._started.gone()
 
     async def stop(self) -> int:
-        """Thaw it, ask it to end, kill it after GRACE_S. Returns the exit code."""
+        """Thaw it, ask it to end, kill it after its grace. Returns the exit code."""
         self.thaw()
         return await self._started.stop()
 
