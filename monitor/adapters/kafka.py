@@ -43,6 +43,8 @@ from schemas.topics import (
 
 MAX_BATCH_BYTES = 1_048_576
 """A produced batch closes here: large enough to carry 500 verdicts in one request, far below any broker's limit."""
+LONGEST_FLUSH_S = 10.0
+"""A broker that is away may not keep a process from ending; what wasn't acknowledged is written again by the next."""
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -105,33 +107,33 @@ def translated(exc: KafkaError, doing: str) -> WatchkeeperError:
 class KafkaOutbox:
     """Produces whole batches, idempotent, acks=all; implements ports.Outbox.
 
-    A batch a partition, in order: aiokafka keeps one request a partition in flight, so order holds over retries.
+    A batch a partition, in order: aiokafka keeps one request a partition in flight, so order holds over retries. A broker
+    that is away is waited for. Where a batch fails for good, aiokafka's sequence numbers have a gap, and the broker would
+    refuse that partition for ever: the next batch goes out by a new producer.
     """
 
-    def __init__(self, producer: AIOKafkaProducer, *, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, settings: KafkaSettings, producer: AIOKafkaProducer, *, metrics: Metrics | None = None
+    ) -> None:
+        self._settings = settings
         self._producer = producer
+        self._is_spoiled = False
+        self._renewing = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
         self._metrics = metrics or Metrics()
         self._partitions: dict[str, int] = {}
 
     @classmethod
     async def connect(cls, settings: KafkaSettings, *, metrics: Metrics | None = None) -> KafkaOutbox:
         """Start a producer. Raises Retryable where no broker answers."""
-        producer = AIOKafkaProducer(
-            **client_options(settings),
-            enable_idempotence=True,
-            max_batch_size=MAX_BATCH_BYTES,
-            max_request_size=settings.max_message_bytes + MAX_BATCH_BYTES,
-        )
-        try:
-            await producer.start()
-        except KafkaConnectionError as exc:
-            await producer.stop()
-            raise Retryable(f"no Kafka broker answers at {settings.bootstrap}") from exc
-        return cls(producer, metrics=metrics)
+        return cls(settings, await _started_producer(settings), metrics=metrics)
 
     async def aclose(self) -> None:
-        """Flush and close."""
-        await self._producer.stop()
+        """Flush and close; a broker that is away is given up after LONGEST_FLUSH_S."""
+        await _stopped(self._producer)
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
 
     async def publish(self, topic: str, partition: int, records: Sequence[OutRecord]) -> None:
         """See ports.Outbox. A batch larger than MAX_BATCH_BYTES goes as several, in order."""
@@ -139,27 +141,16 @@ class KafkaOutbox:
             return
         began_s = time.perf_counter()
         try:
+            producer = await self._sound_producer()
             count = self._partitions.get(topic)
             if count is None:
-                count = self._partitions[topic] = len(await self._producer.partitions_for(topic))
+                count = self._partitions[topic] = len(await producer.partitions_for(topic))
             partition %= count
-            sent: list[asyncio.Future[Any]] = []
-            batch = self._producer.create_batch()
-            for record in records:
-                while (
-                    batch.append(
-                        timestamp=record.timestamp_ms,
-                        key=record.key,
-                        value=record.value,
-                        headers=list(record.headers),
-                    )
-                    is None
-                ):
-                    sent.append(await self._producer.send_batch(batch, topic, partition=partition))
-                    batch = self._producer.create_batch()
-            sent.append(await self._producer.send_batch(batch, topic, partition=partition))
-            for future in sent:
-                await future
+            try:
+                await _sent(producer, topic, partition, records)
+            except KafkaError:
+                self._is_spoiled = self._is_spoiled or producer is self._producer
+                raise
         except KafkaError as exc:
             self._partitions.pop(topic, None)
             self._metrics.count(Metric.PRODUCE_FAILURES, topic=topic)
@@ -168,6 +159,61 @@ class KafkaOutbox:
             self._metrics.count(Metric.PRODUCED, len(records), topic=topic)
         finally:
             self._metrics.observe(Metric.PRODUCE_SECONDS, time.perf_counter() - began_s, topic=topic)
+
+    async def _sound_producer(self) -> AIOKafkaProducer:
+        async with self._renewing:
+            if self._is_spoiled:
+                fresh = await _started_producer(self._settings)
+                # Others may still wait for what the old one sends: it ends once that is decided.
+                task = asyncio.create_task(self._producer.stop())
+                self._retiring.add(task)
+                task.add_done_callback(self._retiring.discard)
+                self._producer, self._is_spoiled = fresh, False
+            return self._producer
+
+
+async def _started_producer(settings: KafkaSettings) -> AIOKafkaProducer:
+    producer = AIOKafkaProducer(
+        **client_options(settings),
+        enable_idempotence=True,
+        max_batch_size=MAX_BATCH_BYTES,
+        max_request_size=settings.max_message_bytes + MAX_BATCH_BYTES,
+    )
+    try:
+        await producer.start()
+    except KafkaConnectionError as exc:
+        await producer.stop()
+        raise Retryable(f"no Kafka broker answers at {settings.bootstrap}") from exc
+    return producer
+
+
+async def _stopped(producer: AIOKafkaProducer) -> None:
+    try:
+        await asyncio.wait_for(producer.stop(), LONGEST_FLUSH_S)
+    except TimeoutError:
+        await producer.client.close()
+
+
+async def _sent(producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[OutRecord]) -> None:
+    """Return when all are acknowledged. Raises the KafkaError of the first batch that failed, when all are decided."""
+    sent: list[asyncio.Future[Any]] = []
+    batch = producer.create_batch()
+    for record in records:
+        while (
+            batch.append(
+                timestamp=record.timestamp_ms,
+                key=record.key,
+                value=record.value,
+                headers=list(record.headers),
+            )
+            is None
+        ):
+            sent.append(await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+    sent.append(await producer.send_batch(batch, topic, partition=partition))
+    for outcome in await asyncio.gather(*sent, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def owned_topics(settings: KafkaSettings) -> tuple[Topic, ...]:
