@@ -136,6 +136,8 @@ def figures(topic: AccountTopic) -> Figures:
 async def test_up_names_every_part_and_check_finds_them_well(terminal: Terminal) -> None:
     assert set(terminal.said.pids) == {"kafka", "triton", "clickhouse", "workers"}
     assert all(process_started(pid) for pid in terminal.said.pids.values())
+    ready = await asyncio.to_thread(lambda: urlopen(f"{terminal.said.workers}/readyz", timeout=30).status)
+    assert ready == 200
     done = await terminal.run("check", "--json")
     document = CheckDocument.model_validate_json(done.out)
     assert (document.healthy, done.code) == (True, 0), done.out

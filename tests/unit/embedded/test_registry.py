@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +61,13 @@ def test_entries_of_another_shape_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text('{"version": 2}', encoding="utf-8")
     (tmp_path / "cut.json").write_text('{"data": "/x', encoding="utf-8")
     assert running(tmp_path) == []
+
+
+def test_the_entry_of_an_older_release_names_no_workers(tmp_path: Path) -> None:
+    stack = _addresses(tmp_path / "data")
+    fields = json.loads(replace(stack, workers="http://127.0.0.1:21005").to_json())
+    del fields["workers"]
+    assert Addresses.from_json(json.dumps(fields)) == stack
 
 
 def test_the_environment_points_the_settings_at_the_stack(tmp_path: Path) -> None:
