@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import ClassVar
 
+from monitor.embedded.clickhouse_room import KEEP_FREE_BYTES
 from monitor.embedded.free_ports import LOOPBACK
 from monitor.embedded.part import Command, Part, accepts
 
@@ -18,6 +19,8 @@ class ClickHousePart(Part):
     name: ClassVar[str] = "clickhouse"
     port_names: ClassVar[tuple[str, ...]] = ("http",)
     grace_s: float = 20.0
+    keep_free_bytes: int = KEEP_FREE_BYTES
+    """With less free on the disk of its folder, it refuses inserts and doesn't merge."""
 
     @property
     def address(self) -> str:
@@ -31,6 +34,7 @@ class ClickHousePart(Part):
     async def _command(self) -> Command:
         self.facts |= {"engine": "chDB"}
         arguments = ["--data", str(self.data), "--port", str(self.ports["http"])]
+        arguments += ["--keep-free-bytes", str(self.keep_free_bytes)]
         return Command([sys.executable, "-m", "monitor.embedded.clickhouse_server", *arguments])
 
     async def _probe(self) -> bool:

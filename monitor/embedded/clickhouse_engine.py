@@ -234,12 +234,23 @@ class Engine:
         connection.apply(_DEFAULTS, None)
         return connection
 
+    def stop_merges(self) -> None:
+        """Start no more merges, and break off those that run. Raises EngineError."""
+        self._run(b"SYSTEM STOP MERGES")
+
+    def start_merges(self) -> None:
+        """Merge again. Raises EngineError."""
+        self._run(b"SYSTEM START MERGES")
+
     def kill(self, tag: str | None = None) -> None:
         """Cancel the reading statements with this log_comment, or every statement; doesn't wait for them to end."""
         which = "1" if tag is None else f"Settings['log_comment'] = {quoted(tag)} AND query_kind != 'Insert'"
+        self._run(f"KILL QUERY WHERE {which} ASYNC".encode())
+
+    def _run(self, statement: bytes) -> None:
         connection = self.connect()
         try:
-            connection.run(f"KILL QUERY WHERE {which} ASYNC".encode())
+            connection.run(statement)
         finally:
             connection.close()
 

@@ -35,6 +35,7 @@ from aiohttp import BodyPartReader, web
 from monitor.embedded import clickhouse_errors as errors
 from monitor.embedded.clickhouse_engine import STREAMED_FORMATS, Connection, Engine, EngineError
 from monitor.embedded.clickhouse_exchange import Answer, Body, GoneError, error, is_on
+from monitor.embedded.clickhouse_room import KEEP_FREE_BYTES, Room
 from monitor.embedded.clickhouse_statement import InsertHead, describe, insert_head, is_insert
 from monitor.errors import Misconfigured
 
@@ -111,8 +112,9 @@ class _Session:
 class ClickHouseServer:
     """Answers ClickHouse's HTTP requests from an engine. `password` is that of the user `default`; empty: none."""
 
-    def __init__(self, engine: Engine, password: str = "") -> None:
+    def __init__(self, engine: Engine, room: Room, password: str = "") -> None:
         self._engine = engine
+        self._room = room
         self._password = password
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="clickhouse")
         self._sessions: dict[str, _Session] = {}
@@ -219,6 +221,8 @@ class ClickHouseServer:
         elif not body.is_empty:
             text += b"\n"
         head = insert_head(text)
+        if head is not None or is_insert(text):
+            self._room.check()
         with self._connection(
             call.params, read_only=body.request.method == "GET", settings=call.settings
         ) as connection:
@@ -338,10 +342,11 @@ def _values(connection: Connection, names: Mapping[str, str]) -> dict[str, str]:
     return {row["name"]: row["value"] for row in rows if row["name"] in names}
 
 
-async def serve(folder: Path, port: int, password: str) -> None:
+async def serve(folder: Path, port: int, password: str, keep_free_bytes: int = KEEP_FREE_BYTES) -> None:
     """Serve until SIGTERM or SIGINT. Raises Misconfigured where folder or port is in use."""
     with Engine(folder) as engine:
-        server = ClickHouseServer(engine, password)
+        room = Room(engine, folder, keep_free_bytes=keep_free_bytes)
+        server = ClickHouseServer(engine, room, password)
         runner = web.ServerRunner(
             web.Server(server.handle, auto_decompress=False, access_log=None), shutdown_timeout=2 * DRAIN_S
         )
@@ -357,7 +362,9 @@ async def serve(folder: Path, port: int, password: str) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         sys.stdout.write(f"ready {runner.addresses[0][1]}\n")
         sys.stdout.flush()
+        watching = asyncio.create_task(room.watch())
         await stop.wait()
+        watching.cancel()
         impatience = asyncio.get_running_loop().call_later(DRAIN_S, server.cancel_all)
         await runner.cleanup()
         impatience.cancel()
@@ -371,11 +378,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, required=True, help="data folder, made if missing")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0: a free one")
+    parser.add_argument(
+        "--keep-free-bytes", type=int, default=KEEP_FREE_BYTES, help="with less free, no writing"
+    )
     parser.add_argument("--password-file", type=Path, help="file that holds the password of the user default")
     given = parser.parse_args(arguments)
     try:
         password = given.password_file.read_text().strip() if given.password_file else ""
-        asyncio.run(serve(given.data, given.port, password))
+        asyncio.run(serve(given.data, given.port, password, given.keep_free_bytes))
     except (Misconfigured, OSError) as exc:
         sys.stderr.write(f"clickhouse_server: {exc}\n")
         return 2
