@@ -36,6 +36,16 @@ class Assignment(dict[TopicPartition, Partition]):
         return sum(partition.lag for partition in self.values())
 
     @property
+    def waits_for_the_consumer(self) -> bool:
+        """Whether there is something to read and nothing else to do: neither in flight nor buffered."""
+        active = [partition for partition in self.values() if partition.aside_until_s is None]
+        return (
+            not self.in_flight
+            and not any(partition.buffered for partition in active)
+            and any(partition.end > partition.next_offset for partition in active)
+        )
+
+    @property
     def asides(self) -> set[TopicPartition]:
         """Those that are set aside."""
         return {key for key, partition in self.items() if partition.aside_until_s is not None}

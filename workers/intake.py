@@ -355,13 +355,24 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
     # -- the log and the offsets --------------------------------------------------------------------------------
 
     async def _look_ahead(self) -> None:
-        """Hear now and then where the logs of our partitions end."""
+        """Hear now and then where the logs of our partitions end, and crash where a consumer doesn't read them.
+
+        It has been seen to go on heartbeating though it fetches no more; whoever supervises the worker starts it again.
+        """
+        unread = 0
         while not self.should_stop:
             await self.sleep(LOOK_AHEAD_EVERY_S)
-            with suppress(KafkaError, TimeoutError):
+            try:
                 ends = await self._consumer.end_offsets(list(self._ours))
                 for key, end in ends.items():
                     self._heard_end(key, end, await self._consumer.position(key))
+            except (KafkaError, TimeoutError):
+                unread = 0
+                continue
+            # Looks are counted, not time: neither a broker that was away nor a frozen process is the consumer's fault.
+            unread = unread + 1 if self._ours.waits_for_the_consumer else 0
+            if unread * LOOK_AHEAD_EVERY_S > 3 * self._kafka.request_timeout_s:
+                raise RuntimeError(f"the consumer of {self.topic} no longer reads what there is")
 
     def _heard_end(self, key: TopicPartition, end: int, read_to: int) -> None:
         partition = self._ours.get(key)

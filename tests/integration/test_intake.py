@@ -50,12 +50,13 @@ class _Recorder:
         return sum(len(offsets) for offsets in self.written.values())
 
 
-def _settings(bootstrap: str, group: str) -> Settings:
+def _settings(bootstrap: str, group: str, *, request_timeout_s: str = "40") -> Settings:
     return load(
         {
             "WATCHKEEPER_KAFKA__BOOTSTRAP": bootstrap,
             "WATCHKEEPER_KAFKA__GROUP_PREFIX": group,
             "WATCHKEEPER_KAFKA__SESSION_TIMEOUT_S": "6",
+            "WATCHKEEPER_KAFKA__REQUEST_TIMEOUT_S": request_timeout_s,
             "WATCHKEEPER_RETRY__FIRST_S": "0.01",
             "WATCHKEEPER_RETRY__MAX_S": "0.05",
             "WATCHKEEPER_RETRY__HALTED_S": "0.2",
@@ -267,6 +268,25 @@ async def test_a_log_that_went_back_halts_its_partition(kafka_part: KafkaPart, t
     await app.stop()
 
     assert trouble.startswith(f"the log of {name}/0 ends at 100, and 500 was reached")
+    assert recorder.written == {}
+
+
+async def test_a_consumer_that_reads_no_more_ends_its_worker(
+    kafka_part: KafkaPart, topic: TopicFactory
+) -> None:
+    name = await topic(partitions=1)
+    settings = _settings(kafka_part.address, name, request_timeout_s="1")
+    recorder = _Recorder()
+    app = _app(settings, name, recorder)
+    await app.start()
+    intake = app.intakes[0]
+    await until(lambda: intake.has_joined)
+    intake._consumer.pause(TopicPartition(name, 0))  # as if its fetching had died: nobody resumes it
+    await _produce(kafka_part.address, name, _values(10), 0)
+    await until(lambda: app.crashed, within_s=60)
+    await app.stop()
+
+    assert "no longer reads" in str(app.crash_reason)
     assert recorder.written == {}
 
 
