@@ -141,19 +141,25 @@ async def run(settings: Settings, roles: Sequence[str], stop: asyncio.Event) -> 
             return 0
         app = await building
         await app.start()
-        try:
-            log.info(
-                "workers ready", roles=list(roles), version=watchkeeper_version(), endpoints=endpoints.url
-            )
-            await app.wait(stop.wait())
-            vitals.stopping()
-            log.info("stopping: draining what is in flight")
-        finally:
-            await app.stop()
-    if app.crashed:
-        log.error("stopped because a task has crashed", error=type(app.crash_reason).__name__)
-        return EXIT_CRASHED
+        log.info("workers ready", roles=list(roles), version=watchkeeper_version(), endpoints=endpoints.url)
+        status = await work(app, stop, vitals)
     log.info("stopped")
+    return status
+
+
+async def work(app: App, stop: asyncio.Event, vitals: Vitals) -> int:
+    """From the start of the app to the end of its drain: the exit status. A task that crashes is a stop."""
+    try:
+        await app.wait(stop.wait())
+        vitals.stopping()
+        log.info("stopping: draining what is in flight")
+    finally:
+        await app.stop()
+    if app.crashed:
+        log.error(
+            "a task has crashed: the worker ends, to be started again", error=type(app.crash_reason).__name__
+        )
+        return EXIT_CRASHED
     return 0
 
 

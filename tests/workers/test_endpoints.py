@@ -23,7 +23,8 @@ from monitor.settings import load
 from monitor.version import watchkeeper_version
 from tests.fakes.taker import FakeTaker
 from tests.waiting import until
-from workers.__main__ import run
+from workers.__main__ import EXIT_CRASHED, run, work
+from workers.app import build_app
 from workers.endpoints import PORTS_TRIED, Endpoints
 from workers.gauges import Gauges
 from workers.pulse import pulse
@@ -204,3 +205,18 @@ async def test_a_worker_whose_broker_is_away_is_up_lives_and_is_not_ready(worker
     assert (status, told["version"]) == (503, watchkeeper_version())
     assert [check["name"] for check in told["checks"]] == ["event_loop", "Kafka", "ClickHouse", "roles"]
     assert (await asyncio.to_thread(get, f"{worker_without_kafka}/livez"))[0] == 200
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+async def test_a_worker_ends_when_it_is_asked_to_or_a_task_crashes_and_its_status_says_which(
+    vitals: Vitals, *, crashes: bool
+) -> None:
+    app, stop = build_app(load({}), []), asyncio.Event()
+    await app.start()
+    working = asyncio.ensure_future(work(app, stop, vitals))
+    if crashes:
+        await app.agents.crash(RuntimeError("a defect"))
+    else:
+        stop.set()
+    assert await working == (EXIT_CRASHED if crashes else 0)
+    assert [check.name for check in vitals.ready()][-1] == "stopping"
