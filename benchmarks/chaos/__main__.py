@@ -56,7 +56,7 @@ def main() -> int:
     )
     # What the clients of the harness itself say of a broker that it has killed.
     logging.basicConfig(filename=folder / "harness.log", level=logging.WARNING)
-    console, notes = Console(width=120), Console(stderr=True, width=120)
+    console, notes = Console(width=140), Console(stderr=True, width=120)
     began_s = time.monotonic()
     outcome = asyncio.run(
         run(plan, lambda line: notes.print(f"{time.monotonic() - began_s:7.1f} s  {line}", highlight=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -51,8 +52,10 @@ class Fleet:
         del self.members[number]
 
     async def stop(self, number: int) -> None:
-        """SIGTERM, and wait until it is gone; it is to end in time and with code 0."""
+        """SIGTERM, and wait until it is gone; it is to end in time and with code 0, or by the signal itself where it has
+        said nothing yet: the interpreter is still loading, and nothing is under way."""
         worker = self._leaving(number)
+        is_loading = worker.log.stat().st_size == 0
         worker.sigterm()
         try:
             async with asyncio.timeout(STOPS_WITHIN_S):
@@ -64,7 +67,7 @@ class Fleet:
             worker.sigkill()
             await worker.gone()
         else:
-            if code != 0:
+            if code != 0 and not (is_loading and code == 128 + signal.SIGTERM):
                 self.faults.append(f"worker {number} ended with code {code} after SIGTERM: {worker.log}")
         del self.members[number]
 

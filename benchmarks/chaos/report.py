@@ -21,12 +21,15 @@ def report(outcome: Outcome) -> RenderableType:
 
 
 def _faults(endured: Sequence[Endured]) -> Table:
-    table = Table(title="Faults, and the time from each one's lifting until every partition went on")
-    table.add_column("fault")
-    for heading in ("times", "lasted", "recovered: median", "worst", "beside others: worst"):
-        table.add_column(heading, justify="right")
-    table.add_column("bounded by")
-    table.add_column("worst / bound", justify="right")
+    table = Table(
+        title="Faults, and the time from each one's lifting until every partition went on",
+        caption="Median and worst of those that stood alone; the worst of those that others were made beside.",
+    )
+    table.add_column("fault", no_wrap=True)
+    for heading in ("times", "lasted", "median", "worst", "beside others"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("bounded by", no_wrap=True)
+    table.add_column("worst / bound", justify="right", no_wrap=True)
     for kind in Kind:
         of_kind = [one for one in endured if one.injection.kind is kind]
         if not of_kind:

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
 from typing import Final, Self
@@ -229,14 +230,14 @@ class ClickHouseProxy:
             pass  # the engine is away: then it gets nothing
 
 
+@dataclass(frozen=True)
 class _Answer:
     """The engine's answer, whole."""
 
-    def __init__(self, status: int, reason: str, headers: dict[str, str], body: bytes) -> None:
-        self.status = status
-        self.reason = reason
-        self.headers = headers
-        self.body = body
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class _Reset(asyncio.Protocol):
