@@ -17,6 +17,8 @@ from schemas import topics
 _OWN: Final = "watchkeeper-"
 _SLUG: Final = re.compile(r"[a-z0-9_.-]{1,64}", re.ASCII)
 _ID: Final = re.compile(r"([A-Za-z0-9._-]{1,249})/(\d{1,10})/(\d{1,18})", re.ASCII)
+REMEMBERED: Final = 100_000
+"""Letters among which a repeated one is looked for; it comes within the batches that one worker had under way."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -139,16 +141,29 @@ class Count:
 
 
 class Tally:
-    """Counts letters by topic and reason, and keeps the newest `keep` of them. Bounded by the reasons there are."""
+    """Counts letters by topic and reason, and keeps the newest `keep` of them. Bounded, however many there are.
+
+    A worker that is killed between writing a letter and committing its message's offset writes it again after its restart:
+    such a letter counts as one, and `repeated` once more. The second is looked for among the last REMEMBERED.
+    """
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
+        self._seen: dict[tuple[str, int, int, int, int], None] = {}
+        self.repeated = 0
         self._counts: dict[tuple[str, str], tuple[int, datetime]] = {}
         self._newest: list[DeadLetter] = []
         self.total = 0
 
     def add(self, letter: DeadLetter) -> None:
         """Count one letter."""
+        written = (letter.topic, letter.partition, letter.offset, letter.index, letter.attempts)
+        if letter.offset >= 0 and written in self._seen:
+            self.repeated += 1
+            return
+        self._seen[written] = None
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
         self.total += 1
         place = (letter.topic, letter.reason)
         count, newest = self._counts.get(place, (0, letter.written_at))

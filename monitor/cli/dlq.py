@@ -70,6 +70,7 @@ def list_letters(
         print_json(
             LettersDocument(
                 total=tally.total,
+                repeated=tally.repeated,
                 counts=[LetterCount.model_validate(count) for count in tally.counts()],
                 letters=[letter_line(letter) for letter in tally.newest()],
             )
@@ -80,6 +81,14 @@ def list_letters(
         console.print("No dead letters" + (" match." if reason or since or until else "."), style="green")
         return
     console.print(counts_table(tally), letters_table(tally.newest()), sep="\n\n")
+    if tally.repeated:
+        console.print(
+            Text(
+                f"{tally.repeated:,} more were written twice, by workers that were killed before they could acknowledge; each "
+                "counts once here, and goes back once.",
+                style="dim",
+            )
+        )
     console.print(Text("Look at one with `watchkeeper dlq show ID`.", style="dim"))
 
 

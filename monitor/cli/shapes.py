@@ -130,7 +130,8 @@ class LetterCount(Document):
 class LettersDocument(Document):
     """`watchkeeper dlq list --json`."""
 
-    total: int = Field(description="Dead letters that match.")
+    total: int = Field(description="Dead letters that match, each once.")
+    repeated: int = Field(description="How many more were written twice, by workers that were killed.")
     counts: list[LetterCount] = Field(description="By topic and reason, most first.")
     letters: list[LetterLine] = Field(description="The newest, at most `--limit`.")
 

@@ -174,6 +174,16 @@ def test_a_selection_takes_by_id_reason_and_time_together() -> None:
     assert not Selection(since=at + timedelta(seconds=1)).takes(one)
 
 
+def test_a_letter_that_was_written_twice_counts_once() -> None:
+    tally = Tally(keep=2)
+    for first in (letter(1), letter(2)):
+        tally.add(first)
+    tally.add(letter(3, source_offset=1))
+    tally.add(letter(4, source_offset=1, attempts=2))
+
+    assert (tally.total, tally.repeated) == (3, 1)
+
+
 def test_a_tally_counts_all_and_keeps_the_newest_without_their_messages() -> None:
     tally = Tally(keep=2)
     for n in range(500):
