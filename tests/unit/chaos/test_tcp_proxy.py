@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Self
 
 import pytest
 
@@ -27,7 +28,7 @@ class Target:
         self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
 
-    async def __aenter__(self) -> Target:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, LOOPBACK, self.port, limit=2 * MIB)
         return self
 
@@ -232,7 +233,7 @@ async def test_a_target_that_is_away_resets_the_client_and_is_found_when_it_come
 
 @pytest.mark.parametrize("is_frozen", [False, True])
 async def test_its_end_resets_what_is_open_and_leaves_no_task(
-    target: Target, connect: Connect, is_frozen: bool
+    target: Target, connect: Connect, *, is_frozen: bool
 ) -> None:
     before = asyncio.all_tasks()
     async with TcpProxy(LOOPBACK, target.port) as proxy:
@@ -243,7 +244,6 @@ async def test_its_end_resets_what_is_open_and_leaves_no_task(
     assert not [task for task in asyncio.all_tasks() - before if "tcp proxy" in task.get_name()]
     assert proxy.connections == 0
     with pytest.raises(ConnectionResetError):
-        while await client.reader.readline():
-            pass
+        await client.reader.read()
     with pytest.raises(ConnectionRefusedError):
         await connect(proxy.port)
