@@ -14,6 +14,7 @@ from tritonclient.grpc.aio import InferenceServerClient  # type: ignore[import-u
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
 from monitor.adapters.breaker import Breaker, State
+from monitor.adapters.triton_codes import AMBIGUOUS, FORBIDDEN, Code, code_of, is_away
 from monitor.adapters.triton_wire import (
     ERROR,
     ERROR_CUT,
@@ -27,26 +28,6 @@ from monitor.errors import Misconfigured, Retryable
 from monitor.metrics import Metric, Metrics
 from monitor.ports import GuardIdentity, Score
 from monitor.settings import TritonSettings
-
-Code = grpc.StatusCode
-
-AWAY: Final = frozenset(
-    {
-        Code.UNAVAILABLE,
-        Code.DEADLINE_EXCEEDED,
-        Code.RESOURCE_EXHAUSTED,
-        Code.ABORTED,
-        Code.CANCELLED,  # by the server, which does it when it shuts down; our own cancelling never gets here
-        Code.NOT_FOUND,  # the model is being loaded or unloaded; `connect` tells a wrong name apart
-    }
-)
-"""The server as a whole doesn't answer: retried, counted by the breaker."""
-
-AMBIGUOUS: Final = frozenset({Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS})
-"""A model that broke on one input and a broken server look alike (Triton says INTERNAL for both): tried twice,
-then decided by an exchange that is known to be good."""
-
-FORBIDDEN: Final = frozenset({Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.UNIMPLEMENTED})
 
 _AMBIGUOUS_ATTEMPTS: Final = 2
 _FIRST_WAIT_S: Final = 0.05
@@ -306,10 +287,11 @@ class TritonGuard:
                 code = exc.code()
                 if code in FORBIDDEN:
                     raise self._forbidden(code) from exc
-                if code not in AWAY and (code not in AMBIGUOUS or attempt >= _AMBIGUOUS_ATTEMPTS):
+                if is_away(exc):
+                    if attempt >= self._settings.attempts:
+                        raise self._away(code, attempt) from exc
+                elif code not in AMBIGUOUS or attempt >= _AMBIGUOUS_ATTEMPTS:
                     raise _Refused(code) from exc
-                if code in AWAY and attempt >= self._settings.attempts:
-                    raise self._away(code, attempt) from exc
             await self._sleep(self._rng.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt)))
 
     async def _try(self, request: Any) -> Any:
@@ -322,7 +304,7 @@ class TritonGuard:
         except grpc.aio.AioRpcError as exc:
             self._called(exc.code().name, began_s)
             # Only silence counts: an answer, even a refusal, shows a server that is there.
-            if exc.code() in AWAY:
+            if is_away(exc):
                 self._failed()
             else:
                 self._breaker.succeeded()
@@ -365,7 +347,7 @@ class TritonGuard:
         try:
             return await call
         except InferenceServerException as exc:
-            code = _code_of(exc)
+            code = code_of(exc)
             if code is Code.NOT_FOUND or code is Code.INVALID_ARGUMENT:
                 raise Misconfigured(
                     f"Triton at {self._settings.url} has no model {self._settings.guard_model!r} ({code.name})",
@@ -389,9 +371,3 @@ class TritonGuard:
             f"what listens at {self._settings.url} turns us away ({code.name})",
             "set WATCHKEEPER_TRITON__URL to Triton's gRPC port (by default 8001), and TLS as the server has it",
         )
-
-
-def _code_of(exc: InferenceServerException) -> Any:
-    """The gRPC code that tritonclient keeps as text."""
-    name = str(exc.status() or "").removeprefix("StatusCode.")
-    return Code.__members__.get(name, Code.UNKNOWN)

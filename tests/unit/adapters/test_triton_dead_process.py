@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]  # ships no types
-import pytest
 
 from monitor.adapters.triton import connect
 from monitor.errors import Retryable
@@ -24,7 +23,6 @@ class HalfDead(GuardServer):
         return await super().ModelInfer(request, context)
 
 
-@pytest.mark.xfail(strict=True, reason="the failures are taken for the exchange's own fault: status error")
 async def test_a_dead_model_process_beside_a_living_one_marks_no_exchange() -> None:
     async with HalfDead() as server, await connect(TritonSettings(url=server.address)) as guard:
         server.dead = [
