@@ -140,7 +140,14 @@ async def run(settings: Settings, roles: Sequence[str], stop: asyncio.Event) -> 
             building.cancel()
             return 0
         app = await building
-        await app.start()
+        # Joining waits for the broker, however long it is away; a stop doesn't wait for that.
+        starting = asyncio.ensure_future(app.start())
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await app.stop()
+            return 0
+        await starting
         log.info("workers ready", roles=list(roles), version=watchkeeper_version(), endpoints=endpoints.url)
         status = await work(app, stop, vitals)
     log.info("stopped")

@@ -14,9 +14,10 @@ from mode.supervisors import OneForOneSupervisor
 
 from monitor.metrics import Metrics
 from monitor.settings import Settings
-from workers.intake import Gate, Intake, no_breaker
+from workers.gate import Gate
+from workers.intake import Intake
 from workers.partition import BatchLimits
-from workers.tally import BreakerState
+from workers.tally import BreakerState, no_breaker
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from monitor.backoff import Backoff
+from monitor.errors import Misconfigured
 from monitor.ledger import Ledger
 from monitor.metrics import Metric
 from monitor.settings import RetrySettings
@@ -82,6 +83,23 @@ class Commits:
                 key.topic, key.partition, position, ledger, Backoff(self._retry), time.monotonic()
             )
         return found
+
+    async def hear_ends(self, assignment: Assignment) -> dict[TopicPartition, Misconfigured]:
+        """Ask where the logs end; returns what is wrong with those that end before what was reached. Raises KafkaError."""
+        went_back = {}
+        for key, end in (await self._consumer.end_offsets(list(assignment))).items():
+            read_to = await self._consumer.position(key)
+            partition = assignment.get(key)
+            if partition is None:
+                continue
+            partition.heard_end(end, time.monotonic(), read_to=read_to)
+            if end < partition.position and partition.aside_until_s is None:
+                went_back[key] = Misconfigured(
+                    f"the log of {key.topic}/{key.partition} ends at {end}, and {partition.position} was reached: the "
+                    "topic was made again, or a broker lost its end",
+                    f"stop the workers, delete the offsets of the group {self._tally.group}, start them",
+                )
+        return went_back
 
     def _expired(self, key: TopicPartition, offsets: int) -> None:
         tally = self._tally

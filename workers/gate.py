@@ -1,4 +1,4 @@
-"""The gate of the backfill: a rate limit, and live traffic first (docs/adr/0005)."""
+"""What a batch may have to wait for, and the gate of the backfill: a rate limit, and live traffic first (docs/adr/0005)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ RATE_AFTER_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.1
 SAY_AFTER_S: Final = 10.0
 SAY_EVERY_S: Final = 30.0
+
+
+class Gate(Protocol):
+    """Says when a batch may go to its agent."""
+
+    async def wait(self, messages: int) -> None:
+        """Return when a batch of so many messages may go. Cancelled and asked again where that takes long."""
+        ...
 
 
 class Live(Protocol):
@@ -65,7 +73,7 @@ class Queue:
 
 @dataclass(slots=True)
 class LiveFirst:
-    """Implements workers.intake.Gate: lets a batch go while no live message would wait longer than `live_wait_max_s`, and
+    """Implements Gate: lets a batch go while no live message would wait longer than `live_wait_max_s`, and
     batches of at most `max_per_s` messages a second (0: as many as there are).
 
     `give_way_to` is set once the live intakes are there; without any, the rate limit alone holds. A batch counts once it

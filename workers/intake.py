@@ -36,8 +36,9 @@ from schemas.status import RoleStatus
 from workers.assignment import Assignment
 from workers.batch import Batch
 from workers.commits import Commits
+from workers.gate import Gate
 from workers.partition import BatchLimits, Partition
-from workers.tally import BreakerState, Tally
+from workers.tally import BreakerState, Tally, no_breaker
 from workers.trouble import said, where
 
 log = structlog.get_logger("watchkeeper.intake")
@@ -62,24 +63,9 @@ class Channel(Protocol):
         ...
 
 
-class Gate(Protocol):
-    """Says when a batch may go to its agent: how backfill gives way."""
-
-    async def wait(self, messages: int) -> None:
-        """Return when a batch of so many messages may go. Cancelled and asked again where that takes long."""
-        ...
-
-
-def no_breaker() -> BreakerState:
-    """Of a role whose agent calls no guard."""
-    return ""
-
-
 class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neither library is typed
-    """Owns one consumer group membership on one topic and feeds one channel.
-
-    Start it after the agents, stop it before them: `on_stop` drains through the running agents.
-    """
+    """Owns one consumer group membership on one topic and feeds one channel. Start it after the agents, stop it before
+    them: `on_stop` drains through the running agents."""
 
     mundane_level = "debug"
 
@@ -363,29 +349,16 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         while not self.should_stop:
             await self.sleep(LOOK_AHEAD_EVERY_S)
             try:
-                ends = await self._consumer.end_offsets(list(self._ours))
-                for key, end in ends.items():
-                    self._heard_end(key, end, await self._consumer.position(key))
+                went_back = await self._commits.hear_ends(self._ours)
             except (KafkaError, TimeoutError):
                 unread = 0
                 continue
+            for key in went_back.keys() & self._ours.keys():
+                self._set_aside(key, self._ours[key], went_back[key], self._retry.halted_s)
             # Looks are counted, not time: neither a broker that was away nor a frozen process is the consumer's fault.
             unread = unread + 1 if self._ours.waits_for_the_consumer else 0
             if unread * LOOK_AHEAD_EVERY_S > 3 * self._kafka.request_timeout_s:
                 raise RuntimeError(f"the consumer of {self.topic} no longer reads what there is")
-
-    def _heard_end(self, key: TopicPartition, end: int, read_to: int) -> None:
-        partition = self._ours.get(key)
-        if partition is None:
-            return
-        partition.heard_end(end, time.monotonic(), read_to=read_to)
-        if end < partition.position and partition.aside_until_s is None:
-            went_back = Misconfigured(
-                f"the log of {key.topic}/{key.partition} ends at {end}, and {partition.position} was reached: the topic "
-                "was made again, or a broker lost its end",
-                f"stop the workers, delete the offsets of the group {self.group}, start them",
-            )
-            self._set_aside(key, partition, went_back, self._retry.halted_s)
 
     async def _commit_now_and_then(self) -> None:
         while not self.should_stop:

@@ -12,7 +12,7 @@ from monitor.verdicts import VerdictMaker
 from monitor.version import watchkeeper_version
 from workers.app import Role
 from workers.dead_letters import DeadLetters
-from workers.intake import Gate
+from workers.gate import Gate
 from workers.moderation import Moderation
 from workers.partition import BatchLimits
 from workers.storage import Storage

@@ -16,6 +16,11 @@ from workers.partition import BatchLimits, Partition
 BreakerState = Literal["", "closed", "open", "half-open"]
 
 
+def no_breaker() -> BreakerState:
+    """Of a role whose agent calls no guard."""
+    return ""
+
+
 class Tally:
     """Adds up batches as they end. A batch that was abandoned took time and did nothing that counts."""
 
