@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,7 @@ from aiokafka.errors import (
     NotCoordinatorForGroupError,
     for_code,
 )
+from aiokafka.structs import OffsetAndMetadata
 
 from monitor.adapters.kafka import client_options, translated
 from monitor.errors import Misconfigured, Retryable
@@ -181,12 +182,13 @@ class KafkaAdmin:
 
     async def commits(self, group: str, topic: str) -> dict[int, Commit]:
         """The group's commits in a topic, by partition; partitions it never committed are missing."""
+        count = (await self.partitions()).get(topic, 0)
+        partitions = [TopicPartition(topic, number) for number in range(count)]
         with _translating(f"reading the offsets of group {group}"):
-            offsets = await _patiently(lambda: self._admin.list_consumer_group_offsets(group))
+            offsets = await _patiently(lambda: committed_offsets(self._admin, group, partitions))
         return {
             partition.partition: Commit(commit.offset, commit.metadata)
             for partition, commit in offsets.items()
-            if partition.topic == topic and commit.offset >= 0
         }
 
     async def group(self, group: str) -> GroupState:
@@ -297,6 +299,23 @@ def _translating(doing: str) -> Iterator[None]:
         yield
     except KafkaError as exc:
         raise translated(exc, doing) from exc
+
+
+async def committed_offsets(
+    admin: AIOKafkaAdminClient, group: str, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    """The group's commits in these partitions; those that it never committed are missing. Raises KafkaError.
+
+    A coordinator that is still loading (its broker has just started, or the group has just moved to it) answers without
+    any of the partitions and says why beside them, where aiokafka (checked: 0.14) doesn't look. Taken for "never
+    committed", a worker would read the topic from its beginning again, and commit backwards.
+    """
+    if not partitions:
+        return {}
+    answer = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
+    if any(partition not in answer for partition in partitions):
+        raise GroupLoadInProgressError(f"the coordinator of {group} didn't answer for every partition")
+    return {partition: commit for partition, commit in answer.items() if commit.offset >= 0}
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
