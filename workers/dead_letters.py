@@ -68,8 +68,9 @@ class DeadLetters:
         return dict(reasons)
 
     def record(self, batch: Batch, is_bad: Sequence[bool]) -> None:
-        """Remember a batch that is durable, for the limit."""
-        self._limit(batch).record(is_bad)
+        """Remember a batch that is durable, for the limit. One that was abandoned comes again, and counts then."""
+        if not batch.is_abandoned:
+            self._limit(batch).record(is_bad)
 
     def _limit(self, batch: Batch) -> DeadLetterLimit:
         return self._limits.setdefault(batch.partition, DeadLetterLimit(self.settings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from monitor.errors import WatchkeeperError
@@ -12,10 +12,13 @@ from monitor.ports import OutRecord
 
 @dataclass
 class FakeOutbox:
-    """Implements ports.Outbox. `failures` are raised one a call, first to last, before anything is written."""
+    """Implements ports.Outbox. `failures` are raised one a call, first to last, before anything is written; `on_publish` is
+    called at each write."""
 
     failures: list[WatchkeeperError] = field(default_factory=list)
     published: dict[tuple[str, int], list[OutRecord]] = field(default_factory=lambda: defaultdict(list))
+
+    on_publish: Callable[[], None] = lambda: None
 
     async def publish(self, topic: str, partition: int, records: Sequence[OutRecord]) -> None:
         """Append, or raise the next failure."""
@@ -23,4 +26,5 @@ class FakeOutbox:
             return
         if self.failures:
             raise self.failures.pop(0)
+        self.on_publish()
         self.published[topic, partition].extend(records)

@@ -158,6 +158,18 @@ async def test_too_many_bad_messages_stop_before_any_is_drained() -> None:
     assert dict(outbox.published) == {}
 
 
+async def test_a_batch_that_comes_again_counts_once_for_the_limit() -> None:
+    outbox, intake = FakeOutbox(), FakeIntake()
+    agent = _agent(outbox, limits=DeadLetterSettings(max_run=3))
+    taken_away, again = intake.batch([b"x"] * 2), intake.batch([b"x"] * 2)
+    outbox.on_publish = taken_away.abandon
+
+    await taken_away.settle(agent.handle)
+    await again.settle(agent.handle)
+
+    assert (intake.halted, intake.order) == ([], [again])
+
+
 async def test_a_defect_of_the_decoder_costs_its_message_alone_and_tells_nothing_a_user_typed() -> None:
     outbox = FakeOutbox()
 
