@@ -137,7 +137,7 @@ def _place(value: bytes | None) -> Place:
 
 
 _VERDICTS: Final = """
-SELECT event_id, tenant, model, `format`, toUnixTimestamp64Micro(occurred_at), toUnixTimestamp64Micro(arrived_at),
+SELECT event_id, tenant, model, format, toUnixTimestamp64Micro(occurred_at), toUnixTimestamp64Micro(arrived_at),
     source_partition, source_offset, source_index, status, prompt_harm, refusal, response_harm, category, truncated,
     content_hash
 FROM verdicts"""
