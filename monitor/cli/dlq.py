@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -15,6 +15,7 @@ from rich.text import Text
 from monitor.adapters.kafka import KafkaOutbox
 from monitor.adapters.kafka_admin import KafkaAdmin, Range, Record
 from monitor.cli.console import notes, output, print_json
+from monitor.cli.dlq_view import counts_table, letters_table, say_plan
 from monitor.cli.exits import ExitCode
 from monitor.cli.parts import parts_here
 from monitor.cli.shapes import LetterCount, LetterDocument, LetterLine, LetterReplayDocument, LettersDocument
@@ -189,7 +190,7 @@ def replay(
     if as_json:
         print_json(LetterReplayDocument(dry_run=dry_run, **names))
     else:
-        _say(plan, dry_run=dry_run)
+        say_plan(plan, dry_run=dry_run)
     if plan.exhausted or plan.unreturnable:
         raise typer.Exit(ExitCode.PROBLEM)
 
@@ -212,49 +213,9 @@ def letter_line(letter: DeadLetter) -> LetterLine:
     )
 
 
-def counts_table(tally: Tally) -> Table:
-    """How many letters, by topic and reason."""
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for name in ("reason", "from"):
-        table.add_column(name, overflow="fold")
-    table.add_column("letters", justify="right")
-    table.add_column("newest", no_wrap=True)
-    for count in tally.counts():
-        table.add_row(
-            Text(count.reason, style="yellow"),
-            Text(visible(count.topic) or "—"),
-            f"{count.count:,}",
-            _clock(count.newest_at),
-        )
-    return table
-
-
-def letters_table(letters: Sequence[DeadLetter]) -> Table:
-    """The letters, one row each."""
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("id", no_wrap=True, overflow="ellipsis")
-    table.add_column("written", no_wrap=True)
-    table.add_column("tries", justify="right")
-    table.add_column("reason", overflow="fold")
-    table.add_column("detail", ratio=1, overflow="fold")
-    for letter in letters:
-        table.add_row(
-            Text(str(letter.id), style="cyan"),
-            _clock(letter.written_at),
-            str(letter.attempts),
-            Text(letter.reason, style="yellow"),
-            Text(visible(letter.detail), style="dim"),
-        )
-    return table
-
-
 def escaped(content: bytes) -> str:
     """Bytes as text; each that is no UTF-8 as a backslash, an x and two hexadecimal digits."""
     return content.decode("utf-8", "backslashreplace")
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment:%m-%d %H:%M:%S}"
 
 
 def _selection(
@@ -381,27 +342,3 @@ def _groups(plan: ReplayPlan) -> dict[str, tuple[DeadLetter, ...]]:
         "same_message": plan.same_message,
         "unreturnable": plan.unreturnable,
     }
-
-
-def _say(plan: ReplayPlan, *, dry_run: bool) -> None:
-    console = output()
-    verb = "would be sent back" if dry_run else "sent back"
-    if plan.letters and dry_run:
-        console.print(letters_table(plan.letters))
-    console.print(f"{len(plan.letters):,} messages {verb}.", style="green" if plan.letters else "yellow")
-    if plan.same_message:
-        console.print(
-            f"{len(plan.same_message):,} further letters are about the same messages, which go back once.",
-            style="dim",
-        )
-    if plan.exhausted:
-        console.print(
-            f"{len(plan.exhausted):,} were left alone: tried as often as --max-attempts allows. Look at them with "
-            "`watchkeeper dlq show`, mend the cause, then raise --max-attempts.",
-            style="yellow",
-        )
-    if plan.unreturnable:
-        console.print(
-            f"{len(plan.unreturnable):,} were left alone: their headers name no topic that Watchkeeper reads.",
-            style="yellow",
-        )
