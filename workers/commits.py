@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from monitor.adapters.kafka_admin import committed_offsets
 from monitor.backoff import Backoff
 from monitor.errors import Misconfigured
 from monitor.ledger import Ledger
@@ -68,12 +69,12 @@ class Commits:
         """Where each of these stands. Raises KafkaError."""
         if not assigned:
             return {}
-        commits = await self._admin.list_consumer_group_offsets(self._tally.group, partitions=list(assigned))
+        commits = await committed_offsets(self._admin, self._tally.group, assigned)
         begins = await self._consumer.beginning_offsets(list(assigned))
         found = {}
         for key in assigned:
             commit, begin = commits.get(key), begins[key]
-            if commit is None or commit.offset < 0:
+            if commit is None:
                 position, ledger = begin, Ledger(begin)
             else:
                 position, ledger = commit.offset, Ledger.from_metadata(commit.metadata, commit.offset)
@@ -82,6 +83,9 @@ class Commits:
             found[key] = Partition(
                 key.topic, key.partition, position, ledger, Backoff(self._retry), time.monotonic()
             )
+        for key, partition in found.items():
+            # aiokafka asks for the commit too, and takes a coordinator that is loading for one that has none.
+            self._consumer.seek(key, partition.position)
         return found
 
     async def hear_ends(self, assignment: Assignment) -> dict[TopicPartition, Misconfigured]:
