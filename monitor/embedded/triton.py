@@ -27,6 +27,7 @@ from monitor.errors import Misconfigured
 
 SHM_BYTES: Final = 4 * 1024 * 1024  # per model instance at first; it grows by SHM_GROWTH_BYTES
 SHM_GROWTH_BYTES: Final = 1024 * 1024
+LOOK_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ class TritonPart(Part):
         super().__init__(folder, on_progress=on_progress, ports=ports)
         self._repository = repository.absolute()
         self._binary = binary
+        self._prefix = ""
 
     @property
     def address(self) -> str:
@@ -148,6 +150,24 @@ class TritonPart(Part):
         failures = [line for line in self.tail(200).splitlines() if re.match(r"E\d{4} |error:", line)]
         return "\n".join(failures) or self.tail()
 
+    async def died(self) -> int:
+        """See Part. Triton never starts a model process again that has died, and calls its model ready all the same: then
+        the whole server is ended, to be started anew."""
+        ended = asyncio.ensure_future(super().died())
+        try:
+            of_start, whole = "", frozenset[int]()
+            while not ended.done():
+                await asyncio.wait((ended,), timeout=LOOK_EVERY_S)
+                there = await asyncio.to_thread(model_processes, self._prefix)
+                if of_start != self._prefix:
+                    of_start, whole = self._prefix, frozenset()
+                whole |= there
+                if self.is_running and not self._changing.locked() and whole - there:
+                    await self.kill()
+            return ended.result()
+        finally:
+            ended.cancel()
+
     async def _command(self) -> Command:
         if not self.models:
             raise Misconfigured(
@@ -164,7 +184,7 @@ class TritonPart(Part):
         backends = await asyncio.to_thread(_lay_out_backend, self._binary, self.folder / "backends")
         self.facts |= {"server": "tritonserver (CPU)"}
         # One prefix a start: what a killed server left can't be taken for ours, and two stacks don't meet.
-        prefix = f"watchkeeper-{secrets.token_hex(4)}-"
+        self._prefix = prefix = f"watchkeeper-{secrets.token_hex(4)}-"
         options = {
             "--model-repository": self._repository,
             "--backend-directory": backends,
@@ -205,6 +225,19 @@ class TritonPart(Part):
         finally:
             await client.close()
         return True
+
+
+def model_processes(prefix: str) -> frozenset[int]:
+    """The processes that run a model's Python for the server of this prefix, which is on their command line."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*") if prefix else ():
+        try:
+            command = (folder / "cmdline").read_bytes()
+        except OSError:  # it has ended meanwhile
+            continue
+        if b"triton_python_backend_stub" in command and prefix.encode() in command:
+            found.append(int(folder.name))
+    return frozenset(found)
 
 
 def _lay_out_backend(binary: TritonBinary, folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ from monitor.embedded.process import process_started
 from monitor.embedded.progress import Progress
 from monitor.embedded.registry import Addresses, latest, running
 from monitor.embedded.stack import Stack
+from monitor.embedded.triton import model_processes
 from monitor.errors import Misconfigured
 from monitor.settings import Settings, load
 from tests.integration.conftest import create_topic
@@ -212,6 +214,29 @@ async def test_a_part_that_dies_is_started_again_at_its_address_and_said(
         assert replace(stack.addresses, pids=before.pids) == before
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Triton runs on Linux alone")
+async def test_a_model_process_that_dies_takes_its_server_along(
+    tmp_path: Path, settings: Settings, folders: Folders
+) -> None:
+    steps: list[Progress] = []
+    async with Stack(
+        tmp_path / "data", settings, roles=(), folders=folders, on_progress=steps.append
+    ) as stack:
+        before = stack.addresses
+        steps.clear()
+        (victim, *_) = await until(
+            lambda: sorted(model_processes(f"watchkeeper-{_prefix(before.pids['triton'])}"))
+        )
+        os.kill(victim, signal.SIGKILL)
+        await until(lambda: any(step.phase == "ready" for step in steps), "Triton to be back")
+
+        assert [(step.part, step.phase) for step in steps][:2] == [
+            ("triton", "died"),
+            ("triton", "restarting"),
+        ]
+        assert stack.addresses.triton == before.triton
+
+
 async def test_a_part_that_cannot_start_ends_the_others_and_lets_the_folder_go(
     tmp_path: Path, folders: Folders
 ) -> None:
@@ -237,6 +262,12 @@ def _rows(addresses: Addresses) -> int:
     query = quote("SELECT count() FROM watchkeeper.verdicts")
     with urlopen(f"{addresses.clickhouse}/?query={query}", timeout=10) as answer:
         return int(answer.read())
+
+
+def _prefix(pid: int) -> str:
+    """What tells the shared memory of this Triton from that of others."""
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+    return re.findall(r"shm-region-prefix-name=watchkeeper-(\w+-)", command)[0]
 
 
 def _children(pid: int) -> list[str]:
