@@ -130,6 +130,7 @@ class TritonPart(Part):
         self._repository = repository.absolute()
         self._binary = binary
         self._prefix = ""
+        self._processes: frozenset[int] = frozenset()
 
     @property
     def address(self) -> str:
@@ -155,14 +156,10 @@ class TritonPart(Part):
         the whole server is ended, to be started anew."""
         ended = asyncio.ensure_future(super().died())
         try:
-            of_start, whole = "", frozenset[int]()
             while not ended.done():
                 await asyncio.wait((ended,), timeout=LOOK_EVERY_S)
                 there = await asyncio.to_thread(model_processes, self._prefix)
-                if of_start != self._prefix:
-                    of_start, whole = self._prefix, frozenset()
-                whole |= there
-                if self.is_running and not self._changing.locked() and whole - there:
+                if self.is_running and not self._changing.locked() and self._processes - there:
                     await self.kill()
             return ended.result()
         finally:
@@ -224,6 +221,7 @@ class TritonPart(Part):
             return False
         finally:
             await client.close()
+        self._processes = await asyncio.to_thread(model_processes, self._prefix)
         return True
 
 

@@ -267,7 +267,9 @@ def _rows(addresses: Addresses) -> int:
 def _prefix(pid: int) -> str:
     """What tells the shared memory of this Triton from that of others."""
     command = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
-    return re.findall(r"shm-region-prefix-name=watchkeeper-(\w+-)", command)[0]
+    found = re.search(r"shm-region-prefix-name=watchkeeper-(\w+-)", command)
+    assert found is not None
+    return found.group(1)
 
 
 def _children(pid: int) -> list[str]:
