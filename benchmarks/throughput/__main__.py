@@ -110,12 +110,10 @@ class Benchmark:
             raise RuntimeError(f"{peer.name} wrote {written} of {job.count} events in its job to {kind}")
 
 
-def _rows(table: Table, job: str, rounds: Sequence[Round], missing: Mapping[str, str]) -> None:
+def _rows(table: Table, job: str, rounds: Sequence[Round]) -> None:
     for peer in PEERS:
         runs = [one[peer.name] for one in rounds if peer.name in one]
         if not runs:
-            if peer.name in missing and job == "moderation":
-                table.add_row(job, peer.title, missing[peer.name])
             continue
         per_cpu_s = ours_to(peer.name, rounds, lambda figures: figures.per_cpu_s)
         per_wall_s = ours_to(peer.name, rounds, lambda figures: figures.per_wall_s)
@@ -133,18 +131,18 @@ def _rows(table: Table, job: str, rounds: Sequence[Round], missing: Mapping[str,
 
 
 async def benchmark(count: int, pairs: int, names: Sequence[str], folder: Path) -> tuple[Table, list[str]]:
-    """Run both jobs; returns the table and what became of the bounds."""
-    missing: dict[str, str] = {}
+    """Run both jobs; returns the table and what is to be said below it: the bounds, and which peer couldn't run."""
+    lines: list[str] = []
     pythons: dict[str, Path] = {}
     for peer in PEERS:
         if peer.name in names:
             try:
                 pythons[peer.name] = await interpreter() if peer.has_own_interpreter else OUR_PYTHON
             except Unavailable as exc:
-                missing[peer.name] = str(exc)
+                lines.append(f"{peer.name} was not run: {exc}")
     peers = [peer for peer in PEERS if peer.name in pythons]
     table = Table(
-        title=f"{count:,} events of about {EVENT_BYTES} bytes, {PARTITIONS} partitions, {pairs} rounds",
+        title=f"{count:,} events of about {EVENT_BYTES} bytes, {PARTITIONS} partitions, {pairs} pairs",
     )
     for column in (
         *("job", "peer", "events/\nCPU s", "events/\nwall s"),
@@ -155,15 +153,15 @@ async def benchmark(count: int, pairs: int, names: Sequence[str], folder: Path) 
         runner = Benchmark(kafka.address, clickhouse.address, count, pythons)
         await runner.fill()
         moderated = await runner.rounds("moderate", pairs, peers)
-        _rows(table, "moderation", moderated, missing)
+        _rows(table, "moderation", moderated)
         if OURS not in pythons:  # there are no verdicts to store
-            return table, []
+            return table, lines
         storing = [peer for peer in peers if peer.stores]
         stored = await runner.rounds("store", pairs, storing)
-    _rows(table, "storage", stored, missing)
+    _rows(table, "storage", stored)
     both = both_jobs(moderated, stored)
-    _rows(table, "both", both, missing)
-    return table, [line for bound in BOUNDS if (line := bound.verdict(both)) is not None]
+    _rows(table, "both", both)
+    return table, [line for bound in BOUNDS if (line := bound.verdict(both)) is not None] + lines
 
 
 def _chosen(text: str) -> list[str]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 
 from benchmarks.throughput.measured import Stopwatch
 from monitor import logs
 from monitor.adapters.kafka import KafkaOutbox
-from monitor.ports import GuardIdentity, Score
+from monitor.metrics import Metrics
+from monitor.ports import Guard, GuardIdentity, Score
 from monitor.settings import Settings, load
 from workers.app import build_app
+from workers.gate import Gate
+from workers.intake import Intake
 from workers.roles import moderation_role, storage_role
 
 
@@ -33,25 +36,35 @@ class InstantGuard:
         return [Score("ok", 0.1, 0.1, 0.1, "benign", 0.9, truncated=False)] * len(prompts)
 
 
-async def run(job: str, settings: Settings, count: int, *, stalled_s: float = 0.0) -> None:
-    """Run one role until `count` messages are durable and their offsets committed."""
-    logs.configure(settings.worker)
-    watch = Stopwatch()
+@asynccontextmanager
+async def started(
+    job: str, settings: Settings, guard: Guard, *, gate: Gate | None = None
+) -> AsyncIterator[Intake]:
+    """One role running as a worker runs it; the guard is for moderation, and `gate` holds its batches back."""
     async with AsyncExitStack() as stack:
-        outbox = await KafkaOutbox.connect(settings.kafka)
+        metrics = Metrics()
+        outbox = await KafkaOutbox.connect(settings.kafka, metrics=metrics)
         stack.push_async_callback(outbox.aclose)
         if job == "moderate":
-            role = moderation_role(settings, outbox, InstantGuard(time.monotonic() + stalled_s))
+            role = moderation_role(settings, outbox, guard, metrics=metrics)
         else:
             # Here, so that the moderation run doesn't carry the store's client in its memory figure.
             from monitor.adapters.clickhouse import connect
 
-            store = await stack.enter_async_context(await connect(settings.clickhouse))
+            store = await stack.enter_async_context(await connect(settings.clickhouse, metrics=metrics))
             await store.migrate()
-            role = storage_role(settings, outbox, store)
-        app = build_app(settings, [role])
+            role = storage_role(settings, outbox, store, metrics=metrics)
+        app = build_app(settings, [replace(role, gate=gate)], metrics)
         await app.start()
-        intake = app.intakes[0]
+        stack.push_async_callback(app.stop)
+        yield app.intakes[0]
+
+
+async def run(job: str, settings: Settings, count: int, *, stalled_s: float = 0.0) -> None:
+    """Run one role until `count` messages are durable and their offsets committed."""
+    logs.configure(settings.worker)
+    watch = Stopwatch()
+    async with started(job, settings, InstantGuard(time.monotonic() + stalled_s)) as intake:
         while sum(ledger.messages for ledger in intake.ledgers().values()) < count:
             # The watch starts when the partitions are ours: 5 ms late at most, against a run of seconds.
             if intake.ledgers():
@@ -59,7 +72,6 @@ async def run(job: str, settings: Settings, count: int, *, stalled_s: float = 0.
             await asyncio.sleep(0.005)
         await intake.commit()
         watch.report(count)
-        await app.stop()
 
 
 def main() -> None:

@@ -40,8 +40,8 @@ class Peer:
 
 PEERS: Final = (
     Peer(OURS, "Watchkeeper", "ours", ("JOB",), stores=True),
-    Peer("plain", "aiokafka, one send an event", "plain", ("plain", "JOB"), stores=True),
-    Peer("batches", "aiokafka, whole batches, orjson", "plain", ("batches", "JOB"), stores=True),
+    Peer("plain", "aiokafka by hand, json", "plain", ("plain", "JOB"), stores=True),
+    Peer("batches", "aiokafka by hand, orjson, whole batches", "plain", ("batches", "JOB"), stores=True),
     Peer("faust", "Faust, noack().noack_take()", "faust_take"),
     Peer("quix", "Quix Streams, StreamingDataFrame", "quix", has_own_interpreter=True),
     Peer("quix-loop", "Quix Streams, consumer and producer", "quix", ("--loop",), has_own_interpreter=True),

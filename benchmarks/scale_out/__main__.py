@@ -1,0 +1,246 @@
+"""What a second worker brings: two processes on two partitions each against one on all four, on a real broker.
+
+`python -m benchmarks.scale_out` gives both the same backlog and an instant guard. The clock runs from a common start, when
+all partitions have their owner, until every offset is committed. Broker and workers share this machine's cores, so
+the table also says who used them, and what ratio they allow.
+
+`python -m benchmarks.scale_out --join` lets a second worker join and the first one leave on the way.
+Both read every verdict back: nothing may be lost, nothing written twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.scale_out.fleet import Fleet
+from benchmarks.scale_out.machine import CpuTime, cores
+from benchmarks.scale_out.outcome import Outcome, outcome
+from benchmarks.throughput import topics
+from benchmarks.throughput.peers import our_environment, our_group
+from benchmarks.throughput.ratios import Spread
+from monitor.embedded.kafka import KafkaPart
+
+PARTITIONS: Final = 4
+SOURCE: Final = "bench.chat.logs"
+BOUND: Final = 1.7
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: `workers_s`, `broker_s` and `others_s` are CPU time (None where the system doesn't say)."""
+
+    events: int
+    wall_s: float
+    workers_s: float
+    broker_s: float | None
+    others_s: float | None
+
+    @property
+    def per_s(self) -> float:
+        """Events a second."""
+        return self.events / self.wall_s
+
+
+def allowed(one: Run, two: Run, available: int) -> float | None:
+    """The ratio that the cores allow: two workers can't end before each has done its half, nor before all cores
+    together have done the workers' and the broker's work."""
+    if two.broker_s is None:
+        return None
+    least_s = max(two.workers_s / 2, (two.workers_s + two.broker_s) / available)
+    return one.wall_s / least_s
+
+
+class ScaleOut:
+    """One broker and one topic of `count` chat logs."""
+
+    def __init__(self, kafka: KafkaPart, count: int, folder: Path) -> None:
+        self._kafka = kafka
+        self._count = count
+        self._folder = folder
+        self._ends: dict[int, int] = {}
+
+    async def fill(self) -> None:
+        """Make the backlog."""
+        await topics.create(self._kafka.address, SOURCE, PARTITIONS)
+        await topics.fill(self._kafka.address, SOURCE, self._count, PARTITIONS)
+        self._ends = await topics.ends(self._kafka.address, SOURCE)
+
+    async def steady(self, workers: int) -> tuple[Run, Outcome]:
+        """Let so many workers work the backlog off together."""
+        run, out, fleet = await self._fleet()
+        async with fleet:
+            for _ in range(workers):
+                await fleet.add()
+            share = PARTITIONS // workers
+            await fleet.until(
+                "all partitions have an owner",
+                lambda: all(len(worker.partitions) == share for worker in fleet.workers),
+            )
+            before, began_s = CpuTime.now(self._kafka.pid), time.perf_counter()
+            for worker in fleet.workers:
+                worker.begin()
+            await fleet.until(
+                "all is committed", lambda: all(worker.figures is not None for worker in fleet.workers)
+            )
+            after = CpuTime.now(self._kafka.pid)
+            workers_s = sum(worker.figures.cpu_s for worker in fleet.workers if worker.figures is not None)
+            wall_s = max(worker.through_s for worker in fleet.workers) - began_s
+            broker_s = others_s = None
+            if before is not None and after is not None:
+                broker_s = after.broker_s - before.broker_s
+                others_s = max(0.0, after.all_s - before.all_s - broker_s - workers_s)
+            for worker in fleet.workers:
+                await worker.leave()
+        measured = Run(self._count, wall_s, workers_s, broker_s, others_s)
+        return measured, await self._outcome(run, out)
+
+    async def join(self, batch_s: float) -> tuple[int, int, Outcome]:
+        """A second worker joins, the first leaves. Returns how much was committed at either moment, and the outcome."""
+        run, out, fleet = await self._fleet()
+        async with fleet:
+            first = await fleet.add(batch_s)
+            await fleet.until("the first has all", lambda: len(first.partitions) == PARTITIONS)
+            first.begin()
+
+            async def has_committed(events: float) -> bool:
+                return await self._committed(run) >= events
+
+            await fleet.until("a tenth is done", lambda: has_committed(self._count / 10))
+            second = await fleet.add(batch_s)
+            await fleet.until("the second has its half", lambda: len(second.partitions) == PARTITIONS // 2)
+            second.begin()
+            at_join = await self._committed(run)
+            await fleet.until("half of the rest is done", lambda: has_committed((at_join + self._count) / 2))
+            at_leave = await self._committed(run)
+            await first.leave()
+            await fleet.until("the second has all", lambda: len(second.partitions) == PARTITIONS)
+            await fleet.until("all is done", lambda: has_committed(self._count))
+            await second.leave()
+        return at_join, at_leave, await self._outcome(run, out)
+
+    async def _fleet(self) -> tuple[str, str, Fleet]:
+        run = f"bench-{uuid.uuid4().hex[:8]}"
+        out = f"{run}.out"
+        await topics.create(self._kafka.address, out, PARTITIONS)
+        settings = our_environment(self._kafka.address, run, chat_logs=SOURCE, verdicts=out)
+        return run, out, Fleet(settings, self._ends, self._folder)
+
+    async def _committed(self, run: str) -> int:
+        commits = await topics.commits(self._kafka.address, our_group("moderate", run), SOURCE)
+        return sum(commit.offset for commit in commits.values())
+
+    async def _outcome(self, run: str, out: str) -> Outcome:
+        return await outcome(self._kafka.address, run, SOURCE, out, self._ends)
+
+
+async def measure(count: int, pairs: int, folder: Path) -> tuple[Table, list[str]]:
+    """Both in turn, after one run that only warms the broker up."""
+    console = Console(stderr=True)
+    ones: list[Run] = []
+    twos: list[Run] = []
+    outcomes: list[Outcome] = []
+    async with KafkaPart(folder / "kafka") as kafka:
+        benchmark = ScaleOut(kafka, count, folder)
+        console.print(f"filling {SOURCE} …")
+        await benchmark.fill()
+        console.print("warming up …")
+        await benchmark.steady(1)
+        for pair in range(pairs):
+            for workers in (1, 2) if pair % 2 == 0 else (2, 1):
+                console.print(f"pair {pair + 1} of {pairs}: {workers} …")
+                run, left = await benchmark.steady(workers)
+                (ones if workers == 1 else twos).append(run)
+                outcomes.append(left)
+    table = Table(title=f"{count:,} events, {PARTITIONS} partitions, {pairs} pairs, {cores()} cores")
+    for column in ("workers", "events/s", "CPU s of workers", "CPU s of broker", "CPU s of others", "wall s"):
+        table.add_column(column, justify="right")
+    for workers, runs in ((1, ones), (2, twos)):
+        table.add_row(
+            str(workers),
+            f"{statistics.median(run.per_s for run in runs):,.0f}",
+            f"{statistics.median(run.workers_s for run in runs):.2f}",
+            _median([run.broker_s for run in runs]),
+            _median([run.others_s for run in runs]),
+            f"{statistics.median(run.wall_s for run in runs):.2f}",
+        )
+    pairs_of = list(zip(ones, twos, strict=True))
+    ratio = Spread.of([two.per_s / one.per_s for one, two in pairs_of])
+    lines = [f"two workers / one, events/s: {ratio}; bound {BOUND}: {_held(ratio.median >= BOUND)}"]
+    limits = [limit for one, two in pairs_of if (limit := allowed(one, two, cores())) is not None]
+    if limits:
+        lines.append(f"what {cores()} cores allow, with the broker's own work on them: {Spread.of(limits)}")
+    whole = sum(left.is_whole(count) for left in outcomes)
+    lines.append(
+        f"runs with every event written once, counted once and committed: {whole} of {len(outcomes)}; "
+        f"lost {sum(left.lost for left in outcomes)}, repeated {sum(left.repeated for left in outcomes)}"
+    )
+    return table, lines
+
+
+async def measure_joining(count: int, pairs: int, batch_s: float, folder: Path) -> tuple[Table, list[str]]:
+    """Several times, each with its own group."""
+    console = Console(stderr=True)
+    table = Table(title=f"{count:,} events, {PARTITIONS} partitions: a second worker joins, the first leaves")
+    for column in ("run", "committed at join", "at leave", "lost", "repeated", "counted by ledgers"):
+        table.add_column(column, justify="right")
+    whole = 0
+    async with KafkaPart(folder / "kafka") as kafka:
+        benchmark = ScaleOut(kafka, count, folder)
+        console.print(f"filling {SOURCE} …")
+        await benchmark.fill()
+        for number in range(1, pairs + 1):
+            console.print(f"run {number} of {pairs} …")
+            at_join, at_leave, left = await benchmark.join(batch_s)
+            whole += left.is_whole(count)
+            cells = (number, at_join, at_leave, left.lost, left.repeated, left.counted)
+            table.add_row(*(f"{cell:,}" for cell in cells))
+    line = f"runs with every event written once, counted once and committed: {whole} of {pairs}: {_held(whole == pairs)}"
+    return table, [line]
+
+
+def _median(numbers: list[float | None]) -> str:
+    known = [number for number in numbers if number is not None]
+    return f"{statistics.median(known):.2f}" if known else "unknown"
+
+
+def _held(holds: bool) -> str:  # noqa: FBT001  # a word for a truth value
+    return "held" if holds else "MISSED"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--join", action="store_true", help="workers join and leave meanwhile")
+    parser.add_argument(
+        "--batch-s", type=float, default=0.2, help="with --join: the guard takes so long a batch"
+    )
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
+        if given.join:
+            running = measure_joining(given.events, given.pairs, given.batch_s, Path(folder))
+        else:
+            running = measure(given.events, given.pairs, Path(folder))
+        table, lines = asyncio.run(running)
+    console = Console(width=140)
+    console.print(table)
+    for line in lines:
+        console.print(line, highlight=False)
+
+
+if __name__ == "__main__":
+    main()
