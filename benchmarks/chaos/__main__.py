@@ -36,6 +36,7 @@ def main() -> int:
     )
     parser.add_argument("--events", type=int, default=200_000, help="exchanges (default 200,000)")
     parser.add_argument("--faults", type=int, default=200, help="faults (default 200)")
+    parser.add_argument("--minutes", type=float, help="begin no fault after so long (default: make all)")
     parser.add_argument("--seed", type=int, default=1, help="of input and faults (default 1)")
     parser.add_argument("--workers", default="2-3", help="at the beginning and at most (default 2-3)")
     parser.add_argument("--kinds", default="", help="only these, with commas between (default: all)")
@@ -53,6 +54,7 @@ def main() -> int:
         most_workers=int(most or at_first),
         folder=folder,
         kinds=kinds_named(chosen.kinds) if chosen.kinds else tuple(Kind),
+        minutes=chosen.minutes,
     )
     # What the clients of the harness itself say of a broker that it has killed.
     logging.basicConfig(filename=folder / "harness.log", level=logging.WARNING)

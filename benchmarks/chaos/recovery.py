@@ -38,6 +38,8 @@ class Ordeal:
     offsets: Offsets
     injections: Sequence[Injection]
     on_endured: Callable[[Endured], None]
+    longest_s: float | None = None
+    """No fault is begun after this time; None: all are made, however long it takes."""
     endured: list[Endured] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     is_over: bool = False
@@ -56,6 +58,8 @@ class Ordeal:
                     under_way = set()
                 if self.faults:
                     return
+                if self.longest_s is not None and time.monotonic() - self._began_s > self.longest_s:
+                    break
                 await asyncio.sleep(injection.gap_s)
                 under_way.add(asyncio.create_task(self._endure(injection)))
             await asyncio.gather(*under_way)
@@ -69,7 +73,10 @@ class Ordeal:
         if self.is_over:
             return messages_left * 1.0
         done = len(self.endured)
-        a_fault_s = (time.monotonic() - self._began_s) / done if done else FIRST_GUESS_S
+        elapsed_s = time.monotonic() - self._began_s
+        if self.longest_s is not None:
+            return messages_left / max(1.0, self.longest_s - elapsed_s)
+        a_fault_s = elapsed_s / done if done else FIRST_GUESS_S
         return messages_left / (max(1, len(self.injections) - done) * a_fault_s)
 
     async def _endure(self, injection: Injection) -> None:

@@ -43,11 +43,15 @@ class Plan:
     most_workers: int
     folder: Path
     kinds: Sequence[Kind] = tuple(Kind)
+    minutes: float | None = None
+    """No fault is begun after so long; `faults` is then the most."""
 
     @property
     def command(self) -> str:
         """What repeats it."""
         chosen = "" if tuple(self.kinds) == tuple(Kind) else f" --kinds '{','.join(self.kinds)}'"
+        if self.minutes is not None:
+            chosen += f" --minutes {self.minutes:g}"
         return (
             f"python -m benchmarks.chaos --seed {self.seed} --events {self.events} --faults {self.faults} "
             f"--workers {self.workers}-{self.most_workers}{chosen}"
@@ -93,6 +97,7 @@ async def run(plan: Plan, say: Say) -> Outcome:
                 plan.seed, plan.faults, workers=plan.workers, most_workers=plan.most_workers, kinds=plan.kinds
             ),
             lambda one: say(_told(one, plan, offsets)),
+            None if plan.minutes is None else 60 * plan.minutes,
         )
         background = [asyncio.create_task(offsets.watch()), asyncio.create_task(fleet.watch())]
         try:
