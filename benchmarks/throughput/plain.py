@@ -120,6 +120,9 @@ async def store(job: Job, loads: Callable[[bytes], Any]) -> None:
 
     host, port = job.out.removeprefix("http://").split(":")
     client = await clickhouse_connect.get_async_client(host=host, port=int(port), database="watchkeeper")
+    # The client imports numpy, and pandas where it is there, with its first insert: before the watch starts.
+    await client.command("CREATE TABLE IF NOT EXISTS warm (x UInt8) ENGINE = Memory")
+    await client.insert("warm", [[1]], column_names=["x"])
     columns: list[str] | None = None
     watch, done = Stopwatch(), 0
     consumer = _consumer(job, watch)
