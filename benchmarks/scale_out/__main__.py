@@ -1,8 +1,8 @@
 """What a second worker brings: two processes on two partitions each against one on all four, on a real broker.
 
 `python -m benchmarks.scale_out` gives both the same backlog and an instant guard. The clock runs from a common start, when
-all partitions have their owner, until every offset is committed. Broker and workers share this machine's cores, so
-the table also says who used them, and what ratio they allow.
+all partitions have their owner, until every offset is committed. The workers have two cores; where there are no more,
+the broker is on them too, so the table also says who used them, and what ratio they allow.
 
 `python -m benchmarks.scale_out --join` lets a second worker join and the first one leave on the way.
 Both read every verdict back: nothing may be lost, nothing written twice.
@@ -16,7 +16,6 @@ import statistics
 import tempfile
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.scale_out.fleet import Fleet
-from benchmarks.scale_out.machine import CpuTime, cores
+from benchmarks.scale_out.limits import Run, idle_limit, loaded_limit
+from benchmarks.scale_out.machine import Cores, CpuTime, on
 from benchmarks.scale_out.outcome import Outcome, outcome
 from benchmarks.throughput import topics
 from benchmarks.throughput.peers import our_environment, our_group
@@ -34,38 +34,15 @@ from monitor.embedded.kafka import KafkaPart
 PARTITIONS: Final = 4
 SOURCE: Final = "bench.chat.logs"
 BOUND: Final = 1.7
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run: `workers_s`, `broker_s` and `others_s` are CPU time (None where the system doesn't say)."""
-
-    events: int
-    wall_s: float
-    workers_s: float
-    broker_s: float | None
-    others_s: float | None
-
-    @property
-    def per_s(self) -> float:
-        """Events a second."""
-        return self.events / self.wall_s
-
-
-def allowed(one: Run, two: Run, available: int) -> float | None:
-    """The ratio that the cores allow: two workers can't end before each has done its half, nor before all cores
-    together have done the workers' and the broker's work."""
-    if two.broker_s is None:
-        return None
-    least_s = max(two.workers_s / 2, (two.workers_s + two.broker_s) / available)
-    return one.wall_s / least_s
+WORKER_CORES: Final = 2
 
 
 class ScaleOut:
     """One broker and one topic of `count` chat logs."""
 
-    def __init__(self, kafka: KafkaPart, count: int, folder: Path) -> None:
+    def __init__(self, kafka: KafkaPart, cores: Cores, count: int, folder: Path) -> None:
         self._kafka = kafka
+        self._cores = cores
         self._count = count
         self._folder = folder
         self._ends: dict[int, int] = {}
@@ -102,7 +79,7 @@ class ScaleOut:
                 others_s = max(0.0, after.all_s - before.all_s - broker_s - workers_s)
             for worker in fleet.workers:
                 await worker.leave()
-        measured = Run(self._count, wall_s, workers_s, broker_s, others_s)
+        measured = Run(workers, self._count, wall_s, workers_s, broker_s, others_s)
         return measured, await self._outcome(run, out)
 
     async def join(self, batch_s: float) -> tuple[int, int, Outcome]:
@@ -134,7 +111,7 @@ class ScaleOut:
         out = f"{run}.out"
         await topics.create(self._kafka.address, out, PARTITIONS)
         settings = our_environment(self._kafka.address, run, chat_logs=SOURCE, verdicts=out)
-        return run, out, Fleet(settings, self._ends, self._folder)
+        return run, out, Fleet(settings, self._ends, self._cores.workers, self._folder)
 
     async def _committed(self, run: str) -> int:
         commits = await topics.commits(self._kafka.address, our_group("moderate", run), SOURCE)
@@ -144,14 +121,14 @@ class ScaleOut:
         return await outcome(self._kafka.address, run, SOURCE, out, self._ends)
 
 
-async def measure(count: int, pairs: int, folder: Path) -> tuple[Table, list[str]]:
+async def measure(count: int, pairs: int, cores: Cores, folder: Path) -> tuple[Table, list[str]]:
     """Both in turn, after one run that only warms the broker up."""
     console = Console(stderr=True)
     ones: list[Run] = []
     twos: list[Run] = []
     outcomes: list[Outcome] = []
     async with KafkaPart(folder / "kafka") as kafka:
-        benchmark = ScaleOut(kafka, count, folder)
+        benchmark = ScaleOut(kafka, cores, count, folder)
         console.print(f"filling {SOURCE} …")
         await benchmark.fill()
         console.print("warming up …")
@@ -162,7 +139,9 @@ async def measure(count: int, pairs: int, folder: Path) -> tuple[Table, list[str
                 run, left = await benchmark.steady(workers)
                 (ones if workers == 1 else twos).append(run)
                 outcomes.append(left)
-    table = Table(title=f"{count:,} events, {PARTITIONS} partitions, {pairs} pairs, {cores()} cores")
+    number = len(cores.workers)
+    where = "the broker on them too" if cores.are_shared else "the broker on others"
+    table = Table(title=f"{count:,} events, {PARTITIONS} partitions, {pairs} pairs, {number} cores, {where}")
     for column in ("workers", "events/s", "CPU s of workers", "CPU s of broker", "CPU s of others", "wall s"):
         table.add_column(column, justify="right")
     for workers, runs in ((1, ones), (2, twos)):
@@ -177,9 +156,11 @@ async def measure(count: int, pairs: int, folder: Path) -> tuple[Table, list[str
     pairs_of = list(zip(ones, twos, strict=True))
     ratio = Spread.of([two.per_s / one.per_s for one, two in pairs_of])
     lines = [f"two workers / one, events/s: {ratio}; bound {BOUND}: {_held(ratio.median >= BOUND)}"]
-    limits = [limit for one, two in pairs_of if (limit := allowed(one, two, cores())) is not None]
-    if limits:
-        lines.append(f"what {cores()} cores allow, with the broker's own work on them: {Spread.of(limits)}")
+    idle = [idle_limit(one, two, number, are_shared=cores.are_shared) for one, two in pairs_of]
+    lines.append(f"allowed by CPU time alone, if nothing else ran on these cores: {_spread(idle)}")
+    if cores.are_shared:
+        loaded = [loaded_limit(one, two, number) for one, two in pairs_of]
+        lines.append(f"allowed by what else ran on them meanwhile: {_spread(loaded)}")
     whole = sum(left.is_whole(count) for left in outcomes)
     lines.append(
         f"runs with every event written once, counted once and committed: {whole} of {len(outcomes)}; "
@@ -188,7 +169,9 @@ async def measure(count: int, pairs: int, folder: Path) -> tuple[Table, list[str
     return table, lines
 
 
-async def measure_joining(count: int, pairs: int, batch_s: float, folder: Path) -> tuple[Table, list[str]]:
+async def measure_joining(
+    count: int, pairs: int, batch_s: float, cores: Cores, folder: Path
+) -> tuple[Table, list[str]]:
     """Several times, each with its own group."""
     console = Console(stderr=True)
     table = Table(title=f"{count:,} events, {PARTITIONS} partitions: a second worker joins, the first leaves")
@@ -196,7 +179,7 @@ async def measure_joining(count: int, pairs: int, batch_s: float, folder: Path) 
         table.add_column(column, justify="right")
     whole = 0
     async with KafkaPart(folder / "kafka") as kafka:
-        benchmark = ScaleOut(kafka, count, folder)
+        benchmark = ScaleOut(kafka, cores, count, folder)
         console.print(f"filling {SOURCE} …")
         await benchmark.fill()
         for number in range(1, pairs + 1):
@@ -212,6 +195,11 @@ async def measure_joining(count: int, pairs: int, batch_s: float, folder: Path) 
 def _median(numbers: list[float | None]) -> str:
     known = [number for number in numbers if number is not None]
     return f"{statistics.median(known):.2f}" if known else "unknown"
+
+
+def _spread(numbers: list[float | None]) -> str:
+    known = [number for number in numbers if number is not None]
+    return str(Spread.of(known)) if known else "unknown"
 
 
 def _held(holds: bool) -> str:  # noqa: FBT001  # a word for a truth value
@@ -230,11 +218,12 @@ def main() -> None:
         "--batch-s", type=float, default=0.2, help="with --join: the guard takes so long a batch"
     )
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder:
+    cores = Cores.of_this_machine(WORKER_CORES)
+    with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder, on(cores.rest):
         if given.join:
-            running = measure_joining(given.events, given.pairs, given.batch_s, Path(folder))
+            running = measure_joining(given.events, given.pairs, given.batch_s, cores, Path(folder))
         else:
-            running = measure(given.events, given.pairs, Path(folder))
+            running = measure(given.events, given.pairs, cores, Path(folder))
         table, lines = asyncio.run(running)
     console = Console(width=140)
     console.print(table)

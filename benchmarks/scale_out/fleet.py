@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from benchmarks.scale_out.machine import on
 from benchmarks.throughput.measured import Figures
 
 LONGEST_S: Final = 300.0
@@ -75,10 +76,13 @@ class Worker:
 class Fleet:
     """The workers of a run; those that are left are killed at its end."""
 
-    def __init__(self, settings: Mapping[str, str], ends: Mapping[int, int], folder: Path) -> None:
+    def __init__(
+        self, settings: Mapping[str, str], ends: Mapping[int, int], cores: frozenset[int], folder: Path
+    ) -> None:
         self.workers: list[Worker] = []
         self._settings = settings
         self._ends = ends
+        self._cores = cores
         self._folder = folder
 
     async def __aenter__(self) -> Self:
@@ -93,7 +97,7 @@ class Fleet:
     async def add(self, batch_s: float = 0.0) -> Worker:
         """Start one more; it joins and waits for `begin`."""
         path = self._folder / f"worker-{len(self.workers)}.log"
-        with path.open("wb") as log:
+        with path.open("wb") as log, on(self._cores):
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "benchmarks.scale_out.worker"),
                 *(json.dumps(self._ends), "--batch-s", str(batch_s)),

@@ -12,8 +12,8 @@ import tempfile
 from typing import Any, Final
 
 import orjson
-from confluent_kafka import TopicPartition  # type: ignore[import-not-found,unused-ignore]
-from quixstreams import Application  # type: ignore[import-not-found,unused-ignore]
+from confluent_kafka import TopicPartition  # type: ignore[import-not-found,unused-ignore]  # not ours
+from quixstreams import Application  # type: ignore[import-not-found,unused-ignore]  # not ours
 
 from benchmarks.throughput.job import Job, verdict
 from benchmarks.throughput.measured import Stopwatch
@@ -21,7 +21,7 @@ from benchmarks.throughput.measured import Stopwatch
 COMMIT_EVERY: Final = 10_000
 
 
-class Timed(Application):  # type: ignore[misc,unused-ignore]
+class Timed(Application):  # type: ignore[misc,unused-ignore]  # of no known type
     """Starts the watch once partitions are ours."""
 
     watch: Stopwatch

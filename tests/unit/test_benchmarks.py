@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
-from benchmarks.scale_out.__main__ import Run, allowed
+from benchmarks.scale_out.limits import Run, idle_limit, loaded_limit
 from benchmarks.scale_out.outcome import Outcome
 from benchmarks.throughput.measured import Figures
 from benchmarks.throughput.profile import Shares, shares
@@ -56,17 +58,23 @@ def test_a_profile_counts_what_runs_below_the_event_loop() -> None:
     loop = "_run_once (asyncio/base_events.py)"
     assert shares(stacks) == Shares(
         4,
-        itself={"decode (b.py)": 3, "loads (c.py)": 1},  # type: ignore[arg-type]  # a Counter equals its dict
-        total={"main (a.py)": 4, loop: 4, "decode (b.py)": 4, "loads (c.py)": 1},  # type: ignore[arg-type]
+        itself=Counter({"decode (b.py)": 3, "loads (c.py)": 1}),
+        total=Counter({"main (a.py)": 4, loop: 4, "decode (b.py)": 4, "loads (c.py)": 1}),
     )
 
 
-def test_cores_that_the_broker_uses_are_not_the_workers() -> None:
-    one = Run(100, 10.0, 10.0, 2.0, 0.0)
-    two = Run(100, 6.0, 10.0, 2.0, 0.0)
-    assert allowed(one, two, 2) == pytest.approx(10 / 6)
-    assert allowed(one, two, 4) == pytest.approx(10 / 5)
-    assert allowed(one, Run(100, 6.0, 10.0, None, None), 2) is None
+def test_work_of_the_broker_on_the_same_cores_lowers_what_they_allow() -> None:
+    one = Run(1, 100, wall_s=11.0, workers_s=10.0, broker_s=2.0, others_s=0.0)
+    two = Run(2, 100, wall_s=6.5, workers_s=10.0, broker_s=2.0, others_s=0.0)
+    assert idle_limit(one, two, 2, are_shared=True) == pytest.approx(10 / 6)
+    assert idle_limit(one, two, 2, are_shared=False) == pytest.approx(2.0)
+    assert loaded_limit(one, two, 2) == pytest.approx(11 / 6)
+
+
+def test_where_the_system_does_not_say_who_used_the_cores_nothing_is_claimed() -> None:
+    run = Run(2, 100, wall_s=6.0, workers_s=10.0, broker_s=None, others_s=None)
+    assert idle_limit(run, run, 2, are_shared=True) is None
+    assert loaded_limit(run, run, 2) is None
 
 
 def test_a_run_is_whole_only_if_all_is_counted_and_committed() -> None:
