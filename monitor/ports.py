@@ -54,6 +54,10 @@ class VerdictStore(Protocol):
         ...
 
 
+Headers = Sequence[tuple[str, bytes]]
+"""A record's headers, in order."""
+
+
 class OutRecord(msgspec.Struct, frozen=True, gc=False):
     """A record to produce. `timestamp_ms` None: the producer's clock."""
 
@@ -69,6 +73,15 @@ class Outbox(Protocol):
     async def publish(self, topic: str, partition: int, records: Sequence[OutRecord]) -> None:
         """Append in order to one partition (modulo the topic's partition count). Durable on return. Raises
         Retryable, after which any part of the batch may or may not be there."""
+        ...
+
+
+class LetterBox(Outbox, Protocol):
+    """An outbox that can look back at what is in a topic."""
+
+    async def last_headers(self, topic: str, partition: int, count: int) -> Sequence[Headers]:
+        """The headers of up to `count` of the last records of one partition (modulo the topic's partition count), oldest
+        first. Raises Retryable."""
         ...
 
 

@@ -51,7 +51,7 @@ class Batch:
 
     `previous` is the batch before it in the partition, until that one is done. `attempts` counts failed tries.
     `unanswered` counts the exchanges that the guard was asked about and had no answer to. `spent_s` is the time that it
-    spent in each stage, over all tries.
+    spent in each stage, over all tries. `assignment` is the same for all batches between one coming of the partition and its going.
     """
 
     topic: str
@@ -60,6 +60,7 @@ class Batch:
     size_bytes: int
     intake: Intake
     previous: Batch | None = None
+    assignment: object = None
     attempts: int = 0
     counts: Ledger | None = None
     unanswered: int = 0

@@ -13,7 +13,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from monitor.adapters.control import Said, said_by
-from monitor.adapters.kafka import client_options, translated
+from monitor.adapters.kafka import translated
+from monitor.adapters.kafka_options import client_options
 from monitor.settings import Settings
 from workers.identity import Identity
 

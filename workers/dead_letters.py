@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from monitor.dead_lettering import WHOLE_MESSAGE, DeadLetterLimit, Origin, dead_letter
-from monitor.ports import Clock, Outbox
+from monitor.ports import Clock, LetterBox
 from monitor.settings import DeadLetterSettings
 from workers.batch import Batch, Message
+from workers.written_letters import WrittenLetters
 
 LOG_APPEND_TIME: Final = 1
 
@@ -37,15 +38,19 @@ class Letter:
 class DeadLetters:
     """One agent's dead letters. `write` before the batch's good messages are written, `record` once all are."""
 
-    outbox: Outbox
+    outbox: LetterBox
     topic: str
     settings: DeadLetterSettings
     version: str
     clock: Clock
     _limits: dict[int, DeadLetterLimit] = field(default_factory=dict)
+    _written: WrittenLetters = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_written", WrittenLetters(self.outbox, self.topic))
 
     async def write(self, batch: Batch, letters: Sequence[Letter], is_bad: Sequence[bool]) -> dict[str, int]:
-        """Produce the letters and count them by reason. `is_bad` tells for each message of the batch whether none of it
+        """Produce the letters that aren't written yet, and count all by reason. `is_bad` tells for each message of the batch whether none of it
         was usable. Raises Misconfigured, and writes none, where they are too many; Retryable."""
         reasons = Counter(letter.reason for letter in letters)
         if letters:
@@ -54,23 +59,34 @@ class DeadLetters:
                 place=f"{batch.topic}/{batch.partition}",
                 reasons=", ".join(f"{reason}: {count}" for reason, count in reasons.most_common(5)),
             )
-            records = [
-                dead_letter(
-                    self._origin(batch, letter.message),
-                    reason=letter.reason,
-                    detail=letter.detail,
-                    version=self.version,
-                    index=letter.index,
-                )
-                for letter in letters
-            ]
-            await self.outbox.publish(self.topic, batch.partition, records)
+            await self._publish(batch, letters)
         return dict(reasons)
 
     def record(self, batch: Batch, is_bad: Sequence[bool]) -> None:
         """Remember a batch that is durable, for the limit. One that was abandoned comes again, and counts then."""
         if not batch.is_abandoned:
             self._limit(batch).record(is_bad)
+            self._written.acknowledged(batch)
+
+    async def _publish(self, batch: Batch, letters: Sequence[Letter]) -> None:
+        written = await self._written.of(batch)
+        fresh = {
+            (letter.message.offset, letter.index): dead_letter(
+                self._origin(batch, letter.message),
+                reason=letter.reason,
+                detail=letter.detail,
+                version=self.version,
+                index=letter.index,
+            )
+            for letter in letters
+            if (letter.message.offset, letter.index) not in written
+        }
+        try:
+            await self.outbox.publish(self.topic, batch.partition, list(fresh.values()))
+        except BaseException:
+            self._written.forget(batch)
+            raise
+        written.update(fresh)
 
     def _limit(self, batch: Batch) -> DeadLetterLimit:
         return self._limits.setdefault(batch.partition, DeadLetterLimit(self.settings))

@@ -26,7 +26,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from mode import Service
 
-from monitor.adapters.kafka import client_options
+from monitor.adapters.kafka_options import client_options
 from monitor.backoff import Backoff
 from monitor.errors import Misconfigured, Retryable, WatchkeeperError
 from monitor.ledger import Ledger

@@ -89,6 +89,7 @@ class Partition:
             size_bytes=self.buffered_bytes,
             intake=intake,
             previous=self.outstanding[-1] if self.outstanding else None,
+            assignment=self,
         )
         self.buffered, self.buffered_bytes = [], 0
         self.outstanding.append(batch)

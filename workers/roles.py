@@ -5,7 +5,7 @@ from __future__ import annotations
 from monitor.clock import SystemClock
 from monitor.ingest.decoder import Decoder
 from monitor.metrics import Metrics
-from monitor.ports import Guard, Outbox, VerdictStore
+from monitor.ports import Guard, LetterBox, VerdictStore
 from monitor.redaction import Redactor
 from monitor.settings import Settings
 from monitor.verdicts import VerdictMaker
@@ -19,7 +19,7 @@ from workers.storage import Storage
 
 
 def moderation_role(
-    settings: Settings, outbox: Outbox, guard: Guard, *, metrics: Metrics | None = None
+    settings: Settings, outbox: LetterBox, guard: Guard, *, metrics: Metrics | None = None
 ) -> Role:
     """Chat logs to verdicts, as they come."""
     moderation = settings.moderation
@@ -34,7 +34,7 @@ def moderation_role(
 
 
 def backfill_role(
-    settings: Settings, outbox: Outbox, guard: Guard, *, gate: Gate, metrics: Metrics | None = None
+    settings: Settings, outbox: LetterBox, guard: Guard, *, gate: Gate, metrics: Metrics | None = None
 ) -> Role:
     """Chat logs of the backfill to verdicts: small batches, one at a time, when the gate lets them go."""
     backfill = settings.backfill
@@ -46,7 +46,7 @@ def backfill_role(
 
 
 def storage_role(
-    settings: Settings, outbox: Outbox, store: VerdictStore, *, metrics: Metrics | None = None
+    settings: Settings, outbox: LetterBox, store: VerdictStore, *, metrics: Metrics | None = None
 ) -> Role:
     """Verdicts to rows."""
     dead_letters = _dead_letters(settings, outbox, settings.kafka.verdicts_dlq_topic)
@@ -59,7 +59,7 @@ def storage_role(
 
 
 def _moderation(
-    settings: Settings, outbox: Outbox, guard: Guard, *, role: str, metrics: Metrics | None
+    settings: Settings, outbox: LetterBox, guard: Guard, *, role: str, metrics: Metrics | None
 ) -> Moderation:
     """An agent of its own for each role, so that each has its own limit of bad messages."""
     moderation = settings.moderation
@@ -78,5 +78,5 @@ def _moderation(
     )
 
 
-def _dead_letters(settings: Settings, outbox: Outbox, topic: str) -> DeadLetters:
+def _dead_letters(settings: Settings, outbox: LetterBox, topic: str) -> DeadLetters:
     return DeadLetters(outbox, topic, settings.dead_letters, watchkeeper_version(), SystemClock())

@@ -1,9 +1,8 @@
-"""Kafka at the edge: client options from settings, whole-batch producing, and the topics we own."""
+"""Kafka at the edge: whole-batch producing, and the topics we own."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,9 +25,11 @@ from aiokafka.errors import (
     for_code,
 )
 
+from monitor.adapters.kafka_options import client_options
+from monitor.adapters.kafka_tail import last_headers
 from monitor.errors import Misconfigured, Retryable, WatchkeeperError
 from monitor.metrics import Metric, Metrics
-from monitor.ports import OutRecord
+from monitor.ports import Headers, OutRecord
 from monitor.settings import KafkaSettings
 from schemas.topics import (
     ALERTS,
@@ -45,42 +46,6 @@ MAX_BATCH_BYTES = 1_048_576
 """A produced batch closes here: large enough to carry 500 verdicts in one request, far below any broker's limit."""
 LONGEST_FLUSH_S = 10.0
 """A broker that is away may not keep a process from ending; what wasn't acknowledged is written again by the next."""
-
-
-def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """Keyword arguments that every aiokafka client takes: address, TLS, SASL."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.bootstrap,
-        "security_protocol": settings.security_protocol,
-        "request_timeout_ms": int(settings.request_timeout_s * 1000),
-    }
-    if settings.security_protocol in ("SSL", "SASL_SSL"):
-        options["ssl_context"] = _ssl_context(settings)
-    if settings.security_protocol.startswith("SASL"):
-        if not settings.sasl_username or settings.sasl_password is None:
-            raise Misconfigured(
-                f"WATCHKEEPER_KAFKA__SECURITY_PROTOCOL is {settings.security_protocol}, but a SASL name or password is "
-                "missing",
-                "set WATCHKEEPER_KAFKA__SASL_USERNAME and WATCHKEEPER_KAFKA__SASL_PASSWORD",
-            )
-        options["sasl_mechanism"] = settings.sasl_mechanism
-        options["sasl_plain_username"] = settings.sasl_username
-        options["sasl_plain_password"] = settings.sasl_password.get_secret_value()
-    return options
-
-
-def _ssl_context(settings: KafkaSettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=settings.ssl_ca_file)
-        if settings.ssl_cert_file is not None:
-            password = settings.ssl_key_password.get_secret_value() if settings.ssl_key_password else None
-            context.load_cert_chain(settings.ssl_cert_file, settings.ssl_key_file, password)
-    except (OSError, ssl.SSLError) as exc:
-        raise Misconfigured(
-            f"the TLS files for Kafka can't be read: {type(exc).__name__}: {exc.strerror or exc}",
-            "check WATCHKEEPER_KAFKA__SSL_CA_FILE, __SSL_CERT_FILE, __SSL_KEY_FILE and __SSL_KEY_PASSWORD",
-        ) from exc
-    return context
 
 
 def translated(exc: KafkaError, doing: str) -> WatchkeeperError:
@@ -105,7 +70,7 @@ def translated(exc: KafkaError, doing: str) -> WatchkeeperError:
 
 
 class KafkaOutbox:
-    """Produces whole batches, idempotent, acks=all; implements ports.Outbox.
+    """Produces whole batches, idempotent, acks=all; implements ports.LetterBox.
 
     A batch a partition, in order: aiokafka keeps one request a partition in flight, so order holds over retries. A broker
     that is away is waited for. Where a batch fails for good, aiokafka's sequence numbers have a gap, and the broker would
@@ -159,6 +124,14 @@ class KafkaOutbox:
             self._metrics.count(Metric.PRODUCED, len(records), topic=topic)
         finally:
             self._metrics.observe(Metric.PRODUCE_SECONDS, time.perf_counter() - began_s, topic=topic)
+
+    async def last_headers(self, topic: str, partition: int, count: int) -> Sequence[Headers]:
+        """See ports.LetterBox."""
+        try:
+            there = len(await (await self._sound_producer()).partitions_for(topic))
+            return await last_headers(self._settings, topic, partition % there, count)
+        except KafkaError as exc:
+            raise translated(exc, f"looking back in {topic}/{partition}") from exc
 
     async def _sound_producer(self) -> AIOKafkaProducer:
         async with self._renewing:

@@ -23,7 +23,8 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
-from monitor.adapters.kafka import client_options, translated
+from monitor.adapters.kafka import translated
+from monitor.adapters.kafka_options import client_options
 from monitor.errors import Misconfigured, Retryable
 from monitor.settings import KafkaSettings
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from monitor.errors import WatchkeeperError
-from monitor.ports import OutRecord
+from monitor.ports import Headers, OutRecord
 
 
 @dataclass
 class FakeOutbox:
-    """Implements ports.Outbox. `failures` are raised one a call, first to last, before anything is written; `on_publish` is
+    """Implements ports.LetterBox. `failures` are raised one a call, first to last, before anything is written; `on_publish` is
     called at each write."""
 
     failures: list[WatchkeeperError] = field(default_factory=list)
@@ -28,3 +28,7 @@ class FakeOutbox:
             raise self.failures.pop(0)
         self.on_publish()
         self.published[topic, partition].extend(records)
+
+    async def last_headers(self, topic: str, partition: int, count: int) -> Sequence[Headers]:
+        """Of what was published."""
+        return [record.headers for record in self.published[topic, partition][-count:]]

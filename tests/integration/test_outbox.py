@@ -63,3 +63,18 @@ async def test_a_stop_ends_though_the_broker_is_away_and_something_waits_for_it(
 
     assert not waiting.done() or waiting.exception() is not None
     waiting.cancel()
+
+
+async def test_the_last_headers_come_oldest_first(kafka_part: KafkaPart, topic: TopicFactory) -> None:
+    name = await topic(partitions=2)
+    outbox = await KafkaOutbox.connect(KafkaSettings(bootstrap=kafka_part.address))
+    assert await outbox.last_headers(name, 1, 10) == []
+    for first in range(0, 300, 100):
+        records = [OutRecord(None, b"x", (("n", str(n).encode()),)) for n in range(first, first + 100)]
+        await outbox.publish(name, 1, records)
+    some = await outbox.last_headers(name, 3, 50)
+    every = await outbox.last_headers(name, 1, 1000)
+    await outbox.aclose()
+
+    assert [dict(headers)["n"] for headers in some] == [str(n).encode() for n in range(250, 300)]
+    assert [dict(headers)["n"] for headers in every] == [str(n).encode() for n in range(300)]

@@ -12,7 +12,7 @@ import pytest
 from monitor.errors import Misconfigured, Retryable
 from monitor.ingest.decoder import Decoded, Decoder
 from monitor.ledger import Ledger
-from monitor.ports import GuardIdentity, Score
+from monitor.ports import GuardIdentity, OutRecord, Score
 from monitor.redaction import Redactor
 from monitor.settings import DeadLetterSettings, ModerationSettings, PrivacySettings
 from monitor.verdicts import VerdictMaker
@@ -156,6 +156,45 @@ async def test_too_many_bad_messages_stop_before_any_is_drained() -> None:
         await _agent(outbox, limits=DeadLetterSettings(max_run=3)).handle(FakeIntake().batch([b"x"] * 3))
 
     assert dict(outbox.published) == {}
+
+
+async def test_a_letter_that_another_owner_has_written_is_not_written_again() -> None:
+    """A worker that was killed between its letters and its commit leaves the messages to the next."""
+    outbox = FakeOutbox()
+    values = [b"bad", _log("a"), b"worse"]
+    killed = FakeIntake().batch(values, first_offset=7)
+    killed.assignment = "of the first owner"
+    await _agent(outbox).handle(killed)
+    again = FakeIntake().batch([*values, b"worst"], first_offset=7)
+    again.assignment = "of the second"
+    counts = await _agent(outbox).handle(again)
+
+    letters = outbox.published["chat.logs.dlq", 0]
+    assert [dict(letter.headers)[topics.HEADER_OFFSET] for letter in letters] == [b"7", b"9", b"10"]
+    assert counts == Ledger(0, messages=4, exchanges=1, dead_messages=3)
+
+
+async def test_letters_of_a_write_that_failed_are_looked_for_before_they_are_written_again() -> None:
+    outbox = FakeOutbox()
+    agent = _agent(outbox)
+    await agent.handle(FakeIntake().batch([b"bad"], first_offset=1))
+    written_half = FakeIntake().batch([b"bad", b"worse"], first_offset=2)
+
+    def first_half_arrives() -> None:
+        outbox.on_publish = lambda: None
+        half = outbox.published["chat.logs.dlq", 0][-1]
+        headers = dict(half.headers) | {topics.HEADER_OFFSET: b"2"}
+        outbox.published["chat.logs.dlq", 0].append(OutRecord(None, b"bad", tuple(headers.items())))
+        raise Retryable("the answer was lost")
+
+    outbox.on_publish = first_half_arrives
+    intake = FakeIntake()
+    written_half.intake = intake
+    await written_half.settle(agent.handle)
+
+    letters = outbox.published["chat.logs.dlq", 0]
+    assert [dict(letter.headers)[topics.HEADER_OFFSET] for letter in letters] == [b"1", b"2", b"3"]
+    assert (intake.waits, intake.order) == (["Retryable"], [written_half])
 
 
 async def test_a_batch_that_comes_again_counts_once_for_the_limit() -> None:
