@@ -143,7 +143,7 @@ class Count:
 class Tally:
     """Counts letters by topic and reason, and keeps the newest `keep` of them. Bounded, however many there are.
 
-    A worker that is killed between writing a letter and committing its message's offset writes it again after its restart:
+    A worker that is frozen between writing a letter and committing its message's offset may leave it to be written again:
     such a letter counts as one, and `repeated` once more. The second is looked for among the last REMEMBERED.
     """
 

@@ -85,7 +85,7 @@ def list_letters(
     if tally.repeated:
         console.print(
             Text(
-                f"{tally.repeated:,} more were written twice, by workers that were killed before they could acknowledge; each "
+                f"{tally.repeated:,} more were written twice, by workers that were frozen or killed before they could acknowledge; each "
                 "counts once here, and goes back once.",
                 style="dim",
             )
