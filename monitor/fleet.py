@@ -86,12 +86,12 @@ class Counts:
     unanswered: int = 0
 
 
-@dataclass(slots=True)
-class _Still:
-    """Since when something hasn't changed."""
+@dataclass(frozen=True, slots=True)
+class _Uncommitted:
+    """For how long a group has owned a partition and stood at the same committed offset."""
 
-    since_s: float
-    at: int = 0
+    committed: int
+    for_s: float
 
 
 @dataclass
@@ -107,8 +107,10 @@ class Fleet:
     workers: dict[str, Heard] = field(default_factory=dict)
     views: dict[str, GroupView] = field(default_factory=dict)
     _counts: dict[str, deque[Counts]] = field(default_factory=dict)
-    _unowned: dict[tuple[str, int], _Still] = field(default_factory=dict)
-    _uncommitted: dict[tuple[str, int], _Still] = field(default_factory=dict)
+    _looked_s: float | None = None
+    _unowned_s: dict[tuple[str, int], float] = field(default_factory=dict)
+    _unowned_at_rest_s: dict[tuple[str, int], float] = field(default_factory=dict)
+    _uncommitted: dict[tuple[str, int], _Uncommitted] = field(default_factory=dict)
 
     def hear_anew(self) -> None:
         """What the workers said is to be heard again from further back; what was seen of the broker stays."""
@@ -118,7 +120,9 @@ class Fleet:
     def sighted(self, now_s: float) -> None:
         """We see again, after a time in which nothing could be seen."""
         self.sighted_since_s = now_s
-        self._unowned.clear()
+        self._looked_s = None
+        self._unowned_s.clear()
+        self._unowned_at_rest_s.clear()
         self._uncommitted.clear()
 
     def hear(self, status: WorkerStatus, at_s: float) -> None:
@@ -136,18 +140,30 @@ class Fleet:
 
     def look(self, views: Sequence[GroupView], now_s: float) -> None:
         """The broker has said how the groups stand. Forgets what is too old to matter."""
+        passed_s = 0.0 if self._looked_s is None else max(0.0, now_s - self._looked_s)
+        self._looked_s = now_s
         self.views = {view.group: view for view in views}
-        unowned, uncommitted = {}, {}
+        unowned_s, at_rest_s, uncommitted = {}, {}, {}
         for view in views:
+            claims = self.claims(view.group, now_s)
             for number, offsets in view.offsets.items():
                 key = (view.group, number)
-                if number not in view.owned:
-                    unowned[key] = self._unowned.get(key) or _Still(now_s)
+                is_owned = number in view.owned
+                if not is_owned:
+                    unowned_s[key] = self._longer(self._unowned_s.get(key), passed_s)
+                    if view.is_settled:
+                        at_rest_s[key] = self._longer(self._unowned_at_rest_s.get(key), passed_s)
                 committed = offsets.begin if offsets.committed is None else offsets.committed
-                still = self._uncommitted.get(key)
-                is_same = still is not None and still.at == committed and offsets.waiting > 0
-                uncommitted[key] = still if still is not None and is_same else _Still(now_s, committed)
-        self._unowned, self._uncommitted = unowned, uncommitted
+                # Its worker knows better: one that stands at what is committed is stalled, halted or held back, and says
+                # so, or has nothing but transaction markers to read.
+                claim = claims.get(number)
+                if offsets.waiting and (claim is None or claim.partition.position > committed):
+                    before = self._uncommitted.get(key)
+                    for_s = before.for_s if before is not None and before.committed == committed else None
+                    uncommitted[key] = _Uncommitted(
+                        committed, self._longer(for_s, passed_s if is_owned else 0.0)
+                    )
+        self._unowned_s, self._unowned_at_rest_s, self._uncommitted = unowned_s, at_rest_s, uncommitted
         self.workers = {
             worker: heard
             for worker, heard in self.workers.items()
@@ -159,25 +175,40 @@ class Fleet:
         return max(0.0, now_s - max(heard.at_s, self.sighted_since_s))
 
     def claims(self, group: str, now_s: float) -> dict[int, Claim]:
-        """Whose each partition of a group is, by those who said so lately."""
+        """Whose each partition of a group is, by those who said so lately. Of two who say so, one hasn't heard yet that it
+        isn't: the one that has had more to do with it last is right."""
         found: dict[int, Claim] = {}
         for worker, heard in self.workers.items():
             if now_s - heard.at_s > MISSED_STATUSES * self.settings.status_every_s:
                 continue
             for role in heard.status.roles:
-                if role.group == group:
-                    found |= {p.partition: Claim(worker, role, p, heard.at_s) for p in role.partitions}
+                if role.group != group:
+                    continue
+                for partition in role.partitions:
+                    claim = Claim(worker, role, partition, heard.at_s)
+                    other = found.get(partition.partition)
+                    if other is None or claim.still_since_s >= other.still_since_s:
+                        found[partition.partition] = claim
         return found
 
-    def unowned_s(self, group: str, partition: int, now_s: float) -> float:
+    def unowned_s(self, group: str, partition: int) -> float:
         """For how long it has had no owner; 0 where it has one."""
-        still = self._unowned.get((group, partition))
-        return 0.0 if still is None else now_s - still.since_s
+        return self._unowned_s.get((group, partition), 0.0)
 
-    def uncommitted_s(self, group: str, partition: int, now_s: float) -> float:
-        """For how long its committed offset hasn't moved although there is more to commit; 0 where there isn't."""
+    def unowned_at_rest_s(self, group: str, partition: int) -> float:
+        """For how long it has had no owner in a group that doesn't rebalance."""
+        return self._unowned_at_rest_s.get((group, partition), 0.0)
+
+    def uncommitted_s(self, group: str, partition: int) -> float:
+        """For how long, while it had an owner, its committed offset hasn't moved, and no worker said why; 0 where there is
+        nothing to commit."""
         still = self._uncommitted.get((group, partition))
-        return 0.0 if still is None else now_s - still.since_s
+        return 0.0 if still is None else still.for_s
+
+    @staticmethod
+    def _longer(before_s: float | None, passed_s: float) -> float:
+        """What held at the last look too has held in between."""
+        return 0.0 if before_s is None else before_s + passed_s
 
     def lately(
         self, roles: Sequence[str], now_s: float, *, least: int, of: Literal["messages", "exchanges"]

@@ -130,12 +130,14 @@ def _waits_for(role: str, claims: Sequence[Claim]) -> str:
 
 def _unowned(fleet: Fleet, view: GroupView, now_s: float) -> Iterator[Finding]:
     settings = fleet.settings
-    longest_s = settings.unowned_after_s if view.is_settled else settings.rebalance_within_s
     lost = {
-        number: since_s
+        number: unowned_s
         for number, offsets in view.offsets.items()
-        if (since_s := fleet.unowned_s(view.group, number, now_s)) >= longest_s
-        and (view.must_be_owned or offsets.waiting)
+        if (view.must_be_owned or offsets.waiting)
+        and (
+            (unowned_s := fleet.unowned_s(view.group, number)) >= settings.rebalance_within_s
+            or fleet.unowned_at_rest_s(view.group, number) >= settings.unowned_after_s
+        )
     }
     if not lost:
         return
@@ -164,17 +166,12 @@ def _unowned(fleet: Fleet, view: GroupView, now_s: float) -> Iterator[Finding]:
 def _uncommitted(
     fleet: Fleet, view: GroupView, claims: Mapping[int, Claim], now_s: float
 ) -> Iterator[Finding]:
-    """Owned, with more to commit, and no worker that says it is still: the commits don't arrive, or its owner is dumb."""
-    still: dict[int, float] = {}
-    for number, offsets in view.offsets.items():
-        still_s = fleet.uncommitted_s(view.group, number, now_s)
-        if still_s < fleet.settings.uncommitted_after_s or number not in view.owned:
-            continue
-        claim = claims.get(number)
-        committed = offsets.begin if offsets.committed is None else offsets.committed
-        # Its worker knows better: still at what is committed, it is stalled or halted, or has nothing but markers to read.
-        if claim is None or claim.partition.position > committed:
-            still[number] = still_s
+    """Owned, with more to commit, and no worker that says why not: commits don't arrive, or its owner says nothing."""
+    still = {
+        number: still_s
+        for number in view.owned & set(view.offsets)
+        if (still_s := fleet.uncommitted_s(view.group, number)) >= fleet.settings.uncommitted_after_s
+    }
     if not still:
         return
     dumb = sorted(number for number in still if number not in claims)

@@ -37,6 +37,11 @@ class Worker(Protocol):
         """The part that it waits for before it can begin; "" where it waits for none."""
         ...
 
+    @property
+    def has_crashed(self) -> bool:
+        """Whether it ends because one of its tasks has."""
+        ...
+
     def roles(self) -> list[RoleStatus] | None:
         """Where each role stands; None before it has begun."""
         ...
@@ -69,7 +74,10 @@ class Heartbeat(Service):
         self.add_future(self._judge_now_and_then())
 
     async def on_stop(self) -> None:
-        """Say goodbye, if Kafka is there to hear it: the silence after it is no alarm."""
+        """Say goodbye, if Kafka is there to hear it: the silence after it is no alarm. One that crashed says none: that it
+        ends is to be told, and that it does so again and again."""
+        if self._itself.has_crashed:
+            return
         with suppress(TimeoutError, Retryable, Misconfigured):
             await asyncio.wait_for(self._say("leaving"), GOODBYE_WITHIN_S)
 

@@ -100,6 +100,11 @@ class Vitals:
         """Where each role stands; None before it has begun."""
         return None if self._takers is None else [taker.status() for taker in self._takers]
 
+    @property
+    def has_crashed(self) -> bool:
+        """Whether it ends because one of its tasks has."""
+        return any(taker.crashed for taker in self._takers or ())
+
     def stopping(self) -> None:
         """It drains: it takes nothing more, and its intakes need not turn."""
         self._is_stopping = True

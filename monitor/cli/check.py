@@ -22,8 +22,8 @@ def check(
     """Ask every part whether it is well, and say what to do if not.
 
     Kafka: the brokers, the topics with their partitions and limits. Triton: live, ready, and serving a guard with the
-    tensors that we agreed on. ClickHouse: the schema's version. Workers: members of both groups, what waits.
-    All are asked, side by side, whichever fails; it takes seconds. Exit code 1 if something failed.
+    tensors that we agreed on. ClickHouse: the schema's version. Workers: who is there, what waits, and which part each
+    role waits for. Alerts: those that fire. All are asked, side by side, whichever fails; it takes seconds. Exit code 1 if something failed.
 
     Examples:
         watchkeeper check

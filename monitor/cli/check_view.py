@@ -13,7 +13,13 @@ from monitor.cli.shapes import PartCheck
 from monitor.cli.visible import visible
 
 _MARKS: Final = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "bold red")}
-_TITLES: Final = {"kafka": "Kafka", "triton": "Triton", "clickhouse": "ClickHouse", "workers": "Workers"}
+_TITLES: Final = {
+    "kafka": "Kafka",
+    "triton": "Triton",
+    "clickhouse": "ClickHouse",
+    "workers": "Workers",
+    "alerts": "Alerts",
+}
 
 
 def check_view(checks: Sequence[PartCheck]) -> Group:

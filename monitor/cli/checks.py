@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, Literal
+from typing import Final
 
 from monitor.adapters import triton
 from monitor.adapters.kafka import owned_topics
 from monitor.adapters.kafka_admin import Commit, KafkaAdmin, Range
+from monitor.cli.fleet_checks import Backlog, fleet_checks
+from monitor.cli.outcomes import PartName, failed, passed, warned
 from monitor.cli.shapes import PartCheck
 from monitor.errors import Misconfigured, Retryable
 from monitor.settings import KafkaSettings, Settings
-
-PartName = Literal["kafka", "triton", "clickhouse", "workers"]
 
 DEADLINE_S: Final = 8.0
 """Longest wait for one part; all are asked side by side."""
@@ -53,23 +53,8 @@ async def _within(deadline_s: float, part: PartName, job: Awaitable[list[PartChe
         return [failed(part, "answers", str(exc), _START)]
 
 
-def passed(part: PartName, check: str, facts: str) -> PartCheck:
-    """A check that found nothing wrong."""
-    return PartCheck(part=part, check=check, state="ok", facts=facts, remedy="")
-
-
-def warned(part: PartName, check: str, facts: str, remedy: str) -> PartCheck:
-    """A check that found something a person should know; it fails nothing."""
-    return PartCheck(part=part, check=check, state="warning", facts=facts, remedy=remedy)
-
-
-def failed(part: PartName, check: str, facts: str, remedy: str) -> PartCheck:
-    """A check that found what keeps the stream from working."""
-    return PartCheck(part=part, check=check, state="failed", facts=facts, remedy=remedy)
-
-
 async def kafka_checks(settings: Settings) -> list[PartCheck]:
-    """Broker, topics, limits, and the consumer groups of the workers."""
+    """Broker, topics, limits, the consumer groups of the workers, and what the workers say of themselves."""
     kafka = settings.kafka
     async with KafkaAdmin.connect(kafka, DEADLINE_S - 1) as admin:
         partitions = await admin.partitions()
@@ -78,6 +63,7 @@ async def kafka_checks(settings: Settings) -> list[PartCheck]:
         present = [topic.name for topic in owned_topics(kafka) if topic.name in partitions]
         if present:
             checks += limit_checks(kafka, await admin.topic_configs(present))
+        backlogs: dict[str, Backlog] = {}
         for role, topic in (
             ("moderation", kafka.chat_logs_topic),
             ("backfill", kafka.chat_logs_backfill_topic),
@@ -88,10 +74,14 @@ async def kafka_checks(settings: Settings) -> list[PartCheck]:
             if topic in partitions:
                 ranges, commits = await admin.ranges(topic), await admin.commits(group, topic)
                 waiting = lag(ranges, commits)
+                is_shared = state.is_settled and state.members > 0
+                unowned = set(ranges) - state.owned.get(topic, frozenset()) if is_shared else ()
+                backlogs[role] = Backlog(waiting, frozenset(unowned))
                 if role == "backfill":
                     checks.append(backfill_check(group, members=state.members, lag=waiting))
                 else:
                     checks.append(group_check(role, group, members=state.members, lag=waiting))
+        checks += await fleet_checks(settings, admin, partitions, backlogs)
     return checks
 
 

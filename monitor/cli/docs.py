@@ -26,6 +26,7 @@ DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "replay": shapes.ReplayDocument,
     "rates": shapes.RatesDocument,
     "tail": shapes.TailLine,
+    "alerts": shapes.AlertsDocument,
     "account": shapes.AccountDocument,
     "agreement": shapes.AgreementDocument,
     "check": shapes.CheckDocument,

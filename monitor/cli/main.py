@@ -41,6 +41,7 @@ COMMANDS: Final = (
     Entry("replay", "Send chat logs from files or stdin through the stream.", _STACK, "monitor.cli.replay", "replay"),
     Entry("rates", "Refusal and harm rates, with intervals and coverage.", _WATCH, "monitor.cli.rates", "rates"),
     Entry("tail", "Verdicts as they arrive, one line each.", _WATCH, "monitor.cli.tail", "tail"),
+    Entry("alerts", "What is wrong with the stream, and what was.", _WATCH, "monitor.cli.alerts", "alerts"),
     Entry("account", "Prove that nothing was lost: every message and exchange, counted.", _WATCH, "monitor.cli.account", "account"),
     Entry("agreement", "Compare the stored verdicts with labels.", _WATCH, "monitor.cli.agreement", "agreement"),
     Entry("check", "Ask every part whether it is well, and say what to do if not.", _RUN, "monitor.cli.check", "check"),

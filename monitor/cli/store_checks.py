@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.adapters.clickhouse import connect
-from monitor.cli.checks import failed, passed
+from monitor.cli.outcomes import failed, passed
 from monitor.cli.shapes import PartCheck
 from monitor.errors import Misconfigured
 from monitor.settings import ClickHouseSettings

@@ -34,7 +34,8 @@ class GuardServer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignor
     """Prompts with "bomb" score 0.9, others 0.1; a response with "sorry" is a refusal.
 
     `script`: codes that the next inference calls fail with. `poison`: prompts that fail the request they are in, and
-    the code. `broken`: a code that every inference fails with. `gate`: what inferences wait for.
+    the code. `broken`: a code that every inference fails with. `gate`: what inferences wait for. `takes_s`: how long each
+    takes.
     `distort` changes a response before it goes. `requests` keeps the prompts of each inference, `remaining_s` its
     deadline, `queue_timeout_us` what it asks of Triton's queue.
     """
@@ -46,6 +47,7 @@ class GuardServer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignor
     poison: dict[bytes, Any] = field(default_factory=dict)
     broken: Any = None
     gate: asyncio.Event | None = None
+    takes_s: float = 0.0
     distort: Callable[[Any], None] | None = None
     requests: list[list[bytes]] = field(default_factory=list)
     remaining_s: list[float] = field(default_factory=list)
@@ -97,7 +99,7 @@ class GuardServer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignor
         try:
             if self.gate is not None:
                 await self.gate.wait()
-            await asyncio.sleep(0)
+            await asyncio.sleep(self.takes_s)
         finally:
             self.in_flight -= 1
         code = self.broken or (self.script.pop(0) if self.script else None)

@@ -74,9 +74,9 @@ def test_the_version_is_printed() -> None:
 
 
 def test_an_unknown_command_suggests_the_nearest() -> None:
-    done = watchkeeper("rats")
+    done = watchkeeper("acount")
     assert done.returncode == ExitCode.USAGE
-    assert "Did you mean 'rates'?" in done.stderr
+    assert "Did you mean 'account'?" in done.stderr
 
 
 def test_an_unknown_option_suggests_the_nearest() -> None:

@@ -9,7 +9,7 @@ from monitor.agreement import Agreement
 from monitor.cli.account_view import account_view
 from monitor.cli.agreement_view import agreement_view
 from monitor.cli.check_view import check_view
-from monitor.cli.checks import failed, passed, warned
+from monitor.cli.outcomes import failed, passed, warned
 from monitor.cli.rates_view import bar, count, percent, rates_view
 from monitor.cli.shapes import RateCell, RateFigure, RatesDocument
 from monitor.ledger import Ledger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from monitor.conditions import Condition
@@ -86,6 +87,33 @@ def test_offsets_without_messages_at_the_logs_end_are_no_stall() -> None:
     assert found(known, T + 295) == []
 
 
+def test_a_worker_that_comes_back_from_a_long_freeze_does_not_speak_for_what_another_has_taken_over() -> None:
+    known = fleet()
+    known.hear(worker(role("moderation", partition(position=15, end=20, still_s=1)), worker="b"), T)
+    known.hear(worker(role("moderation", partition(**STILL)), worker="a"), T + 1)
+    known.look([view()], T + 1)
+    assert found(known, T + 1) == []
+
+
+def test_who_takes_over_what_nobody_owned_for_long_has_time_to_commit() -> None:
+    known = fleet()
+    for second in range(0, 300, 3):
+        owned = frozenset({0}) if second > 250 else frozenset[int]()
+        known.look([replace(view(), owned=owned)], T + second)
+    assert found(known, T + 297) == [Condition.GROUP_STALLED]
+    assert known.uncommitted_s("watchkeeper.moderation", 0) == 48
+
+
+def test_the_first_commit_after_a_long_stall_has_its_time_too() -> None:
+    known = fleet()
+    for second in range(0, 100, 5):
+        known.hear(worker(role("moderation", partition(position=10, end=20, still_s=second))), T + second)
+        known.look([view()], T + second)
+    known.hear(worker(role("moderation", partition(position=20, end=20))), T + 100)
+    known.look([view()], T + 100)  # done, and its commit is on the way
+    assert found(known, T + 100) == []
+
+
 def test_partitions_of_a_member_that_says_nothing_and_commits_nothing_are_stalled() -> None:
     known = fleet()
     for second in range(0, 60, 3):
@@ -158,7 +186,7 @@ def test_what_is_remembered_is_bounded() -> None:
     known.look([view()], T + 5_000)
     known.look([], T + 5_003)
     assert set(known.workers) == {"host-1-abcd"}
-    assert (known._unowned, known._uncommitted) == ({}, {})
+    assert (known._unowned_s, known._uncommitted) == ({}, {})
 
 
 def test_a_worker_judges_itself_by_the_same_rules() -> None:
