@@ -23,8 +23,9 @@ class Figures:
     """What a run comes to. `lost`, `duplicated` and `wrong` are to be 0, and `findings` to be none.
 
     `events` are distinct ids to be stored, `letters` bad messages and parts to be dead-lettered. `lost`: of both, those
-    that aren't. `duplicated`: rows, arrivals and letters that nothing explains, and ids stored twice. `wrong`: rows that say something else, cells of the
-    rates whose counts differ, letters with another reason, exchanges that the guard was made to fail on too often.
+    that aren't, and places that are missing of events that are. `duplicated`: rows, places and letters that nothing
+    explains, and ids stored twice. `wrong`: rows that say something else (a status other than ok is something else),
+    cells of the rates whose counts differ, letters with another reason. `errors`: rows that aren't ok.
     `rewritten_*` are physical repeats, which count nowhere.
     """
 
@@ -99,7 +100,7 @@ def check(seen: Seen, fates: Mapping[bytes, Fate], produced: Counter[bytes], *, 
     _check_rates(truth, seen.rates, found)
     if seen.account.state != "balanced":
         found.add("account", f"the account is {seen.account.state}", seen.account.findings or ("no finding",))
-    found.add("lost", "verdicts are in the verdicts' dead letters", ["see that topic"] * seen.bad_verdicts)
+    found.add("refused", "verdicts are in the verdicts' dead letters", ["see that topic"] * seen.bad_verdicts)
     return Figures(
         produced=len(seen.records),
         events=len(truth.rows),
@@ -160,10 +161,15 @@ def _close(found: float | None, expected: float | None) -> bool:
 def _check_places(truth: Truth, seen: Seen, found: _Findings) -> None:
     arrivals = Counter(((a.partition, a.offset, a.index), a.event_id) for a in seen.arrivals)
     wanted = set(truth.places.items())
-    found.add("lost", "arrivals aren't there", list(wanted - arrivals.keys()))
+    stored = {row.event_id for row in seen.rows}
+    gone = [arrival for arrival in wanted - arrivals.keys() if arrival[1] in stored]
+    found.add("lost", "arrivals aren't there, though their events are stored", gone)
     found.add("duplicated", "arrivals belong to no exchange", list(arrivals.keys() - wanted))
     found.add("duplicated", "arrivals are there more than once", [a for a, n in arrivals.items() if n > 1])
-    found.add("lost", "verdicts were never written", list(truth.places.keys() - seen.verdicts.keys()))
+    unwritten = (
+        truth.places.keys() - seen.verdicts.keys() - {(a.partition, a.offset, a.index) for a in seen.arrivals}
+    )
+    found.add("not written", "verdicts never came to their topic", list(unwritten))
     found.add(
         "duplicated", "verdicts belong to no exchange", list(seen.verdicts.keys() - truth.places.keys())
     )
@@ -176,12 +182,19 @@ def _check_places(truth: Truth, seen: Seen, found: _Findings) -> None:
 
 def _check_rates(truth: Truth, rates: Mapping[Cell, Mapping[str, float]], found: _Findings) -> None:
     wanted = rolled_up(truth.rows.values())
+    none = dict.fromkeys(_COUNTS, 0.0)
     other = [
-        f"{cell}: {dict(rates.get(cell, {}))} instead of {dict(wanted.get(cell, {}))}"
+        f"{cell}: {told}"
         for cell in sorted(wanted.keys() | rates.keys())
-        if rates.get(cell, {}) != wanted.get(cell, {})
+        if (told := _counts_that_differ(rates.get(cell, none), wanted.get(cell, none)))
     ]
     found.add("wrong", "cells of the rates", other)
+
+
+def _counts_that_differ(found: Mapping[str, float], wanted: Mapping[str, float]) -> str:
+    return ", ".join(
+        f"{name} is {found[name]:g}, not {wanted[name]:g}" for name in _COUNTS if found[name] != wanted[name]
+    )
 
 
 def rolled_up(rows: Iterable[Expected]) -> dict[Cell, dict[str, float]]:

@@ -206,8 +206,8 @@ def test_rates_that_count_an_event_twice_are_wrong(perfect: Run) -> None:
     assert struck(figures(perfect, twice)) == (0, 0, 1)
 
 
-def test_a_verdict_among_the_dead_letters_is_lost(perfect: Run) -> None:
-    assert struck(figures(perfect, lambda seen: replace(seen, bad_verdicts=1))) == (1, 0, 0)
+def test_a_verdict_among_the_dead_letters_is_a_finding(perfect: Run) -> None:
+    assert figures(perfect, lambda seen: replace(seen, bad_verdicts=1)).findings
 
 
 def test_an_account_that_is_not_balanced_is_a_finding(perfect: Run) -> None:
