@@ -33,6 +33,7 @@ _CLASSES: Final = bytes(
     0x20 if code in b" \n" else 0x61 if 0x21 <= code < 0x7F and code not in b"0123456789@" else 0x21
     for code in range(256)
 )
+_SUSPECT: Final = 0x21
 _RUN: Final = b"a" * LONG_RUN
 _BLANK_LETTERS: Final = frozenset({0x034F, 0x115F, 0x1160, 0x3164, 0xFFA0})
 
@@ -71,11 +72,10 @@ class Redactor:
         # blake2b takes a key of at most 64 bytes; a longer one is hashed first, as HMAC does.
         self._hash = blake2b(digest_size=16, key=key if len(key) <= 64 else blake2b(key).digest())
         policies = {"none": self._none, "redacted": self._redacted, "full": self._full}
-        self._keep: Callable[[str], str] = policies[privacy.excerpt_policy] if self._limit else self._none
-
-    def excerpt(self, text: str) -> str:
+        self.excerpt: Final[Callable[[str], str]] = (
+            policies[privacy.excerpt_policy] if self._limit else self._none
+        )
         """What to keep of one text: at most `excerpt_max_chars` characters, one line, by policy."""
-        return self._keep(text)
 
     def content_hash(self, prompt: str, response: str | None) -> str:
         """32 hex digits: blake2b of the pair, keyed. No two pairs share their input bytes; None differs from ""."""
@@ -99,7 +99,7 @@ class Redactor:
         limit = self._limit
         head = text[:limit]
         classes = head.encode("utf-8", "surrogatepass").translate(_CLASSES)
-        is_plain = b"!" not in classes and _RUN not in classes and "-----" not in head
+        is_plain = _SUSPECT not in classes and _RUN not in classes and "-----" not in head
         if "\n" in head:
             head = head.replace("\n", " ")
         if not is_plain and (head.isascii() or not _is_plain(head)):
@@ -107,7 +107,7 @@ class Redactor:
         if len(text) <= limit:
             return head
         # A shape without @, digit or long run before the cut can only be the one that straddles it: it goes whole.
-        return head[: head.rfind(" ", 0, limit) + 1].rstrip(" ") + ELLIPSIS
+        return head.rpartition(" ")[0].rstrip(" ") + ELLIPSIS
 
 
 def redact(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -22,8 +23,9 @@ SAMPLED_OUT: Final = Score("skipped", None, None, None, "", None, truncated=Fals
 class Excerpts(Protocol):
     """What is kept of what people wrote (monitor/redaction.py)."""
 
-    def excerpt(self, text: str) -> str:
-        """The bounded text to keep, by policy."""
+    @property
+    def excerpt(self) -> Callable[[str], str]:
+        """Gives the bounded text to keep, by policy."""
         ...
 
     def content_hash(self, prompt: str, response: str | None) -> str:

@@ -177,7 +177,7 @@ async def _sent(producer: AIOKafkaProducer, topic: str, partition: int, records:
                 timestamp=record.timestamp_ms,
                 key=record.key,
                 value=record.value,
-                headers=list(record.headers),
+                headers=list(record.headers) if record.headers else [],
             )
             is None
         ):
