@@ -70,11 +70,12 @@ class Slowness:
 
 
 def pairs(statuses: Sequence[tuple[WorkerStatus, float]]) -> list[Pair]:
-    """The first and the last status of each worker that still runs. `statuses` come with their time, oldest first."""
+    """The first and the last status of each worker that runs. `statuses` come with their time, oldest first."""
     first: dict[str, tuple[WorkerStatus, float]] = {}
     last: dict[str, tuple[WorkerStatus, float]] = {}
     for status, at_s in statuses:
-        first.setdefault(status.worker, (status, at_s))
+        if status.state == "running":
+            first.setdefault(status.worker, (status, at_s))
         last[status.worker] = (status, at_s)
     return [
         Pair(first[worker][0], status, at_s - first[worker][1])
