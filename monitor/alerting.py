@@ -17,7 +17,7 @@ import msgspec
 
 from monitor.conditions import KINDS, Condition
 from monitor.health import Finding, Place
-from monitor.settings import HealthSettings
+from monitor.health_settings import HealthSettings
 from schemas.alerts import Alert, Source, alert_id
 
 GREW_EVERY_S: Final = 15.0

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from monitor.settings import HealthSettings
+from monitor.health_settings import HealthSettings
 from schemas.status import PartitionStatus, RoleStatus, WorkerStatus
 
 GUARD_ROLES: Final = frozenset({"moderation", "backfill"})

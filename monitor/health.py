@@ -12,7 +12,7 @@ from typing import Final
 
 from monitor.conditions import Condition
 from monitor.fleet import GATED_ROLES, GUARD_ROLES, Claim, Fleet, GroupView
-from monitor.settings import HealthSettings
+from monitor.health_settings import HealthSettings
 from schemas.status import PartitionStatus, RoleStatus, Stage, WorkerStatus
 
 KEEPS_SHARE: Final = 0.5

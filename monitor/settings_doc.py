@@ -11,7 +11,8 @@ import annotated_types
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from monitor.settings import PREFIX, Group, Settings, variable
+from monitor.setting_group import Group
+from monitor.settings import PREFIX, Settings, variable
 
 DOCUMENT: Final = Path("docs/settings.md")
 

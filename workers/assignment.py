@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Collection
 from contextlib import suppress
+from typing import Final
 
 import structlog
 from aiokafka import TopicPartition
@@ -15,6 +16,8 @@ from workers.partition import Partition
 from workers.tally import Tally
 
 log = structlog.get_logger("watchkeeper.intake")
+
+POLL_MS: Final = 200
 
 
 class Assignment(dict[TopicPartition, Partition]):
@@ -44,6 +47,13 @@ class Assignment(dict[TopicPartition, Partition]):
             and not any(partition.buffered for partition in active)
             and any(partition.end > partition.next_offset for partition in active)
         )
+
+    def poll_ms(self, flush_after_s: float) -> int:
+        """How long a read may wait: until the oldest buffer is due, or POLL_MS with nothing buffered."""
+        waiting = [partition.buffered_since_s for partition in self.values() if partition.buffered]
+        if not waiting:
+            return POLL_MS
+        return max(0, int(1000 * (min(waiting) + flush_after_s - time.monotonic())))
 
     @property
     def asides(self) -> set[TopicPartition]:

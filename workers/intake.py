@@ -185,16 +185,17 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
             try:
                 self._bring_back()
                 if await self._has_room():
-                    await self._read(self._poll_ms())
+                    await self._read(self._ours.poll_ms(self.limits.flush_after_s))
                     await self._dispatch()
             except ConsumerStoppedError:
                 return
             except Exception as exc:  # noqa: BLE001  # whatever it was, a worker that reads no more is worse
-                is_theirs = isinstance(exc, KafkaError)
-                emit = log.warning if is_theirs else log.error
-                emit(
-                    "reading failed", topic=self.topic, error=type(exc).__name__ if is_theirs else where(exc)
+                emit, what = (
+                    (log.warning, type(exc).__name__)
+                    if isinstance(exc, KafkaError)
+                    else (log.error, where(exc))
                 )
+                emit("reading failed", topic=self.topic, error=what)
                 self._tally.metrics.count(Metric.READ_FAILURES, role=self._tally.role)
                 self._read_again()
                 await self.sleep(self._retry.first_s)
@@ -214,12 +215,6 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
             if partition.aside_until_s is None:
                 with suppress(KafkaError):
                     self._consumer.seek(key, partition.next_offset)
-
-    def _poll_ms(self) -> int:
-        waiting = [p.buffered_since_s for p in self._ours.values() if p.buffered]
-        if not waiting:
-            return 200
-        return max(0, int(1000 * (min(waiting) + self.limits.flush_after_s - time.monotonic())))
 
     async def _dispatch(self) -> None:
         for key, partition in list(self._ours.items()):

@@ -8,8 +8,8 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from monitor.errors import Misconfigured
+from monitor.setting_group import Group
 from monitor.settings import (
-    Group,
     KafkaSettings,
     PrivacySettings,
     Settings,

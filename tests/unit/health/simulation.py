@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from monitor.alerting import Alerts, Due
 from monitor.fleet import Fleet, GroupView, Offsets
 from monitor.health import fleet_findings
-from monitor.settings import HealthSettings
+from monitor.health_settings import HealthSettings
 from schemas.alerts import Alert, Source
 from schemas.status import PartitionStatus, RoleStatus, WorkerStatus
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from monitor.alerting import Alerts, Due
 from monitor.conditions import Condition
 from monitor.health import Finding
-from monitor.settings import HealthSettings
+from monitor.health_settings import HealthSettings
 from schemas.alerts import Alert, Source, alert_id
 
 HEALTH = HealthSettings()

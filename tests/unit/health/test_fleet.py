@@ -8,7 +8,7 @@ from typing import Any
 from monitor.conditions import Condition
 from monitor.fleet import MOST_WORKERS, REACHES_BACK_S, Fleet, GroupView, Offsets
 from monitor.health import fleet_findings, worker_findings
-from monitor.settings import HealthSettings
+from monitor.health_settings import HealthSettings
 from tests.unit.health.statuses import partition, role, worker
 
 T = 1_741_000_000.0

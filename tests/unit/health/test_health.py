@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.conditions import Condition
 from monitor.health import spans
-from monitor.settings import HealthSettings
+from monitor.health_settings import HealthSettings
 from tests.unit.health.simulation import START_S, Simulation
 
 WITHIN_S = 60.0
