@@ -202,6 +202,10 @@ async def test_kept_it_serves_other_terminals_until_a_signal_and_keeps_the_folde
         assert (code, account["state"]) == (0, "balanced")
         code, letters = await command(shown.environ, "dlq", "list")
         assert (code, letters["total"]) == (0, account["chat_logs"]["messages"]["dead"])
+        code, alerts = await command(shown.environ, "alerts")
+        assert (code, alerts["alerts"]) == (0, [])
+        code, check = await command(shown.environ, "check")
+        assert (code, check["healthy"]) == (0, True)
         shown.process.send_signal(signal.SIGINT)
         code, out, err = await shown.end()
 
