@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from monitor.conditions import Condition
-from monitor.settings import HealthSettings
+from monitor.health_settings import HealthSettings
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "alerts.md").read_text(encoding="utf-8")
 
