@@ -141,7 +141,7 @@ async def test_up_names_every_part_and_check_finds_them_well(terminal: Terminal)
     done = await terminal.run("check", "--json")
     document = CheckDocument.model_validate_json(done.out)
     assert (document.healthy, done.code) == (True, 0), done.out
-    assert {check.part for check in document.checks} == {"kafka", "triton", "clickhouse", "workers"}
+    assert {check.part for check in document.checks} == {"kafka", "triton", "clickhouse", "workers", "alerts"}
 
 
 async def test_config_says_that_the_addresses_are_the_stacks(terminal: Terminal) -> None:
