@@ -60,9 +60,17 @@ def main() -> int:
     logging.basicConfig(filename=folder / "harness.log", level=logging.WARNING)
     console, notes = Console(width=140), Console(stderr=True, width=120)
     began_s = time.monotonic()
-    outcome = asyncio.run(
-        run(plan, lambda line: notes.print(f"{time.monotonic() - began_s:7.1f} s  {line}", highlight=False))
-    )
+    repeats = f"seed {plan.seed}; logs in {folder}; again: {plan.command}"
+    try:
+        outcome = asyncio.run(
+            run(
+                plan,
+                lambda line: notes.print(f"{time.monotonic() - began_s:7.1f} s  {line}", highlight=False),
+            )
+        )
+    except BaseException:  # the harness itself, or a part that didn't come back
+        console.print(repeats, highlight=False, markup=False)
+        raise
     console.print(f"{plan.command}: {outcome.seconds:.0f} s", highlight=False)
     console.print(report(outcome))
     if outcome.is_sound:
@@ -71,7 +79,7 @@ def main() -> int:
         return 0
     for line in (*outcome.figures.findings, *outcome.faults):
         console.print(f"- {line}", style="red", highlight=False, markup=False)
-    console.print(f"seed {plan.seed}; logs in {folder}; again: {plan.command}", highlight=False, markup=False)
+    console.print(repeats, highlight=False, markup=False)
     return 1
 
 
