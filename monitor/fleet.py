@@ -54,10 +54,11 @@ class GroupView:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The last word of a worker, and when it came."""
+    """The last word of a worker, and when it came. `back_s`: when it spoke again after a silence, 0 if it never was silent."""
 
     status: WorkerStatus
     at_s: float
+    back_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,23 @@ class Claim:
     role: RoleStatus
     partition: PartitionStatus
     at_s: float
+    back_s: float = 0.0
 
     @property
     def still_since_s(self) -> float:
-        """Since when its durable prefix hasn't moved, if there is something to do."""
+        """Since when its durable prefix hasn't moved, if there is something to do; not counted from a silence, in which the
+        worker was frozen or Kafka was away."""
+        return max(self.moved_at_s, self.back_s)
+
+    @property
+    def moved_at_s(self) -> float:
+        """The same as it says itself."""
         return self.at_s - self.partition.still_s
+
+    @property
+    def still_s(self) -> float:
+        """For how long that was when it said so."""
+        return self.at_s - self.still_since_s
 
 
 @dataclass(slots=True)
@@ -134,7 +147,11 @@ class Fleet:
             self._count(before.status, status, at_s)
         if status.state == "leaving":
             return
-        self.workers[status.worker] = Heard(status, at_s)
+        back_s = 0.0
+        if before is not None:
+            was_silent = at_s - before.at_s > self._word_holds_s
+            back_s = at_s if was_silent else before.back_s
+        self.workers[status.worker] = Heard(status, at_s, back_s)
         while len(self.workers) > MOST_WORKERS:
             del self.workers[next(iter(self.workers))]
 
@@ -174,20 +191,24 @@ class Fleet:
         """For how long a worker has said nothing, as far as we could have heard it."""
         return max(0.0, now_s - max(heard.at_s, self.sighted_since_s))
 
+    @property
+    def _word_holds_s(self) -> float:
+        return MISSED_STATUSES * self.settings.status_every_s
+
     def claims(self, group: str, now_s: float) -> dict[int, Claim]:
         """Whose each partition of a group is, by those who said so lately. Of two who say so, one hasn't heard yet that it
         isn't: the one that has had more to do with it last is right."""
         found: dict[int, Claim] = {}
         for worker, heard in self.workers.items():
-            if now_s - heard.at_s > MISSED_STATUSES * self.settings.status_every_s:
+            if now_s - heard.at_s > self._word_holds_s:
                 continue
             for role in heard.status.roles:
                 if role.group != group:
                     continue
                 for partition in role.partitions:
-                    claim = Claim(worker, role, partition, heard.at_s)
+                    claim = Claim(worker, role, partition, heard.at_s, heard.back_s)
                     other = found.get(partition.partition)
-                    if other is None or claim.still_since_s >= other.still_since_s:
+                    if other is None or claim.moved_at_s >= other.moved_at_s:
                         found[partition.partition] = claim
         return found
 

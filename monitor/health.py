@@ -13,7 +13,7 @@ from typing import Final
 from monitor.conditions import Condition
 from monitor.fleet import GATED_ROLES, GUARD_ROLES, Claim, Fleet, GroupView
 from monitor.health_settings import HealthSettings
-from schemas.status import PartitionStatus, RoleStatus, Stage, WorkerStatus
+from schemas.status import RoleStatus, Stage, WorkerStatus
 
 KEEPS_SHARE: Final = 0.5
 """A share above this part of its limit keeps an alert firing, and starts none."""
@@ -78,10 +78,11 @@ def worker_findings(settings: HealthSettings, status: WorkerStatus, now_s: float
     ]
 
 
-def is_stalled(settings: HealthSettings, role: RoleStatus, partition: PartitionStatus) -> bool:
+def is_stalled(settings: HealthSettings, claim: Claim) -> bool:
     """Whether it makes no progress, for a reason that isn't known to need a person, and not on purpose."""
-    is_held_back = role.role in GATED_ROLES and not partition.in_flight and not partition.trouble
-    return partition.still_s >= settings.stalled_after_s and not partition.is_halted and not is_held_back
+    partition = claim.partition
+    is_held_back = claim.role.role in GATED_ROLES and not partition.in_flight and not partition.trouble
+    return claim.still_s >= settings.stalled_after_s and not partition.is_halted and not is_held_back
 
 
 def _of_claims(settings: HealthSettings, claims: Sequence[Claim]) -> Iterator[Finding]:
@@ -98,11 +99,11 @@ def _of_claims(settings: HealthSettings, claims: Sequence[Claim]) -> Iterator[Fi
             remedy or _LOOK,
             {**_facts(halted), "cause": cause},
         )
-    stalled = [claim for claim in claims if is_stalled(settings, claim.role, claim.partition)]
+    stalled = [claim for claim in claims if is_stalled(settings, claim)]
     if stalled:
         role = stalled[0].role
-        longest = max(stalled, key=lambda claim: claim.partition.still_s)
-        still_s = longest.partition.still_s
+        longest = max(stalled, key=lambda claim: claim.still_s)
+        still_s = round(longest.still_s, 3)
         where = _waits_for(role.role, stalled)
         trouble = longest.partition.trouble.partition("\n  → ")[0]
         why = f", waiting for {where}" if where else f": {trouble}" if trouble else ""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from monitor.adapters.closing import close
 from monitor.adapters.control import Said, said_by
 from monitor.adapters.kafka import translated
 from monitor.adapters.kafka_options import client_options
+from monitor.fleet import REACHES_BACK_S
 from monitor.settings import Settings
 from workers.identity import Identity
 
@@ -22,8 +22,8 @@ log = structlog.get_logger("watchkeeper.control")
 
 GROUP: Final = "control"
 HISTORY_RECORDS: Final = 5_000
-"""So many statuses are read on taking over: a few minutes of a large fleet, hours of a small one."""
-CLOSE_WITHIN_S: Final = 10.0
+"""At most so many statuses are read on taking over, and none that says nothing of now any more."""
+CLOSE_WITHIN_S: Final = 5.0
 
 
 class Control(ConsumerRebalanceListener):  # type: ignore[misc]  # the library isn't typed
@@ -67,8 +67,7 @@ class Control(ConsumerRebalanceListener):  # type: ignore[misc]  # the library i
     async def leave(self) -> None:
         """Leave it, so that the next one takes over at once."""
         self.is_owner = False
-        with suppress(KafkaError, TimeoutError):
-            await asyncio.wait_for(self._consumer.stop(), CLOSE_WITHIN_S)
+        await close(self._consumer.stop(), CLOSE_WITHIN_S)
 
     async def hear(self, within_s: float) -> list[Said]:
         """What was said, as soon as something was; nothing after that time. Raises Retryable or Misconfigured."""
@@ -101,7 +100,10 @@ class Control(ConsumerRebalanceListener):  # type: ignore[misc]  # the library i
         try:
             self._live_from = (await self._consumer.end_offsets([self._key]))[self._key]
             begin = (await self._consumer.beginning_offsets([self._key]))[self._key]
-            self._consumer.seek(self._key, max(begin, self._live_from - HISTORY_RECORDS))
+            since_ms = int((time.time() - REACHES_BACK_S) * 1000)
+            lately = (await self._consumer.offsets_for_times({self._key: since_ms}))[self._key]
+            first = self._live_from if lately is None else lately.offset
+            self._consumer.seek(self._key, max(begin, first, self._live_from - HISTORY_RECORDS))
         except KafkaError as exc:  # the history is lost, and what is said from now on is heard
             log.warning("reading the history of statuses failed", error=type(exc).__name__)
         self.term += 1

@@ -26,6 +26,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import ConsumerStoppedError, KafkaError
 from mode import Service
 
+from monitor.adapters.closing import close
 from monitor.adapters.kafka_options import client_options
 from monitor.backoff import Backoff
 from monitor.errors import Misconfigured, Retryable, WatchkeeperError
@@ -148,9 +149,8 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         await self._close_clients()
 
     async def _close_clients(self) -> None:
-        for close in (self._consumer.stop, self._admin.close):
-            with suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(close(), LONGEST_GOODBYE_S)
+        for stop in (self._consumer.stop, self._admin.close):
+            await close(stop(), LONGEST_GOODBYE_S)
 
     # -- what it says of itself ---------------------------------------------------------------------------------
 

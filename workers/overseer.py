@@ -31,15 +31,15 @@ from workers.trouble import said
 
 log = structlog.get_logger("watchkeeper.overseer")
 
-BLIND_AFTER_S: Final = 15.0
-"""After so long without a look nothing is counted from before it."""
+BLIND_AFTER_S: Final = 8.0
+"""After so long between two looks nothing is counted from before: it is less than any silence that is told."""
 FROZEN_AFTER_S: Final = 5.0
 """A loop that comes round so much too late may no longer own what it thinks it owns: it waits to hear."""
 LOG_OF: Final = timedelta(hours=24)
 """How far back the log of alerts is read on taking over; a firing alert is in it every few minutes."""
 TOPICS_EVERY_S: Final = 60.0
 FAILURES_IN_A_ROW: Final = 5
-CLOSE_WITHIN_S: Final = 15.0
+CLOSE_WITHIN_S: Final = 10.0
 
 
 class Overseer(Service):
@@ -64,6 +64,8 @@ class Overseer(Service):
         self._term = 0
         self._restored_term = 0
         self._looked_s = 0.0
+        self._unsent: set[tuple[str, str]] = set()
+        """What was logged and couldn't be sent yet."""
         self._partitions: dict[str, int] = {}
         self._partitions_until_s = 0.0
 
@@ -84,6 +86,13 @@ class Overseer(Service):
                 backoff = Backoff(self._settings.retry)
                 async with AsyncExitStack() as stack:
                     await self._oversee(control, stack)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # Not ours: aiokafka lets out what it did to its own tasks.
+                self._show_nothing()
+                await self.sleep(backoff.next_s())
             except Exception as exc:  # noqa: BLE001  # an overseer that gives up tells nobody
                 wait_s = backoff.next_s()
                 log.warning("overseeing failed, begun again", error=said(exc), retry_in_s=round(wait_s, 2))
@@ -129,21 +138,30 @@ class Overseer(Service):
                 turned_s = time.monotonic()
 
     async def _look(self, control: Control, admin: KafkaAdmin) -> None:
+        began_s = control.now_s
         views = await self._views(admin)
-        began_s, now_s = time.monotonic(), control.now_s
-        if now_s - self._looked_s > BLIND_AFTER_S:
+        now_s = control.now_s
+        if began_s - self._looked_s > BLIND_AFTER_S:
             self._fleet.sighted(now_s)
         if self._restored_term != control.term:
-            since = datetime.fromtimestamp(now_s, UTC) - LOG_OF
-            self._alerts.restore(await alert_log(admin, self._settings.kafka.alerts_topic, since))
+            await self._restore(admin, datetime.fromtimestamp(now_s, UTC) - LOG_OF)
             self._restored_term = control.term
         self._looked_s = now_s
         self._fleet.look(views, now_s)
+        began_s = time.monotonic()
         for due in self._alerts.judge(fleet_findings(self._fleet, now_s), now_s):
             if not control.is_owner or time.monotonic() - began_s > FROZEN_AFTER_S:
                 return  # the rest is due at the next look, if that is ours
             await self._tell(due, now_s)
         self._show()
+
+    async def _restore(self, admin: KafkaAdmin, since: datetime) -> None:
+        """Learn which alerts fire."""
+        topic = self._settings.kafka.alerts_topic
+        if topic in self._partitions:
+            self._alerts.restore(await alert_log(admin, topic, since))
+        else:
+            log.error("the alerts topic doesn't exist, so alerts are logged and shown alone", topic=topic)
 
     async def _views(self, admin: KafkaAdmin) -> list[GroupView]:
         if time.monotonic() >= self._partitions_until_s:
@@ -152,7 +170,6 @@ class Overseer(Service):
         views = []
         for role, topic, must_be_owned in self._watched:
             if topic not in self._partitions:
-                self._partitions_until_s = 0.0
                 continue
             group = f"{self._settings.kafka.group_prefix}.{role}"
             state = await admin.group(group)
@@ -183,12 +200,20 @@ class Overseer(Service):
                 self._settings.kafka.alerts_topic, 0, [OutRecord(alert.id.encode(), alert.to_bytes())]
             )
         except WatchkeeperError as exc:
-            log.error("alert not sent, tried again", kind=alert.kind, title=alert.title, error=str(exc))
+            if (alert.id, due.news) not in self._unsent:
+                self._unsent.add((alert.id, due.news))
+                self._say(due, error=str(exc))
             return
         self._alerts.told(due, now_s)
         self._metrics.count(Metric.ALERTS_SENT, kind=alert.kind, state=alert.state)
-        if due.news == "goes on":
-            return
+        was_said = (alert.id, due.news) in self._unsent
+        self._unsent = {(id_, news) for id_, news in self._unsent if id_ != alert.id}
+        if due.news != "goes on" and not was_said:
+            self._say(due)
+
+    def _say(self, due: Due, **more: str) -> None:
+        """The log line of an alert. `error`: why it isn't on the topic yet; it is sent until it is."""
+        alert = due.alert
         is_loud = alert.severity == "critical" and alert.state == "firing"
         (log.error if is_loud else log.warning)(
             "alert",
@@ -200,6 +225,7 @@ class Overseer(Service):
             id=alert.id,
             remedy=alert.remedy,
             **alert.place,
+            **more,
         )
 
     def _show(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
@@ -23,6 +23,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
+from monitor.adapters.closing import close
 from monitor.adapters.kafka import translated
 from monitor.adapters.kafka_options import client_options
 from monitor.errors import Misconfigured, Retryable
@@ -138,10 +139,8 @@ class KafkaAdmin:
                 raise _no_broker(settings, exc) from exc
             yield cls(settings, admin, consumer)
         finally:
-            with suppress(TimeoutError):  # a second cancelling, should the first be swallowed: see `read`
-                async with asyncio.timeout(CONNECT_S):
-                    await consumer.stop()
-            await admin.close()
+            await close(consumer.stop(), CONNECT_S)
+            await close(admin.close(), CONNECT_S)
 
     async def partitions(self) -> dict[str, int]:
         """Every topic with its number of partitions."""

@@ -109,14 +109,14 @@ class Fleet:
             said = await said_lately(admin, self.kafka.control_topic, self.kafka.group_prefix)
             return [one.status for one in said]
 
-    async def told(self, kind: str, state: str) -> Alert:
+    async def told(self, kind: str, state: str, *, within_s: float = 60.0) -> Alert:
         """The newest alert of this kind, once it is in this state."""
 
         async def newest() -> Alert | None:
             of_kind = [alert for alert in await self.alerts() if alert.kind == kind]
             return of_kind[-1] if of_kind and of_kind[-1].state == state else None
 
-        alert = await until(newest, f"{kind} {state}", within_s=60)
+        alert = await until(newest, f"{kind} {state}", within_s=within_s)
         if alert is None:
             raise TypeError("`until` returned what isn't truthy")
         return alert

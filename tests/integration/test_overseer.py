@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -253,6 +253,35 @@ async def test_workers_that_come_and_go_are_no_alert(fleet: Fleet) -> None:
 
 async def still_more(fleet: Fleet, count: int) -> bool:
     return len(await fleet.statuses()) >= count
+
+
+async def test_a_broker_that_was_away_is_no_alert(
+    tmp_path: Path, new_kafka: Callable[[], KafkaPart], clickhouse_part: ClickHousePart, guard: GuardServer
+) -> None:
+    broker = new_kafka()
+    await broker.start()
+    fleet = Fleet(tmp_path, broker, clickhouse_part, guard.address)
+    worker = await fleet.start(
+        WATCHKEEPER_KAFKA__REQUEST_TIMEOUT_S="5",
+        WATCHKEEPER_HEALTH__SILENT_AFTER_S="15",
+        WATCHKEEPER_HEALTH__STALLED_AFTER_S="10",
+    )
+    try:
+        await fleet.produce(LOGS[:100])
+        await until(lambda: fleet.is_stored(100), "the first rows")
+        await broker.kill()
+        await until(
+            lambda: len(fleet.logged("overseeing failed, begun again")) >= 2, "an overseer that sees nothing"
+        )
+        await broker.start()
+        await fleet.produce(LOGS)
+        await until(lambda: fleet.is_stored(200), "all rows", within_s=90)
+        said = len(await fleet.statuses())
+        await until(lambda: still_more(fleet, said + 40), "more statuses than any alert takes")
+
+        assert await history(fleet) == []
+    finally:
+        await worker.stop()
 
 
 async def test_transaction_markers_at_the_logs_end_are_no_stall(fleet: Fleet) -> None:

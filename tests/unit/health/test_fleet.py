@@ -104,6 +104,15 @@ def test_who_takes_over_what_nobody_owned_for_long_has_time_to_commit() -> None:
     assert known.uncommitted_s("watchkeeper.moderation", 0) == 48
 
 
+def test_a_stall_is_not_counted_from_a_silence_of_its_worker() -> None:
+    known = fleet()
+    known.hear(worker(role("moderation", partition())), T)
+    for second in range(100, 141, 5):  # it was frozen, or Kafka was away, since T
+        known.hear(worker(role("moderation", partition(position=10, end=20, still_s=second))), T + second)
+        known.look([view()], T + second)
+        assert found(known, T + second) == ([] if second < 140 else [Condition.WORKER_STALLED])
+
+
 def test_the_first_commit_after_a_long_stall_has_its_time_too() -> None:
     known = fleet()
     for second in range(0, 100, 5):
