@@ -28,7 +28,6 @@ class Origin:
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
-    timestamp_ms: int
     arrived_at: datetime
 
 
@@ -56,7 +55,7 @@ def dead_letter(
     if first:
         ours[topics.HEADER_ORIGIN] = first
     headers = tuple((name, value.encode("ascii", "backslashreplace")) for name, value in ours.items())
-    return OutRecord(origin.key, origin.value, kept + headers, origin.timestamp_ms)
+    return OutRecord(origin.key, origin.value, kept + headers)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from typing import Final
 from monitor.conditions import Condition
 from monitor.fleet import GATED_ROLES, GUARD_ROLES, Claim, Fleet, GroupView
 from monitor.health_settings import HealthSettings
-from schemas.status import RoleStatus, Stage, WorkerStatus
+from schemas.status import RoleStatus, WorkerStatus
 
 KEEPS_SHARE: Final = 0.5
 """A share above this part of its limit keeps an alert firing, and starts none."""
@@ -21,7 +21,7 @@ NAMED_AT_MOST: Final = 5
 
 Place = tuple[tuple[str, str], ...]
 
-STAGE_PLACES: Final[Mapping[tuple[str, Stage], str]] = {
+STAGE_PLACES: Final[Mapping[tuple[str, str], str]] = {
     ("moderation", "guard"): "the guard",
     ("moderation", "write"): "writing to Kafka",
     ("backfill", "guard"): "the guard",
@@ -121,12 +121,13 @@ def _of_claims(settings: HealthSettings, claims: Sequence[Claim]) -> Iterator[Fi
 
 
 def _waits_for(role: str, claims: Sequence[Claim]) -> str:
-    """The part that most of their batches are at; "" where they are at none, as between two tries."""
-    stages = Counter(claim.partition.doing for claim in claims)
-    for stage, _ in stages.most_common():
-        if stage and (role, stage) in STAGE_PLACES:
-            return STAGE_PLACES[role, stage]
-    return ""
+    """The part that most of their batches are at, or between two tries were at when they failed; "" where they are at none."""
+    stages = ((claim.partition.doing, claim.partition.failed_at) for claim in claims)
+    places = Counter(
+        STAGE_PLACES.get((role, now)) or STAGE_PLACES.get((role, failed)) for now, failed in stages
+    )
+    del places[None]
+    return max(places, key=lambda place: places[place], default=None) or ""
 
 
 def _unowned(fleet: Fleet, view: GroupView, now_s: float) -> Iterator[Finding]:

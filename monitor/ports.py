@@ -59,12 +59,11 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 class OutRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record to produce. `timestamp_ms` None: the producer's clock."""
+    """A record to produce. It has the broker's time."""
 
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
-    timestamp_ms: int | None = None
 
 
 class Outbox(Protocol):

@@ -20,9 +20,10 @@ the store by storage), or waiting to be tried again."""
 class PartitionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One partition that the worker owns.
 
-    `position`: the end of its durable prefix. `end`: the log's end as last heard, -1 before it was. `still_s`: for how long
-    the prefix hasn't moved although there is something to do; 0 where there is nothing. `doing`: the stage of the oldest batch
-    in flight, "" without one. `trouble`: why it was set aside, "" where it wasn't; `is_halted`: a person has to mend that.
+        `position`: the end of its durable prefix. `end`: the log's end as last heard, -1 before it was. `still_s`: for how long
+        the prefix hasn't moved although there is something to do; 0 where there is nothing. `doing`: the stage of the oldest batch
+        in flight, "" without one. `trouble`: why it doesn't get on, "" where nothing has failed since it last did; `failed_at`: the
+    stage in which that happened; `is_halted`: a person has to mend that.
     """
 
     partition: int
@@ -33,6 +34,7 @@ class PartitionStatus(msgspec.Struct, frozen=True, kw_only=True):
     doing: Stage | Literal[""]
     trouble: str
     is_halted: bool
+    failed_at: Stage | Literal[""] = ""
 
 
 class RoleStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,29 +8,28 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as Watchkeeper creates it. `retention_h` None means compacted."""
+    """A topic as Watchkeeper creates it. `retention_h` None means compacted.
+
+    All are stamped by the broker (message.timestamp.type=LogAppendTime): arrival and retention count by no producer's clock.
+    """
 
     name: str
     key: str
     partitions: int
     retention_h: int | None
-    stamped_by_broker: bool = False
-    """True where arrival is defined by the broker's append time (message.timestamp.type=LogAppendTime)."""
     follows_chat_logs: bool = True
     """Whether it has as many partitions as the chat logs; else as many as `partitions` says."""
 
 
-CHAT_LOGS: Final = Topic("chat.logs", "conversation id, or none", 4, 7 * 24, stamped_by_broker=True)
-CHAT_LOGS_BACKFILL: Final = Topic("chat.logs.backfill", "as the chat log", 4, 30 * 24, stamped_by_broker=True)
+CHAT_LOGS: Final = Topic("chat.logs", "conversation id, or none", 4, 7 * 24)
+CHAT_LOGS_BACKFILL: Final = Topic("chat.logs.backfill", "as the chat log", 4, 30 * 24)
 """Waits longer than live traffic, by design: so it is kept longer too."""
 VERDICTS: Final = Topic("safety.verdicts", "event id; same partition number as the chat log", 4, 7 * 24)
 CHAT_LOGS_DLQ: Final = Topic("chat.logs.dlq", "as the chat log", 4, 30 * 24)
 VERDICTS_DLQ: Final = Topic("safety.verdicts.dlq", "as the verdict", 4, 30 * 24)
-CONTROL: Final = Topic("safety.control", "worker", 1, 24, stamped_by_broker=True, follows_chat_logs=False)
+CONTROL: Final = Topic("safety.control", "worker", 1, 24, follows_chat_logs=False)
 """Its one partition has one owner in the fleet, who does what is to be done once: see workers/overseer.py."""
-ALERTS: Final = Topic(
-    "safety.alerts", "alert id", 1, 30 * 24, stamped_by_broker=True, follows_chat_logs=False
-)
+ALERTS: Final = Topic("safety.alerts", "alert id", 1, 30 * 24, follows_chat_logs=False)
 """One partition: who takes over reads one log, in which the newest record of an alert is the last."""
 
 TOPICS: Final = (CHAT_LOGS, CHAT_LOGS_BACKFILL, VERDICTS, CHAT_LOGS_DLQ, VERDICTS_DLQ, CONTROL, ALERTS)

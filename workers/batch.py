@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from monitor.ledger import Ledger
 from schemas.status import Stage
@@ -50,6 +50,7 @@ class Batch:
     """Whole messages of one partition, in offset order. Durable or abandoned, never half.
 
     `previous` is the batch before it in the partition, until that one is done. `attempts` counts failed tries.
+    `failed_at` is the stage that the last failed one was in.
     `unanswered` counts the exchanges that the guard was asked about and had no answer to. `spent_s` is the time that it
     spent in each stage, over all tries. `assignment` is the same for all batches between one coming of the partition and its going.
     """
@@ -62,6 +63,7 @@ class Batch:
     previous: Batch | None = None
     assignment: object = None
     attempts: int = 0
+    failed_at: Stage | Literal[""] = ""
     counts: Ledger | None = None
     unanswered: int = 0
     stage: Stage = "decode"
@@ -108,6 +110,7 @@ class Batch:
                 return
             except Exception as exc:  # noqa: BLE001  # whatever it was, the batch isn't durable
                 self.attempts += 1
+                self.failed_at = self.stage
                 self.enter("retry")
                 await self.intake.in_trouble(self, exc)
                 self.enter("decode")

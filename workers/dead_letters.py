@@ -99,6 +99,5 @@ class DeadLetters:
             message.key,
             message.value,
             message.headers,
-            message.timestamp,
             arrival(message, self.clock.now()),
         )

@@ -220,13 +220,16 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         for key, partition in list(self._ours.items()):
             if not partition.is_due(self.limits, time.monotonic()):
                 continue
-            while not (await self._has_room() and await self._passes(len(partition.buffered))):
+            while not (
+                await self._has_room()
+                and await self._passes(min(len(partition.buffered), self.limits.max_events))
+            ):
                 if self.should_stop:
                     return
             if (
                 self._ours.get(key) is partition and partition.has_something_to_give
             ):  # it may have left meanwhile
-                batch = partition.take(self)
+                batch = partition.take(self, self.limits.max_events, time.monotonic())
                 self._tally.taken(batch)
                 await self.channel.put(batch)
 
@@ -279,6 +282,8 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         if partition is None or batch.is_abandoned:
             return
         is_oldest = partition.outstanding[0] is batch
+        if is_oldest:
+            partition.failed_at = batch.failed_at
         if isinstance(trouble, Misconfigured) and is_oldest:
             self._set_aside(key, partition, trouble, self._retry.halted_s)
             return

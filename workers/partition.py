@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from monitor.backoff import Backoff
 from monitor.ledger import Ledger
-from schemas.status import PartitionStatus
+from schemas.status import PartitionStatus, Stage
 from workers.batch import Batch, Intake, Message
 
 
@@ -22,12 +23,16 @@ class BatchLimits:
     in_flight: int
 
 
+def _size(messages: Sequence[Message]) -> int:
+    return sum(len(message.value or b"") + len(message.key or b"") for message in messages)
+
+
 @dataclass(slots=True)
 class Partition:
     """From `position`, the end of the durable prefix and what the next commit says, to `next_offset`, what is read next.
 
     `is_leaving`: it is being drained, and nothing more is begun. `aside_until_s`: it is set aside until then, because of
-    `trouble`. `still_since_s`: when its position last moved, or there was last nothing to do. Times are monotonic.
+    `trouble`, which it had at the stage `failed_at`. `still_since_s`: when its position last moved, or there was last nothing to do. Times are monotonic.
     """
 
     topic: str
@@ -42,6 +47,7 @@ class Partition:
     is_leaving: bool = False
     aside_until_s: float | None = None
     trouble: str = ""
+    failed_at: Stage | Literal[""] = ""
     is_halted: bool = False
     outstanding: deque[Batch] = field(default_factory=deque)
     buffered: list[Message] = field(default_factory=list)
@@ -64,7 +70,7 @@ class Partition:
         if not self.buffered:
             self.buffered_since_s = now_s
         self.buffered.extend(messages)
-        self.buffered_bytes += sum(len(m.value or b"") + len(m.key or b"") for m in messages)
+        self.buffered_bytes += _size(messages)
         self.next_offset = messages[-1].offset + 1
         self.end = max(self.end, self.next_offset)
 
@@ -80,18 +86,20 @@ class Partition:
         is_full = len(self.buffered) >= limits.max_events or self.buffered_bytes >= limits.max_bytes
         return is_full or now_s - self.buffered_since_s >= limits.flush_after_s
 
-    def take(self, intake: Intake) -> Batch:
-        """The buffer as the next batch, which is outstanding from now on."""
+    def take(self, intake: Intake, most: int, now_s: float) -> Batch:
+        """The first of the buffer, at most that many, as the next batch, which is outstanding from now on."""
+        messages, self.buffered = self.buffered[:most], self.buffered[most:]
+        left_bytes = _size(self.buffered)
         batch = Batch(
             topic=self.topic,
             partition=self.number,
-            messages=self.buffered,
-            size_bytes=self.buffered_bytes,
+            messages=messages,
+            size_bytes=self.buffered_bytes - left_bytes,
             intake=intake,
             previous=self.outstanding[-1] if self.outstanding else None,
             assignment=self,
         )
-        self.buffered, self.buffered_bytes = [], 0
+        self.buffered_bytes, self.buffered_since_s = left_bytes, now_s
         self.outstanding.append(batch)
         return batch
 
@@ -102,7 +110,7 @@ class Partition:
             self.ledger = self.ledger.plus(counts)
             self.position = batch.next_offset
             self.still_since_s = now_s
-            self.trouble, self.is_halted, self.backoff.attempt = "", False, 0
+            self.trouble, self.failed_at, self.is_halted, self.backoff.attempt = "", "", False, 0
 
     def give_back(self) -> list[Batch]:
         """Drop all that isn't durable and return the batches among it: it is read again from `position`."""
@@ -137,4 +145,5 @@ class Partition:
             doing=self.outstanding[0].stage if self.outstanding else "",
             trouble=self.trouble,
             is_halted=self.is_halted,
+            failed_at=self.failed_at,
         )

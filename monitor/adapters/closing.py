@@ -7,8 +7,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 
-async def close(stop: Coroutine[Any, Any, Any], within_s: float) -> None:
-    """Await a client's `stop`, as long as that, and raise nothing of it.
+async def close(stop: Coroutine[Any, Any, Any], within_s: float) -> bool:
+    """Await a client's `stop`, as long as that, and raise nothing of it. False where it hadn't ended by then.
 
     aiokafka 0.14 cancels its own tasks and awaits them: what they raise, a CancelledError among it, comes out of `stop` and
     would end the task that called it. It also swallows a cancelling now and then, so that `stop` hangs: it is left behind.
@@ -19,3 +19,4 @@ async def close(stop: Coroutine[Any, Any, Any], within_s: float) -> None:
         stopping.cancel()
     elif not stopping.cancelled():
         stopping.exception()  # looked at, so that nobody complains that it wasn't
+    return bool(done)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -25,6 +25,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from monitor.adapters.closing import close
 from monitor.adapters.kafka_options import client_options
 from monitor.adapters.kafka_tail import last_headers
 from monitor.errors import Misconfigured, Retryable, WatchkeeperError
@@ -44,7 +45,7 @@ from schemas.topics import (
 
 MAX_BATCH_BYTES = 1_048_576
 """A produced batch closes here: large enough to carry 500 verdicts in one request, far below any broker's limit."""
-LONGEST_FLUSH_S = 10.0
+LONGEST_FLUSH_S: Final = 10.0
 """A broker that is away may not keep a process from ending; what wasn't acknowledged is written again by the next."""
 
 
@@ -95,7 +96,8 @@ class KafkaOutbox:
 
     async def aclose(self) -> None:
         """Flush and close; a broker that is away is given up after LONGEST_FLUSH_S."""
-        await _stopped(self._producer)
+        if not await close(self._producer.stop(), LONGEST_FLUSH_S):
+            await close(self._producer.client.close(), LONGEST_FLUSH_S)
         for task in self._retiring:
             task.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)
@@ -155,16 +157,9 @@ async def _started_producer(settings: KafkaSettings) -> AIOKafkaProducer:
     try:
         await producer.start()
     except KafkaConnectionError as exc:
-        await producer.stop()
+        await close(producer.stop(), LONGEST_FLUSH_S)
         raise Retryable(f"no Kafka broker answers at {settings.bootstrap}") from exc
     return producer
-
-
-async def _stopped(producer: AIOKafkaProducer) -> None:
-    try:
-        await asyncio.wait_for(producer.stop(), LONGEST_FLUSH_S)
-    except TimeoutError:
-        await producer.client.close()
 
 
 async def _sent(producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[OutRecord]) -> None:
@@ -174,7 +169,7 @@ async def _sent(producer: AIOKafkaProducer, topic: str, partition: int, records:
     for record in records:
         while (
             batch.append(
-                timestamp=record.timestamp_ms,
+                timestamp=None,
                 key=record.key,
                 value=record.value,
                 headers=list(record.headers) if record.headers else [],
@@ -205,13 +200,11 @@ def owned_topics(settings: KafkaSettings) -> tuple[Topic, ...]:
 
 def topic_config(topic: Topic, max_message_bytes: int) -> Mapping[str, str]:
     """The broker-side configuration of a topic that we create."""
-    config = {"max.message.bytes": str(max_message_bytes)}
+    config = {"max.message.bytes": str(max_message_bytes), "message.timestamp.type": "LogAppendTime"}
     if topic.retention_h is None:
         config["cleanup.policy"] = "compact"
     else:
         config["retention.ms"] = str(topic.retention_h * 3_600_000)
-    if topic.stamped_by_broker:
-        config["message.timestamp.type"] = "LogAppendTime"
     return config
 
 
@@ -254,4 +247,4 @@ async def ensure_topics(settings: KafkaSettings) -> list[str]:
     except KafkaError as exc:
         raise translated(exc, f"creating topics at {settings.bootstrap}") from exc
     finally:
-        await admin.close()
+        await close(admin.close(), LONGEST_FLUSH_S)

@@ -7,6 +7,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from monitor.adapters.closing import close
 from monitor.adapters.kafka_options import client_options
 from monitor.ports import Headers
 from monitor.settings import KafkaSettings
@@ -14,6 +15,7 @@ from monitor.settings import KafkaSettings
 MOST_BYTES: Final = 64 << 20
 """Read at most: a few thousand records of a usual size are a tenth of it."""
 POLL_MS: Final = 500
+CLOSE_S: Final = 10.0
 
 
 async def last_headers(settings: KafkaSettings, topic: str, partition: int, count: int) -> Sequence[Headers]:
@@ -45,4 +47,4 @@ async def last_headers(settings: KafkaSettings, topic: str, partition: int, coun
             upper = lower
         return found[-count:]
     finally:
-        await consumer.stop()
+        await close(consumer.stop(), CLOSE_S)

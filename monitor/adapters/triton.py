@@ -14,7 +14,7 @@ from tritonclient.grpc.aio import InferenceServerClient  # type: ignore[import-u
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
 from monitor.adapters.breaker import Breaker, State
-from monitor.adapters.triton_codes import AMBIGUOUS, FORBIDDEN, Code, code_of, is_away
+from monitor.adapters.triton_codes import AMBIGUOUS, FORBIDDEN, Code, code_of, has_died, is_away
 from monitor.adapters.triton_wire import (
     ERROR,
     ERROR_CUT,
@@ -289,7 +289,7 @@ class TritonGuard:
                     raise self._forbidden(code) from exc
                 if is_away(exc):
                     if attempt >= self._settings.attempts:
-                        raise self._away(code, attempt) from exc
+                        raise self._away(code, attempt, has_died=has_died(exc)) from exc
                 elif code not in AMBIGUOUS or attempt >= _AMBIGUOUS_ATTEMPTS:
                     raise _Refused(code) from exc
             await self._sleep(self._rng.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt)))
@@ -360,10 +360,13 @@ class TritonGuard:
     def _closed(self) -> Retryable:
         return Retryable(f"the connection to {self._settings.url} was closed while the worker stopped")
 
-    def _away(self, code: Any, attempts: int) -> Retryable:
+    def _away(self, code: Any, attempts: int, *, has_died: bool = False) -> Retryable:
+        remedy = (
+            "its process died: read Triton's log and restart it" if has_died else "see whether Triton is up"
+        )
         return Retryable(
             f"the model {self._settings.guard_model!r} at {self._settings.url} didn't answer "
-            f"({code.name}, {attempts} tries); see whether Triton is up"
+            f"({code.name}, {attempts} tries); {remedy}"
         )
 
     def _forbidden(self, code: Any) -> Misconfigured:

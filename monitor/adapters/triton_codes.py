@@ -31,9 +31,14 @@ _DEAD_PROCESS: Final = "is not healthy"
 
 
 def is_away(exc: Any) -> bool:
-    """No answer of the model's. Triton (2.51) goes on giving requests to a model process that has died, beside others that
-    live, and fails them with INTERNAL: that is no word about the exchange."""
-    return exc.code() in AWAY or (exc.code() is Code.INTERNAL and _DEAD_PROCESS in (exc.details() or ""))
+    """No answer of the model's: no word about the exchange."""
+    return exc.code() in AWAY or has_died(exc)
+
+
+def has_died(exc: Any) -> bool:
+    """Triton (2.51) goes on giving requests to a model process that has died, beside others that live, and fails them with
+    INTERNAL."""
+    return exc.code() is Code.INTERNAL and _DEAD_PROCESS in (exc.details() or "")
 
 
 def code_of(exc: InferenceServerException) -> Any:

@@ -162,9 +162,8 @@ async def letters(settings: Settings, count: int, *, attempts: int = 0) -> None:
     for n in range(count):
         headers = [("ce_type", b"chat"), (HEADER_ATTEMPTS, str(attempts).encode())]
         origin = Origin(
-            kafka.chat_logs_topic, 1, n, b"key", b"bad \x1b[31m %d" % n, headers, 0,
-            a_verdict().arrived_at,
-        )  # fmt: skip
+            kafka.chat_logs_topic, 1, n, b"key", b"bad \x1b[31m %d" % n, headers, a_verdict().arrived_at
+        )
         written.append(dead_letter(origin, reason="not_json", detail="at byte 0", version="1"))
     await outbox.publish(kafka.chat_logs_dlq_topic, 1, written)
     await outbox.aclose()

@@ -223,10 +223,12 @@ async def test_a_partition_in_trouble_is_set_aside_and_the_others_go_on(
         return {p.partition: (p.position, p.is_halted, p.trouble != "") for p in intake.status().partitions}
 
     await until(lambda: states() == {0: (0, True, True), 1: (0, False, True), 2: (1000, False, False)})
+    failed_at = {p.partition: p.failed_at for p in intake.status().partitions}
     troubles[1] = None
     await until(lambda: states()[1] == (1000, False, False))
     await app.stop()
 
+    assert failed_at == {0: "write", 1: "write", 2: ""}
     assert recorder.written == {1: list(range(1000)), 2: list(range(1000))}
     assert (await _commits(kafka_part.address, name))[1] == (1000, Ledger(0, messages=1000, exchanges=1000))
 
@@ -247,7 +249,7 @@ async def test_a_halted_partition_is_tried_again_until_a_person_has_mended_it(
     mended = intake.status().partitions[0]
     await app.stop()
 
-    assert (mended.is_halted, mended.trouble) == (False, "")
+    assert (mended.is_halted, mended.trouble, mended.failed_at) == (False, "", "")
     assert recorder.written == {0: list(range(1000))}
 
 

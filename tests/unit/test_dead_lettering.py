@@ -18,7 +18,6 @@ ORIGIN = Origin(
     key=b"k",
     value=b"\xff",
     headers=(("trace", b"\x01"), ("watchkeeper-attempts", b"2"), ("watchkeeper-reason", b"old")),
-    timestamp_ms=1,
     arrived_at=datetime(2025, 3, 3, tzinfo=UTC),
 )
 
@@ -41,7 +40,6 @@ def test_a_dead_letter_is_the_message_whole_with_the_reason_beside_it() -> None:
             ("watchkeeper-version", b"1.2"),
             ("watchkeeper-arrived-at", b"2025-03-03T00:00:00+00:00"),
         ),
-        1,
     )
 
 

@@ -44,7 +44,6 @@ def letter(
         b"key",
         b"bad",
         [("ce_type", b"chat"), (topics.HEADER_ATTEMPTS, str(attempts).encode())],
-        0,
         ARRIVED,
     )
     record = dead_letter(origin, reason=reason, detail="at byte 3", version="1.2", index=index)
@@ -110,7 +109,7 @@ def test_what_goes_back_is_the_message_as_it_was_with_its_attempts() -> None:
 def refused_again(sent: DeadLetter, offset: int) -> DeadLetter:
     """The letter of a message that was sent back to the backfill and refused there once more."""
     back = returned_message(sent)
-    origin = Origin("chat.logs.backfill", 2, offset, back.key, back.value, back.headers, 0, ARRIVED)
+    origin = Origin("chat.logs.backfill", 2, offset, back.key, back.value, back.headers, ARRIVED)
     record = dead_letter(origin, reason="not_json", detail="", version="1")
     return read_letter(
         LetterId("chat.logs.dlq", 2, offset),

@@ -30,8 +30,21 @@ def test_what_was_read_and_is_not_durable_yet_is_work() -> None:
     buffered, outstanding, aside = partition(), partition(), partition()
     for ours in (buffered, outstanding):
         ours.buffer([FakeMessage(10, b"x")], 0.0)
-    outstanding.take(FakeIntake())
+    outstanding.take(FakeIntake(), 500, 0.0)
     aside.aside_until_s = 9.0
     for ours in (buffered, outstanding, aside):
         ours.heard_end(11, 3.0, read_to=11)
     assert [ours.lag for ours in (buffered, outstanding, aside)] == [1, 1, 1]
+
+
+def test_a_batch_holds_no_more_than_it_may_and_what_is_left_over_comes_next() -> None:
+    ours = partition(0)
+    ours.buffer([FakeMessage(offset, b"four") for offset in range(8)], 0.0)
+    first = ours.take(FakeIntake(), 5, 1.0)
+    assert ([m.offset for m in first.messages], first.size_bytes) == ([0, 1, 2, 3, 4], 20)
+    assert (ours.buffered_bytes, ours.buffered_since_s, ours.next_offset) == (12, 1.0, 8)
+    ours.buffer([FakeMessage(8, b"four")], 2.0)
+    second = ours.take(FakeIntake(), 5, 3.0)
+    assert ([m.offset for m in second.messages], second.size_bytes) == ([5, 6, 7, 8], 16)
+    assert second.previous is first
+    assert (ours.buffered, ours.buffered_bytes) == ([], 0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from monitor.conditions import Condition
 from monitor.fleet import MOST_WORKERS, REACHES_BACK_S, Fleet, GroupView, Offsets
 from monitor.health import fleet_findings, worker_findings
@@ -56,6 +58,16 @@ def test_a_stalled_partition_is_told_with_its_worker_and_what_it_waits_for() -> 
         "breaker": "open",
     }
     assert finding.since_s == T - 50
+
+
+@pytest.mark.parametrize("doing", ["", "retry", "decode"])
+def test_a_stalled_partition_between_two_tries_waits_for_what_the_last_one_failed_at(doing: str) -> None:
+    known = fleet()
+    stuck = partition(**STILL, doing=doing, failed_at="guard", trouble="the guard didn't answer")
+    known.hear(worker(role("moderation", stuck)), T)
+    known.look([view()], T)
+    (finding,) = fleet_findings(known, T)
+    assert finding.facts["waits_for"] == "the guard"
 
 
 def test_one_cause_is_one_finding_however_many_workers_and_partitions_it_stops() -> None:
