@@ -220,16 +220,13 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         for key, partition in list(self._ours.items()):
             if not partition.is_due(self.limits, time.monotonic()):
                 continue
-            while not (
-                await self._has_room()
-                and await self._passes(min(len(partition.buffered), self.limits.max_events))
-            ):
+            most = self.limits.max_events
+            while not (await self._has_room() and await self._passes(min(len(partition.buffered), most))):
                 if self.should_stop:
                     return
-            if (
-                self._ours.get(key) is partition and partition.has_something_to_give
-            ):  # it may have left meanwhile
-                batch = partition.take(self, self.limits.max_events, time.monotonic())
+            is_still_ours = self._ours.get(key) is partition  # it may have left meanwhile
+            if is_still_ours and partition.has_something_to_give:
+                batch = partition.take(self, most, time.monotonic())
                 self._tally.taken(batch)
                 await self.channel.put(batch)
 
@@ -292,8 +289,7 @@ class Intake(Service, ConsumerRebalanceListener):  # type: ignore[misc]  # neith
         self._tally.metrics.count(
             Metric.RETRIES, role=self._tally.role, trouble="away" if is_ours else "defect"
         )
-        emit = log.warning if is_ours else log.error
-        emit(
+        (log.warning if is_ours else log.error)(
             "batch waits" if is_ours else "batch failed unexpectedly",
             topic=batch.topic,
             partition=batch.partition,
