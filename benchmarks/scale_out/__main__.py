@@ -2,7 +2,8 @@
 
 `python -m benchmarks.scale_out` gives both the same backlog and an instant guard. The clock runs from a common start, when
 all partitions have their owner, until every offset is committed. The workers have two cores; where there are no more,
-the broker is on them too, so the table also says who used them, and what ratio they allow.
+the broker is on them too, so the table also says who used them, and what ratio they allow. It is measured with chat logs
+that their producer has left as they are, and with compressed ones, which cost the broker less.
 
 `python -m benchmarks.scale_out --join` lets a second worker join and the first one leave on the way.
 Both read every verdict back: nothing may be lost, nothing written twice.
@@ -16,6 +17,7 @@ import statistics
 import tempfile
 import time
 import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -32,26 +34,28 @@ from benchmarks.throughput.ratios import Spread
 from monitor.embedded.kafka import KafkaPart
 
 PARTITIONS: Final = 4
-SOURCE: Final = "bench.chat.logs"
+CODECS: Final = ("none", "snappy")
 BOUND: Final = 1.7
 WORKER_CORES: Final = 2
 
 
 class ScaleOut:
-    """One broker and one topic of `count` chat logs."""
+    """One broker and one topic of `count` chat logs, which their producer has compressed with `codec`."""
 
-    def __init__(self, kafka: KafkaPart, cores: Cores, count: int, folder: Path) -> None:
+    def __init__(self, kafka: KafkaPart, cores: Cores, count: int, codec: str, folder: Path) -> None:
         self._kafka = kafka
         self._cores = cores
         self._count = count
+        self._codec = codec
+        self._source = f"bench.chat.logs.{codec}"
         self._folder = folder
         self._ends: dict[int, int] = {}
 
     async def fill(self) -> None:
         """Make the backlog."""
-        await topics.create(self._kafka.address, SOURCE, PARTITIONS)
-        await topics.fill(self._kafka.address, SOURCE, self._count, PARTITIONS)
-        self._ends = await topics.ends(self._kafka.address, SOURCE)
+        await topics.create(self._kafka.address, self._source, PARTITIONS)
+        await topics.fill(self._kafka.address, self._source, self._count, PARTITIONS, self._codec)
+        self._ends = await topics.ends(self._kafka.address, self._source)
 
     async def steady(self, workers: int) -> tuple[Run, Outcome]:
         """Let so many workers work the backlog off together."""
@@ -110,58 +114,87 @@ class ScaleOut:
         run = f"bench-{uuid.uuid4().hex[:8]}"
         out = f"{run}.out"
         await topics.create(self._kafka.address, out, PARTITIONS)
-        settings = our_environment(self._kafka.address, run, chat_logs=SOURCE, verdicts=out)
+        settings = our_environment(self._kafka.address, run, chat_logs=self._source, verdicts=out)
         return run, out, Fleet(settings, self._ends, self._cores.workers, self._folder)
 
     async def _committed(self, run: str) -> int:
-        commits = await topics.commits(self._kafka.address, our_group("moderate", run), SOURCE)
+        commits = await topics.commits(self._kafka.address, our_group("moderate", run), self._source)
         return sum(commit.offset for commit in commits.values())
 
     async def _outcome(self, run: str, out: str) -> Outcome:
-        return await outcome(self._kafka.address, run, SOURCE, out, self._ends)
+        return await outcome(self._kafka.address, run, self._source, out, self._ends)
+
+
+@dataclass
+class Measured:
+    """The runs with one codec, in pairs, and what they left behind."""
+
+    codec: str
+    ones: list[Run] = field(default_factory=list)
+    twos: list[Run] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def rows(self, table: Table) -> None:
+        """One worker, and two."""
+        for workers, runs in ((1, self.ones), (2, self.twos)):
+            table.add_row(
+                self.codec if workers == 1 else "",
+                str(workers),
+                f"{statistics.median(run.per_s for run in runs):,.0f}",
+                f"{statistics.median(run.workers_s for run in runs):.2f}",
+                _median([run.broker_s for run in runs]),
+                _median([run.others_s for run in runs]),
+                f"{statistics.median(run.wall_s for run in runs):.2f}",
+                end_section=workers == 2,
+            )
+
+    def lines(self, cores: Cores) -> list[str]:
+        """The ratio, and what the cores allow."""
+        number = len(cores.workers)
+        pairs = list(zip(self.ones, self.twos, strict=True))
+        ratio = Spread.of([two.per_s / one.per_s for one, two in pairs])
+        written = "not compressed" if self.codec == "none" else f"in {self.codec}"
+        lines = [
+            f"chat logs {written}: two workers / one, events/s: {ratio}; bound {BOUND}: {_held(ratio.median >= BOUND)}"
+        ]
+        idle = [idle_limit(one, two, number, are_shared=cores.are_shared) for one, two in pairs]
+        lines.append(f"  allowed by CPU time alone, if nothing else ran on these cores: {_spread(idle)}")
+        if cores.are_shared:
+            loaded = [loaded_limit(one, two, number) for one, two in pairs]
+            lines.append(f"  allowed by what else ran on them meanwhile: {_spread(loaded)}")
+        return lines
 
 
 async def measure(count: int, pairs: int, cores: Cores, folder: Path) -> tuple[Table, list[str]]:
-    """Both in turn, after one run that only warms the broker up."""
+    """Both in turn with each codec, after one run that only warms the broker up."""
     console = Console(stderr=True)
-    ones: list[Run] = []
-    twos: list[Run] = []
-    outcomes: list[Outcome] = []
+    measured = [Measured(codec) for codec in CODECS]
     async with KafkaPart(folder / "kafka") as kafka:
-        benchmark = ScaleOut(kafka, cores, count, folder)
-        console.print(f"filling {SOURCE} …")
-        await benchmark.fill()
-        console.print("warming up …")
-        await benchmark.steady(1)
-        for pair in range(pairs):
-            for workers in (1, 2) if pair % 2 == 0 else (2, 1):
-                console.print(f"pair {pair + 1} of {pairs}: {workers} …")
-                run, left = await benchmark.steady(workers)
-                (ones if workers == 1 else twos).append(run)
-                outcomes.append(left)
-    number = len(cores.workers)
+        for one in measured:
+            benchmark = ScaleOut(kafka, cores, count, one.codec, folder)
+            console.print(f"chat logs, codec {one.codec}: filling …")
+            await benchmark.fill()
+            console.print("warming up …")
+            await benchmark.steady(1)
+            for pair in range(pairs):
+                for workers in (1, 2) if pair % 2 == 0 else (2, 1):
+                    console.print(f"pair {pair + 1} of {pairs}: {workers} …")
+                    run, left = await benchmark.steady(workers)
+                    (one.ones if workers == 1 else one.twos).append(run)
+                    one.outcomes.append(left)
     where = "the broker on them too" if cores.are_shared else "the broker on others"
-    table = Table(title=f"{count:,} events, {PARTITIONS} partitions, {pairs} pairs, {number} cores, {where}")
-    for column in ("workers", "events/s", "CPU s of workers", "CPU s of broker", "CPU s of others", "wall s"):
+    table = Table(
+        title=f"{count:,} events, {PARTITIONS} partitions, {pairs} pairs, {len(cores.workers)} cores, {where}"
+    )
+    for column in (
+        "chat logs", "workers", "events/s", "CPU s of workers", "CPU s of broker", "CPU s of others", "wall s"
+    ):  # fmt: skip
         table.add_column(column, justify="right")
-    for workers, runs in ((1, ones), (2, twos)):
-        table.add_row(
-            str(workers),
-            f"{statistics.median(run.per_s for run in runs):,.0f}",
-            f"{statistics.median(run.workers_s for run in runs):.2f}",
-            _median([run.broker_s for run in runs]),
-            _median([run.others_s for run in runs]),
-            f"{statistics.median(run.wall_s for run in runs):.2f}",
-        )
-    pairs_of = list(zip(ones, twos, strict=True))
-    ratio = Spread.of([two.per_s / one.per_s for one, two in pairs_of])
-    lines = [f"two workers / one, events/s: {ratio}; bound {BOUND}: {_held(ratio.median >= BOUND)}"]
-    idle = [idle_limit(one, two, number, are_shared=cores.are_shared) for one, two in pairs_of]
-    lines.append(f"allowed by CPU time alone, if nothing else ran on these cores: {_spread(idle)}")
-    if cores.are_shared:
-        loaded = [loaded_limit(one, two, number) for one, two in pairs_of]
-        lines.append(f"allowed by what else ran on them meanwhile: {_spread(loaded)}")
+    for one in measured:
+        one.rows(table)
+    outcomes = [left for one in measured for left in one.outcomes]
     whole = sum(left.is_whole(count) for left in outcomes)
+    lines = [line for one in measured for line in one.lines(cores)]
     lines.append(
         f"runs with every event written once, counted once and committed: {whole} of {len(outcomes)}; "
         f"lost {sum(left.lost for left in outcomes)}, repeated {sum(left.repeated for left in outcomes)}"
@@ -179,8 +212,8 @@ async def measure_joining(
         table.add_column(column, justify="right")
     whole = 0
     async with KafkaPart(folder / "kafka") as kafka:
-        benchmark = ScaleOut(kafka, cores, count, folder)
-        console.print(f"filling {SOURCE} …")
+        benchmark = ScaleOut(kafka, cores, count, "none", folder)
+        console.print("filling …")
         await benchmark.fill()
         for number in range(1, pairs + 1):
             console.print(f"run {number} of {pairs} …")

@@ -41,9 +41,13 @@ async def create(bootstrap: str, name: str, partitions: int) -> None:
         )
 
 
-async def fill(bootstrap: str, topic: str, count: int, partitions: int) -> None:
+async def fill(bootstrap: str, topic: str, count: int, partitions: int, codec: str = "none") -> None:
     """Write `count` chat logs in batches of about 1 MB, one partition after the other."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_batch_size=1_000_000)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        max_batch_size=1_000_000,
+        compression_type=None if codec == "none" else codec,
+    )
     await producer.start()
     try:
         batch, number = producer.create_batch(), 0

@@ -151,6 +151,7 @@ async def _started_producer(settings: KafkaSettings) -> AIOKafkaProducer:
     producer = AIOKafkaProducer(
         **client_options(settings),
         enable_idempotence=True,
+        compression_type=None if settings.compression == "none" else settings.compression,
         max_batch_size=MAX_BATCH_BYTES,
         max_request_size=settings.max_message_bytes + MAX_BATCH_BYTES,
     )

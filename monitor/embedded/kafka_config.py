@@ -105,6 +105,7 @@ def jvm_flags(heap_mb: int, temporary: Path) -> list[str]:
     return [
         f"-Xmx{heap_mb}m",
         "-XX:+UseSerialGC",  # one or two cores: no threads that collect beside the ones that serve
+        "-XX:TieredStopAtLevel=1",  # nor threads that go on compiling for its whole short life
         "-XX:+ExitOnOutOfMemoryError",
         "-XX:-UsePerfData",
         f"-Djava.io.tmpdir={temporary}",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from random import Random
+from typing import Literal
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -39,7 +41,7 @@ async def test_a_record_that_the_broker_refuses_leaves_the_partition_writable(
     for value in (b"first", b"second"):
         await outbox.publish(name, 0, [OutRecord(None, value)])
     with pytest.raises(Misconfigured, match="refuses a record of this size"):
-        await outbox.publish(name, 0, [OutRecord(None, b"x" * 3000)])
+        await outbox.publish(name, 0, [OutRecord(None, Random(1).randbytes(3000))])
     await asyncio.gather(*(outbox.publish(name, 0, [OutRecord(None, str(i).encode())]) for i in range(20)))
     await outbox.aclose()
 
@@ -78,3 +80,19 @@ async def test_the_last_headers_come_oldest_first(kafka_part: KafkaPart, topic: 
 
     assert [dict(headers)["n"] for headers in some] == [str(n).encode() for n in range(250, 300)]
     assert [dict(headers)["n"] for headers in every] == [str(n).encode() for n in range(300)]
+
+
+@pytest.mark.parametrize("codec", ["none", "gzip", "lz4", "snappy", "zstd"])
+async def test_every_codec_is_written_and_read(
+    kafka_part: KafkaPart, topic: TopicFactory, codec: Literal["none", "gzip", "lz4", "snappy", "zstd"]
+) -> None:
+    name = await topic()
+    records = [OutRecord(None, b'{"event_id":"%d","category":"violence"}' % i) for i in range(500)]
+    outbox = await KafkaOutbox.connect(KafkaSettings(bootstrap=kafka_part.address, compression=codec))
+    await outbox.publish(name, 0, records)
+    await outbox.aclose()
+
+    assert await _values(kafka_part.address, name) == [record.value for record in records]
+    (log,) = kafka_part.folder.rglob(f"{name}-0/*.log")
+    plain = sum(len(record.value or b"") for record in records)
+    assert (log.stat().st_size < plain / 2) == (codec != "none")
