@@ -5,6 +5,8 @@ all partitions have their owner, until every offset is committed. The workers ha
 the broker is on them too, so the table also says who used them, and what ratio they allow. It is measured with chat logs
 that their producer has left as they are, and with compressed ones, which cost the broker less.
 
+`--hold-to 0.6` holds each worker to that much of a core, one worker as well as two, so that the broker has cores of its own.
+
 `python -m benchmarks.scale_out --join` lets a second worker join and the first one leave on the way.
 Both read every verdict back: nothing may be lost, nothing written twice.
 """
@@ -17,6 +19,8 @@ import statistics
 import tempfile
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -28,6 +32,7 @@ from benchmarks.scale_out.fleet import Fleet
 from benchmarks.scale_out.limits import Run, idle_limit, loaded_limit
 from benchmarks.scale_out.machine import Cores, CpuTime, on
 from benchmarks.scale_out.outcome import Outcome, outcome
+from benchmarks.scale_out.share import held_to
 from benchmarks.throughput import topics
 from benchmarks.throughput.peers import our_environment, our_group
 from benchmarks.throughput.ratios import Spread
@@ -38,17 +43,23 @@ CODECS: Final = ("none", "snappy")
 BOUND: Final = 1.7
 WORKER_CORES: Final = 2
 
+Hold = Callable[[int], None] | None
+"""What holds a worker, by its process id, to its share of a core."""
+
 
 class ScaleOut:
     """One broker and one topic of `count` chat logs, which their producer has compressed with `codec`."""
 
-    def __init__(self, kafka: KafkaPart, cores: Cores, count: int, codec: str, folder: Path) -> None:
+    def __init__(
+        self, kafka: KafkaPart, cores: Cores, count: int, codec: str, folder: Path, *, hold: Hold = None
+    ) -> None:
         self._kafka = kafka
         self._cores = cores
         self._count = count
         self._codec = codec
         self._source = f"bench.chat.logs.{codec}"
         self._folder = folder
+        self._hold = hold
         self._ends: dict[int, int] = {}
 
     async def fill(self) -> None:
@@ -115,7 +126,7 @@ class ScaleOut:
         out = f"{run}.out"
         await topics.create(self._kafka.address, out, PARTITIONS)
         settings = our_environment(self._kafka.address, run, chat_logs=self._source, verdicts=out)
-        return run, out, Fleet(settings, self._ends, self._cores.workers, self._folder)
+        return run, out, Fleet(settings, self._ends, self._cores.workers, self._folder, self._hold)
 
     async def _committed(self, run: str) -> int:
         commits = await topics.commits(self._kafka.address, our_group("moderate", run), self._source)
@@ -148,7 +159,7 @@ class Measured:
                 end_section=workers == 2,
             )
 
-    def lines(self, cores: Cores) -> list[str]:
+    def lines(self, cores: Cores, *, is_held: bool) -> list[str]:
         """The ratio, and what the cores allow."""
         number = len(cores.workers)
         pairs = list(zip(self.ones, self.twos, strict=True))
@@ -157,6 +168,8 @@ class Measured:
         lines = [
             f"chat logs {written}: two workers / one, events/s: {ratio}; bound {BOUND}: {_held(ratio.median >= BOUND)}"
         ]
+        if is_held:
+            return lines
         idle = [idle_limit(one, two, number, are_shared=cores.are_shared) for one, two in pairs]
         lines.append(f"  allowed by CPU time alone, if nothing else ran on these cores: {_spread(idle)}")
         if cores.are_shared:
@@ -165,13 +178,13 @@ class Measured:
         return lines
 
 
-async def measure(count: int, pairs: int, cores: Cores, folder: Path) -> tuple[Table, list[str]]:
+async def measure(count: int, pairs: int, cores: Cores, folder: Path, hold: Hold) -> tuple[Table, list[str]]:
     """Both in turn with each codec, after one run that only warms the broker up."""
     console = Console(stderr=True)
     measured = [Measured(codec) for codec in CODECS]
     async with KafkaPart(folder / "kafka") as kafka:
         for one in measured:
-            benchmark = ScaleOut(kafka, cores, count, one.codec, folder)
+            benchmark = ScaleOut(kafka, cores, count, one.codec, folder, hold=hold)
             console.print(f"chat logs, codec {one.codec}: filling …")
             await benchmark.fill()
             console.print("warming up …")
@@ -194,7 +207,7 @@ async def measure(count: int, pairs: int, cores: Cores, folder: Path) -> tuple[T
         one.rows(table)
     outcomes = [left for one in measured for left in one.outcomes]
     whole = sum(left.is_whole(count) for left in outcomes)
-    lines = [line for one in measured for line in one.lines(cores)]
+    lines = [line for one in measured for line in one.lines(cores, is_held=hold is not None)]
     lines.append(
         f"runs with every event written once, counted once and committed: {whole} of {len(outcomes)}; "
         f"lost {sum(left.lost for left in outcomes)}, repeated {sum(left.repeated for left in outcomes)}"
@@ -250,13 +263,17 @@ def main() -> None:
     parser.add_argument(
         "--batch-s", type=float, default=0.2, help="with --join: the guard takes so long a batch"
     )
+    parser.add_argument("--hold-to", type=float, metavar="SHARE", help="of a core, for each worker")
     given = parser.parse_args()
     cores = Cores.of_this_machine(WORKER_CORES)
-    with tempfile.TemporaryDirectory(prefix="watchkeeper-bench-") as folder, on(cores.rest):
+    with ExitStack() as stack:
+        hold = None if given.hold_to is None else stack.enter_context(held_to(given.hold_to))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="watchkeeper-bench-"))
+        stack.enter_context(on(cores.rest))
         if given.join:
             running = measure_joining(given.events, given.pairs, given.batch_s, cores, Path(folder))
         else:
-            running = measure(given.events, given.pairs, cores, Path(folder))
+            running = measure(given.events, given.pairs, cores, Path(folder), hold)
         table, lines = asyncio.run(running)
     console = Console(width=140)
     console.print(table)

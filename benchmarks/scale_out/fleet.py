@@ -77,9 +77,15 @@ class Fleet:
     """The workers of a run; those that are left are killed at its end."""
 
     def __init__(
-        self, settings: Mapping[str, str], ends: Mapping[int, int], cores: frozenset[int], folder: Path
+        self,
+        settings: Mapping[str, str],
+        ends: Mapping[int, int],
+        cores: frozenset[int],
+        folder: Path,
+        hold: Callable[[int], None] | None = None,
     ) -> None:
         self.workers: list[Worker] = []
+        self._hold = hold
         self._settings = settings
         self._ends = ends
         self._cores = cores
@@ -105,6 +111,8 @@ class Fleet:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
             )
+        if self._hold is not None:
+            self._hold(process.pid)
         worker = Worker(process, path)
         self.workers.append(worker)
         return worker
