@@ -45,10 +45,13 @@ SOURCE: Final = "bench.chat.logs"
 class Benchmark:
     """One broker, one store, one topic of `count` chat logs, and the peers that can be run here."""
 
-    def __init__(self, kafka: str, clickhouse: str, count: int, pythons: Mapping[str, Path]) -> None:
+    def __init__(
+        self, kafka: str, clickhouse: str, count: int, codec: str, pythons: Mapping[str, Path]
+    ) -> None:
         self._kafka = kafka
         self._clickhouse = clickhouse
         self._count = count
+        self._codec = codec
         self._pythons = pythons
         self._console = Console(stderr=True)
         self._verdicts = ""
@@ -76,6 +79,7 @@ class Benchmark:
                     clickhouse=self._clickhouse,
                     chat_logs=SOURCE,
                     verdicts=job.out if kind == "moderate" else job.topic,
+                    codec=self._codec,
                 )
                 command = peer.command(kind, job, self._pythons[peer.name])
                 measured[peer.name] = await figures_of(command, settings)
@@ -89,9 +93,9 @@ class Benchmark:
         group = our_group(kind, run) if peer.name == OURS else run
         if kind == "moderate":
             await topics.create(self._kafka, f"{run}.out", PARTITIONS)
-            return Job(self._kafka, SOURCE, f"{run}.out", group, self._count)
+            return Job(self._kafka, SOURCE, f"{run}.out", group, self._count, self._codec)
         await store.empty(self._clickhouse)
-        return Job(self._kafka, self._verdicts, self._clickhouse, group, self._count)
+        return Job(self._kafka, self._verdicts, self._clickhouse, group, self._count, self._codec)
 
     async def _check(self, kind: Kind, peer: Peer, job: Job, *, reads_all: bool) -> None:
         """Raise RuntimeError unless the whole job was done, once, and acknowledged."""
@@ -130,7 +134,9 @@ def _rows(table: Table, job: str, rounds: Sequence[Round]) -> None:
     table.add_section()
 
 
-async def benchmark(count: int, pairs: int, names: Sequence[str], folder: Path) -> tuple[Table, list[str]]:
+async def benchmark(
+    count: int, pairs: int, codec: str, names: Sequence[str], folder: Path
+) -> tuple[Table, list[str]]:
     """Run both jobs; returns the table and what is to be said below it: the bounds, and which peer couldn't run."""
     lines: list[str] = []
     pythons: dict[str, Path] = {}
@@ -142,7 +148,8 @@ async def benchmark(count: int, pairs: int, names: Sequence[str], folder: Path) 
                 lines.append(f"{peer.name} was not run: {exc}")
     peers = [peer for peer in PEERS if peer.name in pythons]
     table = Table(
-        title=f"{count:,} events of about {EVENT_BYTES} bytes, {PARTITIONS} partitions, {pairs} pairs",
+        title=f"{count:,} events of about {EVENT_BYTES} bytes, {PARTITIONS} partitions, {pairs} pairs, verdicts "
+        + ("not compressed" if codec == "none" else f"in {codec}"),
     )
     for column in (
         *("job", "peer", "events/\nCPU s", "events/\nwall s"),
@@ -150,7 +157,7 @@ async def benchmark(count: int, pairs: int, names: Sequence[str], folder: Path) 
     ):
         table.add_column(column, justify="left" if column in ("job", "peer") else "right")
     async with KafkaPart(folder / "kafka") as kafka, ClickHousePart(folder / "clickhouse") as clickhouse:
-        runner = Benchmark(kafka.address, clickhouse.address, count, pythons)
+        runner = Benchmark(kafka.address, clickhouse.address, count, codec, pythons)
         await runner.fill()
         moderated = await runner.rounds("moderate", pairs, peers)
         _rows(table, "moderation", moderated)
@@ -180,6 +187,12 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument(
+        "--codec",
+        choices=("none", "gzip", "lz4", "snappy", "zstd"),
+        default="none",
+        help="what all of them compress verdicts with; none is what a producer does unless told otherwise",
+    )
+    parser.add_argument(
         "--only",
         type=_chosen,
         default=[peer.name for peer in PEERS],
@@ -193,7 +206,9 @@ def main() -> None:
         if given.backlog:
             console.print(asyncio.run(backlog(given.backlog, Path(folder))))
             return
-        table, lines = asyncio.run(benchmark(given.events, given.pairs, given.only, Path(folder)))
+        table, lines = asyncio.run(
+            benchmark(given.events, given.pairs, given.codec, given.only, Path(folder))
+        )
     console.print(table)
     for line in lines:
         console.print(line, highlight=False)

@@ -32,6 +32,7 @@ async def moderate(job: Job, folder: str) -> None:
         web_enabled=False,
         autodiscover=False,
         topic_disable_leader=True,
+        producer_compression_type=None if job.codec == "none" else job.codec,
         consumer_auto_offset_reset="earliest",
     )
     raw: dict[str, Any] = {

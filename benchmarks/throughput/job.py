@@ -9,13 +9,15 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Job:
-    """`out` is the topic of the verdicts, or the store's address; done once `count` events are durable there."""
+    """`out` is the topic of the verdicts, or the store's address; done once `count` events are durable there. What is
+    produced is compressed with `codec`, "none" or a name of Kafka's."""
 
     bootstrap: str
     topic: str
     out: str
     group: str
     count: int
+    codec: str
 
     @classmethod
     def add_to(cls, parser: argparse.ArgumentParser) -> None:
@@ -23,15 +25,16 @@ class Job:
         for name in ("bootstrap", "topic", "out", "group"):
             parser.add_argument(name)
         parser.add_argument("count", type=int)
+        parser.add_argument("codec")
 
     @classmethod
     def of(cls, given: argparse.Namespace) -> Self:
         """The job of a command line."""
-        return cls(given.bootstrap, given.topic, given.out, given.group, given.count)
+        return cls(given.bootstrap, given.topic, given.out, given.group, given.count, given.codec)
 
     def arguments(self) -> list[str]:
         """The command line of the job."""
-        return [self.bootstrap, self.topic, self.out, self.group, str(self.count)]
+        return [self.bootstrap, self.topic, self.out, self.group, str(self.count), self.codec]
 
 
 def verdict(event: dict[str, Any], arrived_at: float) -> dict[str, Any]:

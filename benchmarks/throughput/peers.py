@@ -54,13 +54,20 @@ def our_group(kind: Kind, run: str) -> str:
 
 
 def our_environment(
-    bootstrap: str, run: str, *, clickhouse: str = "", chat_logs: str = "", verdicts: str = ""
+    bootstrap: str,
+    run: str,
+    *,
+    clickhouse: str = "",
+    chat_logs: str = "",
+    verdicts: str = "",
+    codec: str = "",
 ) -> dict[str, str]:
     """The settings of our runner; what is empty stays at its default."""
     given = {
         "WATCHKEEPER_CLICKHOUSE__URL": clickhouse,
         "WATCHKEEPER_KAFKA__CHAT_LOGS_TOPIC": chat_logs,
         "WATCHKEEPER_KAFKA__VERDICTS_TOPIC": verdicts,
+        "WATCHKEEPER_KAFKA__COMPRESSION": codec,
     }
     return {
         "WATCHKEEPER_KAFKA__BOOTSTRAP": bootstrap,

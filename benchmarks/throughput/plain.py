@@ -50,11 +50,17 @@ def _consumer(job: Job, watch: Stopwatch) -> AIOKafkaConsumer:
     return consumer
 
 
+def _compression(job: Job) -> str | None:
+    return None if job.codec == "none" else job.codec
+
+
 async def moderate_plain(job: Job) -> None:
     """Chat logs in, one small verdict out for each."""
     watch, done = Stopwatch(), 0
     consumer = _consumer(job, watch)
-    producer = AIOKafkaProducer(bootstrap_servers=job.bootstrap, enable_idempotence=True)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=job.bootstrap, enable_idempotence=True, compression_type=_compression(job)
+    )
     await producer.start()
     await consumer.start()
     while done < job.count:
@@ -87,6 +93,7 @@ async def moderate_batches(job: Job) -> None:
     producer = AIOKafkaProducer(
         bootstrap_servers=job.bootstrap,
         enable_idempotence=True,
+        compression_type=_compression(job),
         max_batch_size=MAX_BATCH_BYTES,
         max_request_size=2 * MAX_BATCH_BYTES,
     )

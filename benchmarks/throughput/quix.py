@@ -39,6 +39,7 @@ def _app(job: Job, folder: str) -> Timed:
         auto_create_topics=False,
         state_dir=folder,
         loglevel="WARNING",
+        producer_extra_config={"compression.type": job.codec},
     )
     app.watch = Stopwatch()
     return app
