@@ -61,9 +61,6 @@ fix: $(STAMPS)/test ## Correct what a program can correct: lint, format, generat
 .PHONY: install
 install: $(STAMPS)/test ## Install all that development needs into .venv, and run nothing
 
-.PHONY: models
-models: $(STAMPS)/models ## Add torch and transformers to .venv, for guards bigger than guard_lite
-
 .PHONY: lock
 lock: $(UV) ## Lock what pyproject.toml asks for, keeping versions (UPGRADE=--upgrade: take newer ones)
 	@for lock in bootstrap all; do \
@@ -91,15 +88,10 @@ $(STAMPS)/demo: $(UV) $(LOCK) pyproject.toml
 	@touch $@
 
 $(STAMPS)/test: $(UV) $(LOCK) pyproject.toml
-	@echo "installing what the tests need (about 420 MB to download, once)"
-	$(INSTALL) --extra embedded --extra dev
-	$(SELF)
-	@touch $@ $(STAMPS)/demo
-
-$(STAMPS)/models: $(UV) $(LOCK) pyproject.toml
+	@echo "installing what the tests need (about 3.5 GB to download, once: torch comes with CUDA)"
 	$(INSTALL) --extra embedded --extra dev --extra models
 	$(SELF)
-	@touch $@ $(STAMPS)/test $(STAMPS)/demo
+	@touch $@ $(STAMPS)/demo
 
 $(UV): locks/bootstrap.txt
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or 3.12 with venv found on PATH;" \

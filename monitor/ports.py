@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.events import Status
+from schemas.judgements import JudgeAnswer, JudgeRequest
 
 
 class GuardIdentity(msgspec.Struct, frozen=True):
@@ -42,6 +43,28 @@ class Guard(Protocol):
     async def score(self, prompts: Sequence[str], responses: Sequence[str | None]) -> Sequence[Score]:
         """As many scores as prompts, in order. An exchange the model refuses alone gets status "error",
         an answer that can't be read gets "unknown"; Retryable is raised where the guard as a whole is away."""
+        ...
+
+
+class JudgeIdentity(msgspec.Struct, frozen=True):
+    """Which judge speaks, with the hash of all rubrics that it uses. All three are part of every judgement."""
+
+    name: str
+    version: str
+    rubric_hash: str
+
+
+class Judge(Protocol):
+    """Answers the rubrics on exchanges. Request i gives answer i."""
+
+    @property
+    def identity(self) -> JudgeIdentity:
+        """Known once the judge is connected."""
+        ...
+
+    async def judge(self, requests: Sequence[JudgeRequest]) -> Sequence[JudgeAnswer]:
+        """As many answers as requests, in order. An exchange that fails alone gets status "error", an answer that can't be
+        read "unknown"; Retryable is raised where the judge as a whole is away."""
         ...
 
 
