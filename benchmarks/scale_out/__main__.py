@@ -19,7 +19,7 @@ import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,10 +178,12 @@ class Measured:
         return lines
 
 
-async def measure(count: int, pairs: int, cores: Cores, folder: Path, hold: Hold) -> tuple[Table, list[str]]:
+async def measure(
+    count: int, pairs: int, cores: Cores, folder: Path, *, codecs: Sequence[str], hold: Hold
+) -> tuple[Table, list[str]]:
     """Both in turn with each codec, after one run that only warms the broker up."""
     console = Console(stderr=True)
-    measured = [Measured(codec) for codec in CODECS]
+    measured = [Measured(codec) for codec in codecs]
     async with KafkaPart(folder / "kafka") as kafka:
         for one in measured:
             benchmark = ScaleOut(kafka, cores, count, one.codec, folder, hold=hold)
@@ -259,6 +261,9 @@ def main() -> None:
     )
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument(
+        "--codec", choices=CODECS, action="append", help="of the chat logs (default: one after the other)"
+    )
     parser.add_argument("--join", action="store_true", help="workers join and leave meanwhile")
     parser.add_argument(
         "--batch-s", type=float, default=0.2, help="with --join: the guard takes so long a batch"
@@ -273,7 +278,9 @@ def main() -> None:
         if given.join:
             running = measure_joining(given.events, given.pairs, given.batch_s, cores, Path(folder))
         else:
-            running = measure(given.events, given.pairs, cores, Path(folder), hold)
+            running = measure(
+                given.events, given.pairs, cores, Path(folder), codecs=given.codec or CODECS, hold=hold
+            )
         table, lines = asyncio.run(running)
     console = Console(width=140)
     console.print(table)

@@ -61,6 +61,16 @@ async def said_of(fleet: Fleet, role: str) -> list[RoleStatus]:
     return [one for status in await fleet.statuses() for one in status.roles if one.role == role]
 
 
+async def last_of(fleet: Fleet, role: str) -> RoleStatus:
+    """What was last said of a role, once anything was."""
+    return (await until(lambda: said_of(fleet, role), f"a status of {role}", within_s=90))[-1]
+
+
+def known(role: RoleStatus) -> int:
+    """Messages that a worker knows to be in the log: ends are asked for every few seconds."""
+    return sum(partition.end for partition in role.partitions)
+
+
 def held(fleet: Fleet, role: str, topic: str) -> float:
     """Messages that left the consumer and aren't durable."""
     metrics = fleet.metrics(fleet.workers[0])
@@ -83,10 +93,11 @@ async def test_a_slow_guard_makes_the_backlog_grow_in_kafka_alone_and_is_named(
     await fleet.start(**SETTINGS, WATCHKEEPER_TRITON__CONCURRENCY="1", WATCHKEEPER_TRITON__MAX_BATCH="10")
     await fleet.produce(MANY)
 
-    async def is_under_way() -> bool:
-        return any(role.messages >= 2 * BATCH for role in await said_of(fleet, "moderation"))
+    async def has_piled_up() -> bool:
+        last = await last_of(fleet, "moderation")
+        return last.messages >= 2 * BATCH and known(last) == len(MANY)
 
-    await until(is_under_way, "batches done", within_s=90)
+    await until(has_piled_up, "batches done, and the logs' ends known", within_s=90)
     statuses = await said_of(fleet, "moderation")
     waiting = sum(partition.end - partition.position for partition in statuses[-1].partitions)
     state, sentence = await pace(fleet, "moderation")
@@ -110,13 +121,9 @@ async def test_a_stalled_store_makes_the_backlog_grow_in_kafka_alone_and_is_name
         await fleet.produce(MANY)
 
         async def has_piled_up() -> bool:
-            (*_, moderation), (*_, storage) = (
-                await said_of(fleet, "moderation"),
-                await said_of(fleet, "storage"),
-            )
-            known = sum(partition.end for partition in storage.partitions)
+            moderation, storage = await last_of(fleet, "moderation"), await last_of(fleet, "storage")
             is_still = all(partition.still_s > 5 for partition in storage.partitions)
-            return moderation.messages == len(MANY) == known and is_still
+            return moderation.messages == len(MANY) == known(storage) and is_still
 
         await until(has_piled_up, "all verdicts in Kafka", within_s=90)
         statuses = await said_of(fleet, "storage")
