@@ -43,14 +43,10 @@ CONTROL: Final = Topic("safety.control", "worker", 1, 24, follows_chat_logs=Fals
 ALERTS: Final = Topic("safety.alerts", "alert id", 1, 30 * 24, follows_chat_logs=False)
 """One partition: who takes over reads one log, in which the newest record of an alert is the last."""
 
-JUDGING_TOPICS: Final = (
-    *(JUDGE_REQUESTS, JUDGE_REQUESTS_BACKFILL, JUDGE_REQUESTS_DLQ, JUDGEMENTS, JUDGEMENTS_DLQ),
-    JUDGE_POLICIES,
-)
-"""Nothing is written there while judging is off."""
 TOPICS: Final = (
     *(CHAT_LOGS, CHAT_LOGS_BACKFILL, VERDICTS, CHAT_LOGS_DLQ, VERDICTS_DLQ, CONTROL, ALERTS),
-    *JUDGING_TOPICS,
+    *(JUDGE_REQUESTS, JUDGE_REQUESTS_BACKFILL, JUDGE_REQUESTS_DLQ, JUDGEMENTS, JUDGEMENTS_DLQ),
+    JUDGE_POLICIES,
 )
 
 DLQ_SUFFIX: Final = ".dlq"

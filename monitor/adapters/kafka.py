@@ -211,6 +211,18 @@ def owned_topics(settings: KafkaSettings) -> tuple[Topic, ...]:
     return tuple(replace(topic, name=name) for topic, name in names.items())
 
 
+def judging_topics(settings: KafkaSettings) -> tuple[str, ...]:
+    """Those in which nothing is written while nobody judges."""
+    return (
+        settings.judge_requests_topic,
+        settings.judge_requests_backfill_topic,
+        settings.judge_requests_dlq_topic,
+        settings.judgements_topic,
+        settings.judgements_dlq_topic,
+        settings.judge_policies_topic,
+    )
+
+
 def dead_letter_topics(settings: KafkaSettings) -> tuple[str, ...]:
     """Where bad messages go: those of the chat logs first."""
     return (

@@ -27,9 +27,12 @@ SAMPLE: Final = "sample"
 _SPAN: Final = 1 << 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """What a policy says of one exchange: whether a judge is asked, or why not; how probable that was. `stratum` "": none."""
+    """What a policy says of one exchange: whether a judge is asked, or why not; how probable that was. `stratum` "": none.
+
+    A chooser gives the same object for the same choice: it is counted by identity, at a tenth of the cost of its value.
+    """
 
     decision: JudgeDecision
     probability: float

@@ -6,15 +6,16 @@ Times are seconds since 1970 by the broker's clock. Only what comes live counts:
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from monitor.fleet import MOST_WORKERS
 from monitor.judging.budget import AHEAD_S, HOUR_S
 from schemas.status import RoleStatus, WorkerStatus
 
 COUNTED_ROLE: Final = "moderation"
 RATES_OVER_S: Final = 600.0
+RISES_OVER_S: Final = 60.0
 BUCKET_S: Final = 5.0
 LOOKED_BACK_S: Final = HOUR_S - AHEAD_S
 
@@ -44,19 +45,29 @@ class Traffic:
         before = self._last.get(status.worker)
         if before is not None:
             self._add(_role(before), _role(status), at_s)
-        if status.state == "leaving":
-            self._last.pop(status.worker, None)
-        else:
+        self._last.pop(status.worker, None)
+        if status.state != "leaving":
             self._last[status.worker] = status
+        while len(self._last) > MOST_WORKERS:
+            del self._last[next(iter(self._last))]
 
     def rates(self, now_s: float) -> dict[str, float]:
-        """Exchanges a second by stratum, of late."""
-        over_s = min(RATES_OVER_S, self.heard_s(now_s))
+        """Exchanges a second by stratum: their mix over RATES_OVER_S, in which rare ones show; as many of them as in that time
+        or in the last RISES_OVER_S, where that is more: a rise is believed at once, a lull is waited out."""
+        over_s, rises_s = min(RATES_OVER_S, self.heard_s(now_s)), min(RISES_OVER_S, self.heard_s(now_s))
+        if over_s <= 0:
+            return {}
+        total = self._counted(now_s - over_s)
+        rise = self._counted(now_s - rises_s).total() / rises_s
+        scale = max(1.0, rise / (total.total() / over_s)) if total else 1.0
+        return {stratum: scale * count / over_s for stratum, count in total.items()}
+
+    def _counted(self, since_s: float) -> Counter[str]:
         total: Counter[str] = Counter()
         for bucket in self._buckets:
-            if bucket.from_s + BUCKET_S > now_s - over_s:
+            if bucket.from_s + BUCKET_S > since_s:
                 total.update(bucket.strata)
-        return {stratum: count / over_s for stratum, count in total.items()} if over_s > 0 else {}
+        return total
 
     def asked(self, now_s: float, budget_per_hour: float) -> float:
         """Questions in the hour before now, less the time that a policy is made for."""
@@ -66,13 +77,13 @@ class Traffic:
         )
         return known + (LOOKED_BACK_S - known_s) * budget_per_hour / HOUR_S
 
+    def asked_in_hour(self, now_s: float) -> int:
+        """Questions in the hour before now, as far as it was heard."""
+        return sum(bucket.asked for bucket in self._buckets if bucket.from_s > now_s - HOUR_S)
+
     def heard_s(self, now_s: float) -> float:
         """For how long it has been heard."""
         return 0.0 if self.since_s is None else max(0.0, now_s - self.since_s)
-
-    def forget_silent(self, heard_of: Mapping[str, object]) -> None:
-        """Keep the last words of these workers alone."""
-        self._last = {worker: status for worker, status in self._last.items() if worker in heard_of}
 
     def _add(self, before: RoleStatus | None, after: RoleStatus | None, at_s: float) -> None:
         if after is None:
