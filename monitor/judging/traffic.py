@@ -59,22 +59,20 @@ class Traffic:
             return {}
         total = self._counted(now_s - over_s)
         rise = self._counted(now_s - rises_s).total() / rises_s
-        scale = max(1.0, rise / (total.total() / over_s)) if total else 1.0
+        scale = max(1.0, rise * over_s / total.total()) if total.total() else 1.0
         return {stratum: scale * count / over_s for stratum, count in total.items()}
 
     def _counted(self, since_s: float) -> Counter[str]:
         total: Counter[str] = Counter()
         for bucket in self._buckets:
-            if bucket.from_s + BUCKET_S > since_s:
+            if bucket.from_s > since_s:
                 total.update(bucket.strata)
         return total
 
     def asked(self, now_s: float, budget_per_hour: float) -> float:
         """Questions in the hour before now, less the time that a policy is made for."""
         known_s = min(LOOKED_BACK_S, self.heard_s(now_s))
-        known = sum(
-            bucket.asked for bucket in self._buckets if bucket.from_s + BUCKET_S > now_s - LOOKED_BACK_S
-        )
+        known = sum(bucket.asked for bucket in self._buckets if bucket.from_s > now_s - LOOKED_BACK_S)
         return known + (LOOKED_BACK_S - known_s) * budget_per_hour / HOUR_S
 
     def asked_in_hour(self, now_s: float) -> int:
