@@ -167,7 +167,7 @@ async def test_what_is_drawn_is_judged_and_stored_once_each_also_after_a_kill_an
 
     async def is_replayed() -> bool:
         async with KafkaAdmin.connect(fleet.kafka) as admin:
-            done = []
+            done, judgements_end = [], 0
             for role, topic in (
                 ("backfill", fleet.kafka.chat_logs_backfill_topic),
                 ("judging_backfill", fleet.kafka.judge_requests_backfill_topic),
@@ -176,8 +176,9 @@ async def test_what_is_drawn_is_judged_and_stored_once_each_also_after_a_kill_an
             ):
                 ends = {n: offsets.end for n, offsets in (await admin.ranges(topic)).items()}
                 commits = await admin.commits(f"{fleet.kafka.group_prefix}.{role}", topic)
-                done.append(sum(ends.values()) == sum(commit.offset for commit in commits.values()))
-            return all(done) and sum(ends.values()) >= 2 * len(asked)
+                judgements_end = sum(ends.values())
+                done.append(judgements_end == sum(commit.offset for commit in commits.values()))
+            return all(done) and judgements_end >= 2 * len(asked)
 
     await until(is_replayed, "the replay", within_s=60)
     decided: dict[str, set[tuple[str, float]]] = defaultdict(set)
