@@ -58,4 +58,18 @@ class JudgingSettings(Group):
         "", description="Base address of the endpoint, with its version: https://host/v1."
     )
     openai_model: str = Field("", description="The model's name there.")
+    openai_constraint: Literal["json_schema", "json_object", "none"] = Field(
+        "json_schema",
+        description="How the endpoint is kept to the answers there are: by a JSON Schema, by any JSON object, or by the words "
+        "of the question alone.",
+    )
+    openai_tokens_per_hour: int = Field(
+        0,
+        ge=0,
+        description="Most tokens that one worker has the endpoint read and write in an hour; 0: no limit.",
+    )
+    openai_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens",
+        description="What the endpoint calls the longest reply; newer OpenAI models want the second.",
+    )
     openai_api_key: SecretStr = Field(SecretStr(""), description="The endpoint's API key; empty: none.")
