@@ -72,7 +72,7 @@ class JudgeRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     source_topic: str
     prompt: str
     response: str | None
-    truncated: bool = False
+    truncated: bool
     prompt_harm: Probability | None
     refusal: Probability | None
     response_harm: Probability | None
