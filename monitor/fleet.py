@@ -15,7 +15,7 @@ from schemas.status import PartitionStatus, RoleStatus, WorkerStatus
 
 GUARD_ROLES: Final = frozenset({"moderation", "backfill"})
 """The roles that ask the guard."""
-GATED_ROLES: Final = frozenset({"backfill"})
+GATED_ROLES: Final = frozenset({"backfill", "judging_backfill"})
 """The roles that begin a batch only while live traffic doesn't wait: what they haven't begun waits on purpose."""
 REACHES_BACK_S: Final = 900.0
 """How far a share may reach back for enough messages: a guard that fails at one exchange a minute is noticed too."""

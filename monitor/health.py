@@ -27,9 +27,15 @@ STAGE_PLACES: Final[Mapping[tuple[str, str], str]] = {
     ("backfill", "guard"): "the guard",
     ("backfill", "write"): "writing to Kafka",
     ("storage", "write"): "ClickHouse",
+    ("judging", "guard"): "the judge",
+    ("judging", "write"): "writing to Kafka",
+    ("judging_backfill", "guard"): "the judge",
+    ("judging_backfill", "write"): "writing to Kafka",
+    ("judgements", "write"): "ClickHouse",
 }
 _REMEDIES: Final[Mapping[str, str]] = {
     "the guard": "see whether Triton answers and what it is busy with: `watchkeeper check`",
+    "the judge": "see whether the judge answers and what it is busy with; questions are kept for a day (docs/judging.md)",
     "writing to Kafka": "see whether the brokers are well and have their in-sync replicas: `watchkeeper check`",
     "ClickHouse": "see whether ClickHouse answers and has room: `watchkeeper check`",
 }

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from monitor.conditions import Condition
 from monitor.ingest.reasons import Reason
+from monitor.roles import ROLES
+from schemas.judgements import JudgeReason
 
 Kind = Literal["counter", "gauge", "histogram"]
 
+PREFIX: Final = "watchkeeper_"
 OTHER: Final = "other"
 """What a label says whose value isn't among those it may have."""
 
@@ -19,20 +22,34 @@ OTHER: Final = "other"
 class Label(Enum):
     """A label: its meaning, and the values it can have; None where the deployment bounds them."""
 
-    ROLE = "role", "The agent.", ("moderation", "storage", "backfill")
+    ROLE = "role", "The agent.", ROLES
     TOPIC = "topic", "One of the topics in the settings.", None
     PARTITION = (
         "partition",
         "A partition that this worker owns; the series goes when the partition does.",
         None,
     )
-    STATUS = "status", "What became of a question to the guard.", ("ok", "unknown", "error")
+    STATUS = "status", "What became of a question to the guard, or to the judge.", ("ok", "unknown", "error")
     REASON = (
         "reason",
         "Why a message or an exchange was refused (docs/formats.md).",
-        (*(reason.value for reason in Reason), "internal_error", "not_a_verdict", "refused_by_store"),
+        (
+            *(reason.value for reason in Reason),
+            *("internal_error", "not_a_verdict", "refused_by_store"),
+            *("not_a_request", "not_a_judgement"),
+        ),
     )
-    STAGE = "stage", "What a batch is doing.", ("decode", "guard", "turn", "write", "retry")
+    JUDGE_REASON = (
+        "reason",
+        "Why a judge is to be asked: the part of the policy that the exchange falls under (docs/judging.md).",
+        get_args(JudgeReason),
+    )
+    DECISION = "decision", "Whether a judge is asked.", ("asked", "sampled_out")
+    STAGE = (
+        "stage",
+        "What a batch is doing; `guard`: at the guard, or in judging at the judge.",
+        ("decode", "guard", "turn", "write", "retry"),
+    )
     TROUBLE = (
         "trouble",
         "away: the other side is away, slow or overloaded. defect: an exception of ours that nobody expected.",
@@ -79,6 +96,21 @@ class Spec:
     meaning: str
     labels: tuple[Label, ...] = ()
     buckets: tuple[float, ...] = ()
+
+
+def counter(stem: str, unit: str, meaning: str, *labels: Label) -> Spec:
+    """A metric that only goes up."""
+    return Spec(f"{PREFIX}{stem}_total", "counter", unit, meaning, labels)
+
+
+def gauge(stem: str, unit: str, meaning: str, *labels: Label) -> Spec:
+    """A metric that is as it is now."""
+    return Spec(f"{PREFIX}{stem}", "gauge", unit, meaning, labels)
+
+
+def histogram(stem: str, unit: str, meaning: str, buckets: tuple[float, ...], *labels: Label) -> Spec:
+    """A metric of many values."""
+    return Spec(f"{PREFIX}{stem}", "histogram", unit, meaning, labels, buckets)
 
 
 def values_in_order(spec: Spec, labels: Mapping[str, str | int]) -> tuple[str | int, ...]:

@@ -19,17 +19,17 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from monitor.metric_spec import Label, Spec, values_in_order
+from monitor.metric_spec import Label, Spec, counter, gauge, histogram, values_in_order
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 """Of `Metrics.exposition`: the format that every Prometheus reads."""
-
-PREFIX: Final = "watchkeeper_"
 
 Child = Counter | Gauge | Histogram
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """From an insert into memory to a call that runs into its deadline."""
+DELAYS: Final = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
+"""From an idle judge to one that comes a day late."""
 MESSAGES: Final = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0)
 BYTES: Final = tuple(float(1 << power) for power in range(10, 25, 2))
 """1 KiB to 16 MiB."""
@@ -37,38 +37,26 @@ BYTES: Final = tuple(float(1 << power) for power in range(10, 25, 2))
 _BY_PARTITION: Final = (Label.ROLE, Label.TOPIC, Label.PARTITION)
 
 
-def _counter(stem: str, unit: str, meaning: str, *labels: Label) -> Spec:
-    return Spec(f"{PREFIX}{stem}_total", "counter", unit, meaning, labels)
-
-
-def _gauge(stem: str, unit: str, meaning: str, *labels: Label) -> Spec:
-    return Spec(f"{PREFIX}{stem}", "gauge", unit, meaning, labels)
-
-
-def _histogram(stem: str, unit: str, meaning: str, buckets: tuple[float, ...], *labels: Label) -> Spec:
-    return Spec(f"{PREFIX}{stem}", "histogram", unit, meaning, labels, buckets)
-
-
 class Metric(Enum):
     """Every metric of ours. Counters count since the worker's start."""
 
     # What comes in
-    MESSAGES_TAKEN = _counter(
+    MESSAGES_TAKEN = counter(
         "messages_taken",
         "messages",
         "Messages that left the consumer in a batch. One that is read again after a restart or a rebalance counts again.",
         Label.ROLE,
         Label.TOPIC,
     )
-    BYTES_TAKEN = _counter(
+    BYTES_TAKEN = counter(
         "taken_bytes", "bytes", "Bytes of those messages, keys and values.", Label.ROLE, Label.TOPIC
     )
-    BATCH_MESSAGES = _histogram("batch_messages", "messages", "Messages in a batch.", MESSAGES, Label.ROLE)
-    BATCH_BYTES = _histogram("batch_bytes", "bytes", "Bytes in a batch.", BYTES, Label.ROLE)
-    READ_FAILURES = _counter(
+    BATCH_MESSAGES = histogram("batch_messages", "messages", "Messages in a batch.", MESSAGES, Label.ROLE)
+    BATCH_BYTES = histogram("batch_bytes", "bytes", "Bytes in a batch.", BYTES, Label.ROLE)
+    READ_FAILURES = counter(
         "read_failures", "failures", "Reads from Kafka that failed; they are tried again.", Label.ROLE
     )
-    MESSAGES_EXPIRED = _counter(
+    MESSAGES_EXPIRED = counter(
         "messages_expired",
         "messages",
         "Messages that the topic's retention deleted before they were read: lost to Watchkeeper.",
@@ -77,44 +65,44 @@ class Metric(Enum):
     )
 
     # What becomes of it
-    MESSAGES_DURABLE = _counter(
+    MESSAGES_DURABLE = counter(
         "messages_durable",
         "messages",
         "Messages of batches whose outcome is durable: written, dead-lettered or left out.",
         Label.ROLE,
         Label.TOPIC,
     )
-    EXCHANGES_JUDGED = _counter(
+    EXCHANGES_JUDGED = counter(
         "exchanges_judged",
         "exchanges",
         "Exchanges that the guard was asked about, once their verdict was written to Kafka.",
         Label.ROLE,
         Label.STATUS,
     )
-    SAMPLED_OUT = _counter(
+    SAMPLED_OUT = counter(
         "exchanges_sampled_out",
         "exchanges",
         "Exchanges that the sample left out, once their verdict (status skipped) was written to Kafka.",
         Label.ROLE,
     )
-    NOT_CHAT = _counter(
+    NOT_CHAT = counter(
         "records_not_chat",
         "records",
         "Records that are well-formed and no chat (an embedding, a tool's span): nothing to judge.",
         Label.ROLE,
     )
-    BAD_REFUSAL_TOKENS = _counter(
+    BAD_REFUSAL_TOKENS = counter(
         "refusal_tokens_unreadable",
         "exchanges",
         "Exchanges whose refusal tokens couldn't be read; they are judged without.",
         Label.ROLE,
     )
-    VERDICTS_STORED = _counter(
+    VERDICTS_STORED = counter(
         "verdicts_stored",
         "verdicts",
         "Verdicts that the storage agent has made rows of. One that is delivered again counts again; its row doesn't.",
     )
-    DEAD_LETTERS = _counter(
+    DEAD_LETTERS = counter(
         "dead_letters",
         "letters",
         "Dead letters written: bad messages, and bad exchanges of good ones.",
@@ -123,19 +111,19 @@ class Metric(Enum):
     )
 
     # How it goes on its way
-    BATCHES_IN_FLIGHT = _gauge(
+    BATCHES_IN_FLIGHT = gauge(
         "batches_in_flight",
         "batches",
         "Batches that have left the consumer and aren't durable yet.",
         Label.ROLE,
     )
-    BATCHES_IN_FLIGHT_LIMIT = _gauge(
+    BATCHES_IN_FLIGHT_LIMIT = gauge(
         "batches_in_flight_limit",
         "batches",
         "How many may be under way at once. As many as that, and the stage that takes the time is what is slow.",
         Label.ROLE,
     )
-    STAGE_SECONDS = _histogram(
+    STAGE_SECONDS = histogram(
         "stage_duration_seconds",
         "seconds",
         "Time that one batch spent in one stage, over all its tries. Which part is slow: `sum by (role, stage) (rate(watchkeeper_stage_duration_seconds_sum[5m]))`, without `turn`, which is the same wait seen from behind.",
@@ -143,7 +131,7 @@ class Metric(Enum):
         Label.ROLE,
         Label.STAGE,
     )
-    RETRIES = _counter(
+    RETRIES = counter(
         "batch_retries",
         "tries",
         "Tries of a batch that failed; it is tried again.",
@@ -152,38 +140,38 @@ class Metric(Enum):
     )
 
     # Partitions
-    PARTITIONS = _gauge(
+    PARTITIONS = gauge(
         "partitions_owned", "partitions", "Partitions that this worker reads.", Label.ROLE, Label.TOPIC
     )
-    SET_ASIDE = _gauge(
+    SET_ASIDE = gauge(
         "partitions_set_aside",
         "partitions",
         "Partitions that rest because of trouble of their own while the others go on; halted ones too.",
         Label.ROLE,
     )
-    HALTED = _gauge(
+    HALTED = gauge(
         "partitions_halted", "partitions", "Partitions that wait for a person: the log says why.", Label.ROLE
     )
-    LAG = _gauge(
+    LAG = gauge(
         "partition_lag_messages",
         "messages",
         "Offsets between the end of the durable prefix and the end of the log, as last heard.",
         *_BY_PARTITION,
     )
-    POSITION = _gauge(
+    POSITION = gauge(
         "partition_position_offset",
         "offset",
         "The end of the durable prefix: what the next commit says.",
         *_BY_PARTITION,
     )
-    STILL_SECONDS = _gauge(
+    STILL_SECONDS = gauge(
         "partition_still_seconds",
         "seconds",
         "For how long the durable prefix hasn't moved although there is something to do; 0 where there is nothing.",
         *_BY_PARTITION,
     )
-    COMMITS = _counter("commits", "commits", "Commits of offsets.", Label.ROLE, Label.COMMIT)
-    REBALANCES = _counter(
+    COMMITS = counter("commits", "commits", "Commits of offsets.", Label.ROLE, Label.COMMIT)
+    REBALANCES = counter(
         "rebalances",
         "rebalances",
         "Times that the group gave this worker partitions, or took them.",
@@ -192,57 +180,102 @@ class Metric(Enum):
     )
 
     # The guard
-    GUARD_CALLS = _counter(
+    GUARD_CALLS = counter(
         "guard_calls", "calls", "Inference calls by what came of them, each try on its own.", Label.CODE
     )
-    GUARD_SECONDS = _histogram(
+    GUARD_SECONDS = histogram(
         "guard_call_duration_seconds",
         "seconds",
         "Time that an inference call took, answered or not, without the wait for its turn.",
         SECONDS,
     )
-    GUARD_TURNED_AWAY = _counter(
+    GUARD_TURNED_AWAY = counter(
         "guard_calls_turned_away", "calls", "Inference calls that the open breaker didn't let out."
     )
-    BREAKER_STATE = _gauge(
+    BREAKER_STATE = gauge(
         "guard_breaker_state",
         "",
         "1 for the state that the breaker of the role's guard is in, 0 for the others.",
         Label.ROLE,
         Label.BREAKER,
     )
-    BREAKER_OPENINGS = _counter(
+    BREAKER_OPENINGS = counter(
         "guard_breaker_openings", "openings", "Times that the breaker opened because the guard didn't answer."
     )
 
+    # The judge
+    JUDGE_CHOICES = counter(
+        "judge_choices",
+        "exchanges",
+        "Exchanges that the policy chose about, by what it chose and why; those that the guard had no answer to are in none.",
+        Label.ROLE,
+        Label.JUDGE_REASON,
+        Label.DECISION,
+    )
+    JUDGED = counter(
+        "judgements",
+        "exchanges",
+        "Exchanges that a judge was asked about, once its judgement was written to Kafka.",
+        Label.ROLE,
+        Label.STATUS,
+    )
+    JUDGE_SECONDS = histogram(
+        "judge_batch_duration_seconds",
+        "seconds",
+        "Time that the judge took for a batch.",
+        SECONDS,
+        Label.ROLE,
+    )
+    JUDGE_DELAY = histogram(
+        "judge_delay_seconds", "seconds", "Time from a log's arrival to its judgement.", DELAYS, Label.ROLE
+    )
+    JUDGEMENTS_STORED = counter(
+        "judgements_stored",
+        "judgements",
+        "Judgements that have been made rows of. One that is delivered again counts again; its row doesn't.",
+    )
+    JUDGE_BUDGET = gauge(
+        "judge_budget_per_hour",
+        "exchanges",
+        "The budget, as the worker that oversees shares it out; 0 elsewhere, as the next two.",
+    )
+    JUDGE_ASKED = gauge(
+        "judge_asked_in_hour", "exchanges", "Questions about live traffic in the last hour, as far as known."
+    )
+    JUDGE_MUSTS = gauge(
+        "judge_musts_probability",
+        "",
+        "Probability with which what is harmful and not refused, or uncertain, is judged: below 1 it is more than the budget.",
+    )
+
     # The store
-    STORE_INSERTS = _counter(
+    STORE_INSERTS = counter(
         "store_inserts",
         "inserts",
         "Inserts into ClickHouse by what came of them, each try on its own.",
         Label.INSERT,
     )
-    STORE_SECONDS = _histogram(
+    STORE_SECONDS = histogram(
         "store_insert_duration_seconds", "seconds", "Time that an insert took, accepted or not.", SECONDS
     )
-    STORE_ROWS = _counter(
+    STORE_ROWS = counter(
         "store_rows",
         "rows",
         "Rows in inserts that ClickHouse has acknowledged. A row that is sent again counts again here, not in the table.",
     )
 
     # Writing to Kafka
-    PRODUCED = _counter(
+    PRODUCED = counter(
         "produced_records", "records", "Records that all in-sync replicas have acknowledged.", Label.TOPIC
     )
-    PRODUCE_SECONDS = _histogram(
+    PRODUCE_SECONDS = histogram(
         "produce_duration_seconds",
         "seconds",
         "Time until a batch of records was acknowledged, or wasn't.",
         SECONDS,
         Label.TOPIC,
     )
-    PRODUCE_FAILURES = _counter(
+    PRODUCE_FAILURES = counter(
         "produce_failures",
         "failures",
         "Batches of records that weren't acknowledged; they are written again.",
@@ -250,33 +283,33 @@ class Metric(Enum):
     )
 
     # How the fleet stands
-    WORKER_CONDITION = _gauge(
+    WORKER_CONDITION = gauge(
         "worker_condition",
         "conditions",
         "How many alerts of this kind the worker would fire by what it knows of itself, with Kafka or without.",
         Label.ALERT,
     )
-    OVERSEES = _gauge(
+    OVERSEES = gauge(
         "oversees",
         "",
         "1 where this worker oversees the fleet, else 0. Only that one's figures of the fleet are not 0: take the `max`. A fleet that nobody oversees tells nothing: watch `sum` of this.",
     )
-    ALERTS_FIRING = _gauge(
+    ALERTS_FIRING = gauge(
         "alerts_firing", "alerts", "Alerts about the stream itself that fire (docs/alerts.md).", Label.ALERT
     )
-    ALERTS_SENT = _counter(
+    ALERTS_SENT = counter(
         "alerts_sent",
         "alerts",
         "Records written to the alerts topic. A firing alert is written again now and then.",
         Label.ALERT,
         Label.ALERT_STATE,
     )
-    WORKERS_SEEN = _gauge(
+    WORKERS_SEEN = gauge(
         "workers_seen",
         "workers",
         "Workers of the fleet that say how they stand, those among them that have lately fallen silent.",
     )
-    PARTITIONS_UNOWNED = _gauge(
+    PARTITIONS_UNOWNED = gauge(
         "partitions_unowned",
         "partitions",
         "Partitions that nobody in the role's group owns; all of them while it rebalances.",
@@ -284,8 +317,8 @@ class Metric(Enum):
     )
 
     # The process
-    INFO = _gauge("worker_info", "", "1; the labels say what runs.", Label.VERSION)
-    START_TIME = _gauge("start_time_seconds", "seconds", "When the worker started, in seconds since 1970.")
+    INFO = gauge("worker_info", "", "1; the labels say what runs.", Label.VERSION)
+    START_TIME = gauge("start_time_seconds", "seconds", "When the worker started, in seconds since 1970.")
 
 
 class Metrics:

@@ -68,13 +68,17 @@ class Judge(Protocol):
         ...
 
 
-class VerdictStore(Protocol):
-    """Keeps verdicts, once per event id."""
+class RowStore(Protocol):
+    """Keeps rows of one kind, once per event id."""
 
-    async def insert(self, verdicts: Sequence[bytes]) -> None:
-        """Insert records of safety.verdicts (JSON, already validated). Durable on return; idempotent.
+    async def insert(self, rows: Sequence[bytes], /) -> None:
+        """Insert rows (JSON objects, already validated). Durable on return; idempotent.
         Raises Retryable, or Rejected where the store says that the rows themselves are bad."""
         ...
+
+
+class VerdictStore(RowStore, Protocol):
+    """Keeps verdicts: records of safety.verdicts are its rows."""
 
 
 Headers = Sequence[tuple[str, bytes]]

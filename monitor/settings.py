@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from monitor.errors import Misconfigured
 from monitor.health_settings import HealthSettings
+from monitor.judging_settings import JudgingSettings
 from monitor.setting_group import Group
 from schemas.topics import (
     ALERTS,
@@ -24,6 +25,12 @@ from schemas.topics import (
     CHAT_LOGS_BACKFILL,
     CHAT_LOGS_DLQ,
     CONTROL,
+    JUDGE_POLICIES,
+    JUDGE_REQUESTS,
+    JUDGE_REQUESTS_BACKFILL,
+    JUDGE_REQUESTS_DLQ,
+    JUDGEMENTS,
+    JUDGEMENTS_DLQ,
     VERDICTS,
     VERDICTS_DLQ,
 )
@@ -54,11 +61,26 @@ class KafkaSettings(Group):
     verdicts_topic: str = Field(VERDICTS.name, description="Where verdicts are written.")
     chat_logs_dlq_topic: str = Field(CHAT_LOGS_DLQ.name, description="Where bad chat logs go, whole.")
     verdicts_dlq_topic: str = Field(VERDICTS_DLQ.name, description="Where bad verdicts go, whole.")
+    judge_requests_topic: str = Field(
+        JUDGE_REQUESTS.name, description="Where the judge's questions are written: what people wrote, whole."
+    )
+    judge_requests_backfill_topic: str = Field(
+        JUDGE_REQUESTS_BACKFILL.name, description="The same, about chat logs of the backfill."
+    )
+    judge_requests_dlq_topic: str = Field(
+        JUDGE_REQUESTS_DLQ.name, description="Where bad questions go, whole."
+    )
+    judgements_topic: str = Field(JUDGEMENTS.name, description="Where judgements are written.")
+    judgements_dlq_topic: str = Field(JUDGEMENTS_DLQ.name, description="Where bad judgements go, whole.")
+    judge_policies_topic: str = Field(
+        JUDGE_POLICIES.name,
+        description="Where the policy is written that chooses what is judged; one partition, compacted.",
+    )
     control_topic: str = Field(CONTROL.name, description="Where workers say how they stand; one partition.")
     alerts_topic: str = Field(ALERTS.name, description="Where alerts are written.")
     group_prefix: str = Field(
         "watchkeeper",
-        description="Consumer groups are <prefix>.moderation, <prefix>.backfill, <prefix>.storage and <prefix>.control.",
+        description="Consumer groups are <prefix>.<role>, one a role, and <prefix>.control.",
     )
     session_timeout_s: float = Field(
         30.0, gt=0, description="After this silence a worker's partitions move on."
@@ -274,6 +296,7 @@ class Settings(BaseSettings):
     moderation: ModerationSettings = ModerationSettings()
     backfill: BackfillSettings = BackfillSettings()
     storage: StorageSettings = StorageSettings()
+    judging: JudgingSettings = JudgingSettings()
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     privacy: PrivacySettings = PrivacySettings()
     retry: RetrySettings = RetrySettings()

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from monitor.judging.policy import OFF, Choice
 from monitor.ports import GuardIdentity, Score
 from monitor.settings import ModerationSettings
 from schemas.events import ExcerptPolicy, Exchange, Verdict
@@ -51,9 +52,17 @@ class VerdictMaker:
     excerpt_policy: ExcerptPolicy
 
     def verdict(
-        self, exchange: Exchange, score: Score, *, identity: GuardIdentity, position: Position, index: int
+        self,
+        exchange: Exchange,
+        score: Score,
+        *,
+        identity: GuardIdentity,
+        position: Position,
+        index: int,
+        choice: Choice = OFF,
     ) -> Verdict:
-        """The verdict on `exchange`. Labels are probability >= threshold; None where there is no probability."""
+        """The verdict on `exchange`. Labels are probability >= threshold; None where there is no probability. `choice`: what
+        the judging policy says of it."""
         settings = self.settings
         occurred_at = exchange.occurred_at
         arrived_at = position.arrived_at
@@ -65,7 +74,7 @@ class VerdictMaker:
             prompt_harm, refusal, response_harm = score.prompt_harm, score.refusal, score.response_harm
             category, category_probability = score.category, score.category_probability
         excerpt = self.excerpts.excerpt
-        # By position, in the order of schemas/events.py: msgspec looks each keyword up among all 41 names.
+        # By position, in the order of schemas/events.py: msgspec looks each keyword up among all 44 names.
         return Verdict(
             exchange.event_id,
             exchange.tenant,
@@ -105,4 +114,7 @@ class VerdictMaker:
             self.excerpt_policy,
             excerpt(exchange.prompt),
             excerpt(response) if response else "",
+            choice.decision,
+            choice.probability,
+            choice.policy,
         )

@@ -17,6 +17,8 @@ ChatFormat = Literal["openai", "litellm", "otel", "watchkeeper"]
 Status = Literal["ok", "unknown", "error", "skipped"]
 ExcerptPolicy = Literal["none", "redacted", "full"]
 SamplingDecision = Literal["scored", "sampled_out"]
+JudgeDecision = Literal["asked", "sampled_out", "unscored", "off"]
+"""Whether a judge is asked about an exchange, or why not: it wasn't drawn; the guard gave no answer to draw by; nobody judges."""
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
@@ -80,7 +82,9 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     prompt-only exchange. `source_*` is the record this came from (`source_index`: which exchange of it), the proof
     that nothing is lost. `arrived_at` is the broker's append time where it stamps one, else when it was taken.
     `occurred_at_source` is "arrival" where the log names no time, or one that can't be (before 2000, or more than a
-    day after arrival): `occurred_at` is then `arrived_at`.
+    day after arrival): `occurred_at` is then `arrived_at`. `judge_probability` is that with which the policy of version
+    `judge_policy` has an exchange like this one judged, whether or not it was drawn (docs/judging.md). Fields with a
+    default came later: records without them are read.
     """
 
     event_id: str
@@ -121,6 +125,9 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     excerpt_policy: ExcerptPolicy
     prompt_excerpt: str
     response_excerpt: str
+    judge_decision: JudgeDecision = "off"
+    judge_probability: Probability = 0.0
+    judge_policy: str = ""
     schema_version: Literal[1] = VERDICT_SCHEMA
 
     @classmethod

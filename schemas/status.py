@@ -13,7 +13,7 @@ import msgspec
 STATUS_SCHEMA: Final = 1
 
 Stage = Literal["decode", "guard", "turn", "write", "retry"]
-"""What a batch is doing: decoding, at the guard, waiting for those before it, being written (to Kafka by moderation, to
+"""What a batch is doing: decoding, at the guard (at the judge, in judging), waiting for those before it, being written (to Kafka by moderation, to
 the store by storage), or waiting to be tried again."""
 
 
@@ -42,7 +42,8 @@ class RoleStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     `in_flight_limit`: how many batches may be under way; as many as that are when the worker is at its limit, and the stage
     in which they spend their time is what is slow. `exchanges` that the guard was asked about and `unanswered` of them (status
-    unknown or error); both 0 for storage. `breaker`: "" where the role has none.
+    unknown or error); both 0 for storage. `breaker`: "" where the role has none. `strata`: exchanges by the stratum of the
+    judging policy that they fell into, and `asked` of them a judge was asked about; nothing where nobody judges.
     """
 
     role: str
@@ -57,6 +58,8 @@ class RoleStatus(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: int
     dead: int
     breaker: Literal["", "closed", "open", "half-open"]
+    strata: dict[str, int] = {}
+    asked: int = 0
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):

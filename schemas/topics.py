@@ -27,12 +27,27 @@ CHAT_LOGS_BACKFILL: Final = Topic("chat.logs.backfill", "as the chat log", 4, 30
 VERDICTS: Final = Topic("safety.verdicts", "event id; same partition number as the chat log", 4, 7 * 24)
 CHAT_LOGS_DLQ: Final = Topic("chat.logs.dlq", "as the chat log", 4, 30 * 24)
 VERDICTS_DLQ: Final = Topic("safety.verdicts.dlq", "as the verdict", 4, 30 * 24)
+JUDGE_REQUESTS: Final = Topic(
+    "safety.judge_requests", "event id; same partition number as the chat log", 4, 24
+)
+"""What people wrote, whole: kept no longer than a judge may be away."""
+JUDGE_REQUESTS_BACKFILL: Final = Topic("safety.judge_requests.backfill", "as the request", 4, 3 * 24)
+"""Requests about replayed chat logs: read when no live request waits, so kept longer."""
+JUDGE_REQUESTS_DLQ: Final = Topic("safety.judge_requests.dlq", "as the request", 4, 3 * 24)
+JUDGEMENTS: Final = Topic("safety.judgements", "event id; same partition number as the request", 4, 7 * 24)
+JUDGEMENTS_DLQ: Final = Topic("safety.judgements.dlq", "as the judgement", 4, 30 * 24)
+JUDGE_POLICIES: Final = Topic("safety.judge_policies", "fleet", 1, None, follows_chat_logs=False)
+"""The newest policy of each fleet, which all its workers follow."""
 CONTROL: Final = Topic("safety.control", "worker", 1, 24, follows_chat_logs=False)
 """Its one partition has one owner in the fleet, who does what is to be done once: see workers/overseer.py."""
 ALERTS: Final = Topic("safety.alerts", "alert id", 1, 30 * 24, follows_chat_logs=False)
 """One partition: who takes over reads one log, in which the newest record of an alert is the last."""
 
-TOPICS: Final = (CHAT_LOGS, CHAT_LOGS_BACKFILL, VERDICTS, CHAT_LOGS_DLQ, VERDICTS_DLQ, CONTROL, ALERTS)
+TOPICS: Final = (
+    *(CHAT_LOGS, CHAT_LOGS_BACKFILL, VERDICTS, CHAT_LOGS_DLQ, VERDICTS_DLQ, CONTROL, ALERTS),
+    *(JUDGE_REQUESTS, JUDGE_REQUESTS_BACKFILL, JUDGE_REQUESTS_DLQ, JUDGEMENTS, JUDGEMENTS_DLQ),
+    JUDGE_POLICIES,
+)
 
 DLQ_SUFFIX: Final = ".dlq"
 

@@ -1,4 +1,4 @@
-"""The worker process: `python -m workers --roles moderation,backfill,storage`. Everything is built here, once."""
+"""The worker process: `python -m workers --roles moderation,storage`. Everything is built here, once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 import structlog
 
 from monitor import logs
+from monitor.adapters.clickhouse import ClickHouse, JudgementTable
 from monitor.adapters.clickhouse import connect as connect_clickhouse
 from monitor.adapters.kafka import KafkaOutbox, ensure_topics
 from monitor.adapters.triton import TritonGuard
@@ -23,6 +24,8 @@ from monitor.adapters.triton import connect as connect_triton
 from monitor.backoff import Backoff
 from monitor.errors import Misconfigured, Retryable
 from monitor.metrics import Metric, Metrics
+from monitor.ports import Judge
+from monitor.roles import ROLES, needed_roles
 from monitor.settings import Settings, load
 from monitor.version import watchkeeper_version
 from workers.app import App, Role, build_app
@@ -31,21 +34,36 @@ from workers.gate import LiveFirst, Queue
 from workers.gauges import Gauges
 from workers.heartbeat import Heartbeat
 from workers.identity import Identity
+from workers.judges import connect_judge, require_judge
+from workers.moderation import nobody
 from workers.overseer import Overseer
+from workers.policies import Policies
 from workers.pulse import pulse
-from workers.roles import backfill_role, moderation_role, storage_role
+from workers.roles import (
+    ChooserInForce,
+    backfill_role,
+    judgements_role,
+    judging_backfill_role,
+    judging_role,
+    moderation_role,
+    storage_role,
+)
 from workers.tally import BreakerState
 from workers.vitals import Vitals
 
 log = structlog.get_logger("watchkeeper.workers")
 
-ROLES: Final = ("moderation", "backfill", "storage")
 PARTS: Final = {
     "moderation": ("Kafka", "Triton"),
     "backfill": ("Kafka", "Triton"),
     "storage": ("Kafka", "ClickHouse"),
+    "judging": ("Kafka", "judge"),
+    "judging_backfill": ("Kafka", "judge"),
+    "judgements": ("Kafka", "ClickHouse"),
 }
 """What a role can't begin without."""
+LIVE: Final = frozenset({"moderation", "storage"})
+"""What the backfill gives way to."""
 EXIT_CRASHED: Final = 1
 EXIT_MISCONFIGURED: Final = 2
 
@@ -83,7 +101,14 @@ async def _guard(worker: _Worker, stack: AsyncExitStack) -> TritonGuard:
     return guard
 
 
-async def _storage(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack) -> Role:
+async def _judge(worker: _Worker, stack: AsyncExitStack) -> Judge:
+    settings, metrics = worker.settings, worker.metrics
+    connected = await worker.until_there("judge", lambda: connect_judge(settings, metrics=metrics))
+    stack.push_async_callback(connected.aclose)
+    return connected.judge
+
+
+async def _store(worker: _Worker, stack: AsyncExitStack) -> ClickHouse:
     settings, metrics = worker.settings, worker.metrics
     store = await worker.until_there(
         "ClickHouse", lambda: connect_clickhouse(settings.clickhouse, metrics=metrics)
@@ -91,7 +116,7 @@ async def _storage(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack) 
     stack.push_async_callback(store.aclose)
     if settings.clickhouse.migrate_on_start:
         await worker.until_there("ClickHouse", store.migrate)
-    return storage_role(settings, outbox, store, metrics=metrics)
+    return store
 
 
 def _endpoints(worker: _Worker, stack: AsyncExitStack) -> Endpoints:
@@ -107,15 +132,18 @@ def _endpoints(worker: _Worker, stack: AsyncExitStack) -> Endpoints:
     return endpoints
 
 
-async def _watchers(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack) -> None:
+async def _watchers(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack) -> Policies | None:
     """On as soon as Kafka is there, before anything else is waited for, until after the drain: a worker that waits for
-    Triton, and a fleet of such, is told of too."""
+    Triton, and a fleet of such, is told of too. Returns the judging policy in force; None where nobody judges."""
     who = Identity.new()
-    heartbeat = Heartbeat(who, worker.vitals, outbox, worker.settings, metrics=worker.metrics)
-    overseer = Overseer(who, outbox, worker.settings, metrics=worker.metrics)
-    for service in (heartbeat, overseer):
+    settings, metrics = worker.settings, worker.metrics
+    policies = None if settings.judging.judge == "off" else Policies(settings, who.started_at)
+    heartbeat = Heartbeat(who, worker.vitals, outbox, settings, metrics=metrics)
+    overseer = Overseer(who, outbox, settings, metrics=metrics, policies=policies)
+    for service in (heartbeat, overseer, *(() if policies is None else (policies,))):
         stack.push_async_callback(service.stop)
         await service.start()
+    return policies
 
 
 async def run(settings: Settings, roles: Sequence[str], stop: asyncio.Event) -> int:
@@ -177,31 +205,50 @@ async def _build(worker: _Worker, roles: Sequence[str], stack: AsyncExitStack) -
             log.info("topic created", topic=topic)
     outbox = await worker.until_there("Kafka", lambda: KafkaOutbox.connect(settings.kafka, metrics=metrics))
     stack.push_async_callback(outbox.aclose)
-    await _watchers(worker, outbox, stack)
+    policies = await _watchers(worker, outbox, stack)
+    backfill, judging = settings.backfill, settings.judging
+    gate = LiveFirst(backfill.max_per_s, backfill.live_wait_max_s)
+    judging_gate = LiveFirst(judging.backfill_per_hour / 3600, backfill.live_wait_max_s)
     made: list[Role] = []
-    gate = LiveFirst(settings.backfill.max_per_s, settings.backfill.live_wait_max_s)
     if "moderation" in roles or "backfill" in roles:
         guard = await _guard(worker, stack)  # one for both: its limits and its breaker are the worker's
+        chooser: ChooserInForce = nobody if policies is None else policies.chooser
 
         def breaker() -> BreakerState:
             return guard.breaker_state
 
         if "moderation" in roles:
-            role = moderation_role(settings, outbox, guard, metrics=metrics)
+            role = moderation_role(settings, outbox, guard, chooser=chooser, metrics=metrics)
             made.append(replace(role, breaker=breaker))
         if "backfill" in roles:
-            role = backfill_role(settings, outbox, guard, gate=gate, metrics=metrics)
+            role = backfill_role(settings, outbox, guard, gate=gate, chooser=chooser, metrics=metrics)
             made.append(replace(role, breaker=breaker))
-    if "storage" in roles:
-        made.append(await _storage(worker, outbox, stack))
+    if "judging" in roles or "judging_backfill" in roles:
+        judge = await _judge(worker, stack)
+        if "judging" in roles:
+            made.append(judging_role(settings, outbox, judge, metrics=metrics))
+        if "judging_backfill" in roles:
+            made.append(judging_backfill_role(settings, outbox, judge, gate=judging_gate, metrics=metrics))
+    if "storage" in roles or "judgements" in roles:
+        store = await _store(worker, stack)
+        if "storage" in roles:
+            made.append(storage_role(settings, outbox, store, metrics=metrics))
+        if "judgements" in roles:
+            made.append(judgements_role(settings, outbox, JudgementTable(store), metrics=metrics))
     app = build_app(settings, made, metrics)
     worker.vitals.watch(app.intakes)
-    gate.give_way_to = [Queue(intake) for intake in app.intakes if intake.role != "backfill"]
-    if "backfill" in roles and "moderation" not in roles:
-        log.warning(
-            "no live traffic here to give way to: the rate limit alone holds the backfill back",
-            max_per_s=settings.backfill.max_per_s,
-        )
+    gate.give_way_to = [Queue(intake) for intake in app.intakes if intake.role in LIVE]
+    judging_gate.give_way_to = [Queue(intake) for intake in app.intakes if intake.role == "judging"]
+    for role_name, before, limit in (
+        ("backfill", "moderation", backfill.max_per_s),
+        ("judging_backfill", "judging", judging.backfill_per_hour / 3600),
+    ):
+        if role_name in roles and before not in roles:
+            log.warning(
+                "no live traffic here to give way to: the rate limit alone holds the backfill back",
+                role=role_name,
+                max_per_s=limit,
+            )
     return app
 
 
@@ -226,16 +273,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m workers", description="Run Watchkeeper's workers.")
     parser.add_argument(
         "--roles",
-        default=",".join(ROLES),
-        help=f"which agents to run, separated by commas: {', '.join(ROLES)}",
+        help=f"which agents to run, separated by commas: {', '.join(ROLES)}; unless given, all that have something to do",
     )
     arguments = parser.parse_args(argv)
-    roles = [role.strip() for role in arguments.roles.split(",") if role.strip()]
+    roles = [role.strip() for role in (arguments.roles or "").split(",") if role.strip()]
     unknown = [role for role in roles if role not in ROLES]
-    if unknown or not roles:
+    if unknown or (arguments.roles is not None and not roles):
         parser.error(f"--roles {arguments.roles}: choose among {', '.join(ROLES)}")
     try:
         settings = load()
+        roles = roles or list(needed_roles(settings))
+        require_judge(settings, roles)
         logs.configure(settings.worker)
         return asyncio.run(_main(settings, roles))
     except Misconfigured as exc:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -51,7 +51,8 @@ class Batch:
 
     `previous` is the batch before it in the partition, until that one is done. `attempts` counts failed tries.
     `failed_at` is the stage that the last failed one was in.
-    `unanswered` counts the exchanges that the guard was asked about and had no answer to. `spent_s` is the time that it
+    `unanswered` counts the exchanges that the guard was asked about and had no answer to; `strata` those in each stratum of the
+    judging policy, and `asked` those that a judge is asked about. `spent_s` is the time that it
     spent in each stage, over all tries. `assignment` is the same for all batches between one coming of the partition and its going.
     """
 
@@ -66,6 +67,8 @@ class Batch:
     failed_at: Stage | Literal[""] = ""
     counts: Ledger | None = None
     unanswered: int = 0
+    strata: Mapping[str, int] = field(default_factory=dict)
+    asked: int = 0
     stage: Stage = "decode"
     spent_s: dict[Stage, float] = field(default_factory=dict)
     stage_since_s: float = field(default_factory=time.monotonic)

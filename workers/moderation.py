@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from typing import Final, Protocol
@@ -14,6 +14,8 @@ import structlog
 from monitor.dead_lettering import WHOLE_MESSAGE
 from monitor.errors import Rejected
 from monitor.ingest.decoder import Decoded
+from monitor.judging.policy import OFF, Choice, Chooser
+from monitor.judging.requests import judge_request
 from monitor.ledger import Ledger
 from monitor.metrics import Metric, Metrics
 from monitor.origin import event_id_stem, origin_in
@@ -51,9 +53,28 @@ class _Work:
     bad_refusal_tokens: int = 0
 
 
+@dataclass(slots=True)
+class _Judged:
+    """What is to be written of a batch, and how many of it there are of each status and choice."""
+
+    verdicts: list[OutRecord] = field(default_factory=list)
+    requests: list[OutRecord] = field(default_factory=list)
+    statuses: Counter[Status] = field(default_factory=Counter)
+    choices: Counter[Choice] = field(default_factory=Counter)
+
+
+def nobody() -> None:
+    """Chooses no exchange: judging is off."""
+    return
+
+
 @dataclass(frozen=True)
 class Moderation:
-    """Scores chat logs. `handle` is idempotent but for repeated records with the same event ids."""
+    """Scores chat logs. `handle` is idempotent but for repeated records with the same event ids.
+
+    Questions for a judge are written before the verdicts that say that it is asked: whatever ends the worker in between, no
+    verdict says so falsely. `chooser` gives the policy in force; a batch is chosen from by one.
+    """
 
     decoder: Decoder
     guard: Guard
@@ -62,6 +83,8 @@ class Moderation:
     maker: VerdictMaker
     clock: Clock
     verdicts_topic: str
+    requests_topic: str = ""
+    chooser: Callable[[], Chooser | None] = nobody
     role: str = "moderation"
     metrics: Metrics = field(default_factory=Metrics)
 
@@ -76,16 +99,18 @@ class Moderation:
         work = self._decode(batch)
         batch.enter("guard")
         decoded_s = time.perf_counter()
-        records, statuses = await self._judge(work)
-        sampled_out = statuses["skipped"]
-        batch.unanswered = len(records) - sampled_out - statuses["ok"]
+        judged = await self._judge(work)
+        exchanges, sampled_out = len(judged.verdicts), judged.statuses["skipped"]
+        batch.unanswered = exchanges - sampled_out - judged.statuses["ok"]
+        batch.strata, batch.asked = _by_stratum(judged.choices), len(judged.requests)
         judged_s = time.perf_counter()
 
         await batch.turn()
         reasons = await self.dead_letters.write(batch, work.letters, work.is_bad)
-        await self.outbox.publish(self.verdicts_topic, batch.partition, records)
+        await self.outbox.publish(self.requests_topic, batch.partition, judged.requests)
+        await self.outbox.publish(self.verdicts_topic, batch.partition, judged.verdicts)
         self.dead_letters.record(batch, work.is_bad)
-        self._count(work, statuses, reasons)
+        self._count(work, judged, reasons)
         log.info(
             "batch judged",
             topic=batch.topic,
@@ -93,8 +118,9 @@ class Moderation:
             first_offset=batch.messages[0].offset,
             messages=len(batch.messages),
             bytes=batch.size_bytes,
-            exchanges=len(records),
+            exchanges=exchanges,
             not_chat=work.not_chat,
+            asked=len(judged.requests),
             dead=reasons,
             bad_refusal_tokens=work.bad_refusal_tokens,
             decode_ms=round(1000 * (decoded_s - started_s), 1),
@@ -106,21 +132,30 @@ class Moderation:
         return Ledger(
             0,
             messages=len(batch.messages),
-            exchanges=len(records),
+            exchanges=exchanges,
             sampled_out=sampled_out,
             not_chat=work.not_chat,
             dead_messages=dead_messages,
             dead_exchanges=len(work.letters) - dead_messages,
         )
 
-    def _count(self, work: _Work, statuses: Mapping[Status, int], reasons: Mapping[str, int]) -> None:
+    def _count(self, work: _Work, judged: _Judged, reasons: Mapping[str, int]) -> None:
         count, role = self.metrics.count, self.role
-        for status, exchanges in statuses.items():
+        for choice, exchanges in judged.choices.items():
+            if choice.stratum:
+                count(
+                    Metric.JUDGE_CHOICES,
+                    exchanges,
+                    role=role,
+                    reason=choice.reason,
+                    decision=choice.decision,
+                )
+        for status, exchanges in judged.statuses.items():
             if status != "skipped":
                 count(Metric.EXCHANGES_JUDGED, exchanges, role=role, status=status)
         for reason, letters in reasons.items():
             count(Metric.DEAD_LETTERS, letters, role=role, reason=reason)
-        count(Metric.SAMPLED_OUT, statuses["skipped"], role=role)
+        count(Metric.SAMPLED_OUT, judged.statuses["skipped"], role=role)
         count(Metric.NOT_CHAT, work.not_chat, role=role)
         count(Metric.BAD_REFUSAL_TOKENS, work.bad_refusal_tokens, role=role)
 
@@ -161,8 +196,8 @@ class Moderation:
             work.is_bad.append(bool(decoded.rejected) and not decoded.exchanges)
         return work
 
-    async def _judge(self, work: _Work) -> tuple[list[OutRecord], Counter[Status]]:
-        """The verdicts, and how many there are of each status."""
+    async def _judge(self, work: _Work) -> _Judged:
+        """The verdicts, and the questions for a judge."""
         probability = self.maker.settings.sample_probability
         exchanges = [exchange for exchange, _, _ in work.exchanges]
         taken, is_taken = exchanges, None
@@ -172,18 +207,38 @@ class Moderation:
         answers: Sequence[Score] = ()
         if taken:
             answers = await self.guard.score([e.prompt for e in taken], [e.response for e in taken])
-        statuses: Counter[Status] = Counter([answer.status for answer in answers])
-        statuses["skipped"] = len(exchanges) - len(taken)
+        judged = _Judged(statuses=Counter([answer.status for answer in answers]))
+        judged.statuses["skipped"] = len(exchanges) - len(taken)
         if is_taken is not None:
             remaining = iter(answers)
             answers = [next(remaining) if is_in else SAMPLED_OUT for is_in in is_taken]
+        chooser = self.chooser()
+        choices: Sequence[Choice] = (
+            [OFF] * len(exchanges)
+            if chooser is None
+            else [
+                chooser.choose(exchange.event_id, score)
+                for exchange, score in zip(exchanges, answers, strict=True)
+            ]
+        )
+        if chooser is not None:
+            judged.choices.update(choices)
         identity = self.guard.identity
-        verdict = self.maker.verdict
-        records = [
-            OutRecord(
-                exchange.event_id.encode(),
-                verdict(exchange, score, identity=identity, position=position, index=index).to_bytes(),
-            )
-            for (exchange, index, position), score in zip(work.exchanges, answers, strict=True)
-        ]
-        return records, statuses
+        make = self.maker.verdict
+        for (exchange, index, position), score, choice in zip(work.exchanges, answers, choices, strict=True):
+            verdict = make(exchange, score, identity=identity, position=position, index=index, choice=choice)
+            key = exchange.event_id.encode()
+            judged.verdicts.append(OutRecord(key, verdict.to_bytes()))
+            if choice.is_asked:
+                request = judge_request(exchange, verdict, choice)
+                judged.requests.append(OutRecord(key, request.to_bytes()))
+        return judged
+
+
+def _by_stratum(choices: Mapping[Choice, int]) -> Counter[str]:
+    """How many exchanges fell into each stratum; those in none left out."""
+    strata: Counter[str] = Counter()
+    for choice, exchanges in choices.items():
+        if choice.stratum:
+            strata[choice.stratum] += exchanges
+    return strata

@@ -27,6 +27,7 @@ from monitor.ports import Outbox, OutRecord
 from monitor.settings import Settings
 from workers.control import Control
 from workers.identity import Identity
+from workers.policy_maker import InForce, PolicyMaker
 from workers.trouble import said
 
 log = structlog.get_logger("watchkeeper.overseer")
@@ -47,18 +48,32 @@ class Overseer(Service):
 
     mundane_level = "debug"
 
-    def __init__(self, who: Identity, outbox: Outbox, settings: Settings, *, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        who: Identity,
+        outbox: Outbox,
+        settings: Settings,
+        *,
+        metrics: Metrics,
+        policies: InForce | None = None,
+    ) -> None:
+        """`policies`: the judging policy in force, which is kept fit then; None where nobody judges."""
         super().__init__()
         self._who = who
         self._outbox = outbox
         self._settings = settings
         self._metrics = metrics
         prefix, kafka = settings.kafka.group_prefix, settings.kafka
-        self._watched = (
+        watched = (
             ("moderation", kafka.chat_logs_topic, True),
             ("storage", kafka.verdicts_topic, True),
             ("backfill", kafka.chat_logs_backfill_topic, False),
+            ("judging", kafka.judge_requests_topic, False),
+            ("judging_backfill", kafka.judge_requests_backfill_topic, False),
+            ("judgements", kafka.judgements_topic, False),
         )
+        self._watched = watched if policies is not None else watched[:3]
+        self._maker = None if policies is None else PolicyMaker(settings, policies, outbox, metrics)
         self._fleet = Fleet(prefix, settings.health)
         self._alerts = Alerts(prefix, settings.health, who.source)
         self._term = 0
@@ -119,8 +134,12 @@ class Overseer(Service):
             if control.term != self._term:
                 self._term = control.term
                 self._fleet.hear_anew()
+                if self._maker is not None:
+                    self._maker.hear_anew()
             for one in heard:
                 self._fleet.hear(one.status, one.at_s)
+                if self._maker is not None:
+                    self._maker.hear(one.status, one.at_s)
             if not control.is_owner:
                 self._show_nothing()
             elif control.is_live and now_s >= max(next_look_s, sure_from_s):
@@ -154,6 +173,8 @@ class Overseer(Service):
                 return  # the rest is due at the next look, if that is ours
             await self._tell(due, now_s)
         self._show()
+        if self._maker is not None and control.is_owner:
+            await self._maker.look(now_s)
 
     async def _restore(self, admin: KafkaAdmin, since: datetime) -> None:
         """Learn which alerts fire."""
@@ -247,3 +268,5 @@ class Overseer(Service):
             put(Metric.ALERTS_FIRING, 0, kind=condition.value)
         for role, _, _ in self._watched:
             put(Metric.PARTITIONS_UNOWNED, 0, role=role)
+        if self._maker is not None:
+            self._maker.show_nothing()

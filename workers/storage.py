@@ -1,9 +1,9 @@
-"""The storage agent: verdicts in, rows out."""
+"""The storage agent: verdicts in, rows out; and the same for judgements."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,9 +11,10 @@ import msgspec
 import structlog
 
 from monitor.errors import Rejected
+from monitor.judging.rows import judgement_row
 from monitor.ledger import Ledger
 from monitor.metrics import Metric, Metrics
-from monitor.ports import VerdictStore
+from monitor.ports import RowStore
 from schemas.events import Verdict
 from workers.batch import Batch, Message
 from workers.dead_letters import DeadLetters, Letter
@@ -22,19 +23,38 @@ log = structlog.get_logger("watchkeeper.storage")
 
 TOMBSTONE: Final = "tombstone"
 NOT_A_VERDICT: Final = "not_a_verdict"
+NOT_A_JUDGEMENT: Final = "not_a_judgement"
 REFUSED_BY_STORE: Final = "refused_by_store"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is stored: `row` makes a record's row, or raises msgspec.MsgspecError, and `unreadable` is the reason then."""
+
+    role: str
+    row: Callable[[bytes], bytes]
+    unreadable: str
+    stored: Metric
+
+
+def verdict_row(value: bytes) -> bytes:
+    """Validated but not rebuilt: the bytes on Kafka are the row."""
+    Verdict.from_bytes(value)
+    return value
+
+
+VERDICTS: Final = Kind("storage", verdict_row, NOT_A_VERDICT, Metric.VERDICTS_STORED)
+JUDGEMENTS: Final = Kind("judgements", judgement_row, NOT_A_JUDGEMENT, Metric.JUDGEMENTS_STORED)
 
 
 @dataclass(frozen=True)
 class Storage:
-    """Writes verdicts as rows, once per event id: the store takes the same row twice without counting it twice.
+    """Writes records as rows, once per event id: the store takes the same row twice without counting it twice."""
 
-    Records are validated but not rebuilt: the bytes on Kafka are the row.
-    """
-
-    store: VerdictStore
+    store: RowStore
     dead_letters: DeadLetters
     metrics: Metrics = field(default_factory=Metrics)
+    kind: Kind = VERDICTS
 
     async def consume(self, batches: AsyncIterable[Batch]) -> None:
         """Take a batch, handle it, say that it is durable."""
@@ -47,13 +67,14 @@ class Storage:
         good: list[tuple[Message, bytes]] = []
         letters: list[Letter] = []
         for message in batch.messages:
-            fault = _fault(message.value)
-            if message.value is not None and fault is None:
-                good.append((message, message.value))
-            else:
-                letters.append(
-                    Letter(message, TOMBSTONE if message.value is None else NOT_A_VERDICT, fault or "")
-                )
+            if message.value is None:
+                letters.append(Letter(message, TOMBSTONE))
+                continue
+            try:
+                good.append((message, self.kind.row(message.value)))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+                # Its class alone: the message could quote the value.
+                letters.append(Letter(message, self.kind.unreadable, type(exc).__name__))
         decoded_s = time.perf_counter()
 
         await batch.turn()
@@ -64,9 +85,9 @@ class Storage:
         reasons = await self.dead_letters.write(batch, letters, is_bad)
         self.dead_letters.record(batch, is_bad)
         rows = len(batch.messages) - len(letters)
-        self.metrics.count(Metric.VERDICTS_STORED, rows)
+        self.metrics.count(self.kind.stored, rows)
         for reason, count in reasons.items():
-            self.metrics.count(Metric.DEAD_LETTERS, count, role="storage", reason=reason)
+            self.metrics.count(Metric.DEAD_LETTERS, count, role=self.kind.role, reason=reason)
         log.info(
             "batch stored",
             topic=batch.topic,
@@ -94,14 +115,3 @@ class Storage:
             middle = len(rows) // 2
             return await self._insert(rows[:middle]) + await self._insert(rows[middle:])
         return []
-
-
-def _fault(value: bytes | None) -> str | None:
-    """The class of what is wrong with a record; None where nothing is. Its message could quote the value."""
-    if value is None:
-        return None
-    try:
-        Verdict.from_bytes(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        return type(exc).__name__
-    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Literal
 
@@ -32,6 +32,8 @@ class Tally:
         self._spent_s: defaultdict[Stage, float] = defaultdict(float)
         self._handled = Ledger(0)
         self._unanswered = 0
+        self._strata: Counter[str] = Counter()
+        self._asked = 0
 
     def taken(self, batch: Batch) -> None:
         """It leaves for its agent."""
@@ -46,6 +48,8 @@ class Tally:
         if batch.counts is not None:
             self._handled = self._handled.plus(batch.counts)
         self._unanswered += batch.unanswered
+        self._strata.update(batch.strata)
+        self._asked += batch.asked
         self.metrics.count(Metric.MESSAGES_DURABLE, len(batch.messages), role=self.role, topic=self.topic)
         self.dropped(batch)
 
@@ -81,4 +85,6 @@ class Tally:
             unanswered=self._unanswered,
             dead=self._handled.dead_messages + self._handled.dead_exchanges,
             breaker=breaker,
+            strata=dict(self._strata),
+            asked=self._asked,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from monitor.store.migrate import pending
 from monitor.store.sql import Migration
 
 TABLE: Final = "verdict_rows"
+JUDGEMENTS_TABLE: Final = "judgement_rows"
 
 _INSERT_SETTINGS: Final = {
     "date_time_input_format": "best_effort",
@@ -83,21 +85,25 @@ class ClickHouse:
         """Close the connections."""
         await self._client.close()
 
-    async def insert(self, verdicts: Sequence[bytes]) -> None:
+    async def insert(self, rows: Sequence[bytes], /) -> None:
         """See ports.VerdictStore. The records' bytes are the rows: the engine parses them, nothing is rebuilt here."""
-        if not verdicts:
+        await self.insert_into(TABLE, rows)
+
+    async def insert_into(self, table: str, rows: Sequence[bytes]) -> None:
+        """Insert into one of our tables; see ports.RowStore."""
+        if not rows:
             return
         began_s = time.perf_counter()
         try:
             await self._client.raw_insert(
-                TABLE, insert_block=b"\n".join(verdicts), fmt="JSONEachRow", settings=_INSERT_SETTINGS
+                table, insert_block=b"\n".join(rows), fmt="JSONEachRow", settings=_INSERT_SETTINGS
             )
         except Exception as exc:
-            trouble = self._translated(exc, "inserting verdicts")
+            trouble = self._translated(exc, f"inserting into {table}")
             self._inserted(type(trouble).__name__.lower(), began_s)
             raise trouble from exc
         self._inserted("ok", began_s)
-        self._metrics.count(Metric.STORE_ROWS, len(verdicts))
+        self._metrics.count(Metric.STORE_ROWS, len(rows))
 
     def _inserted(self, outcome: str, began_s: float) -> None:
         self._metrics.count(Metric.STORE_INSERTS, outcome=outcome)
@@ -188,6 +194,17 @@ class ClickHouse:
         return Retryable(
             f"ClickHouse: {where} failed: {type(exc).__name__}{f', code {code}' if code else ''}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class JudgementTable:
+    """Implements ports.RowStore: keeps judgements."""
+
+    store: ClickHouse
+
+    async def insert(self, rows: Sequence[bytes], /) -> None:
+        """See ports.RowStore."""
+        await self.store.insert_into(JUDGEMENTS_TABLE, rows)
 
 
 def _code(exc: BaseException) -> int:

@@ -38,6 +38,12 @@ from schemas.topics import (
     CHAT_LOGS_BACKFILL,
     CHAT_LOGS_DLQ,
     CONTROL,
+    JUDGE_POLICIES,
+    JUDGE_REQUESTS,
+    JUDGE_REQUESTS_BACKFILL,
+    JUDGE_REQUESTS_DLQ,
+    JUDGEMENTS,
+    JUDGEMENTS_DLQ,
     VERDICTS,
     VERDICTS_DLQ,
     Topic,
@@ -195,8 +201,36 @@ def owned_topics(settings: KafkaSettings) -> tuple[Topic, ...]:
         VERDICTS_DLQ: settings.verdicts_dlq_topic,
         CONTROL: settings.control_topic,
         ALERTS: settings.alerts_topic,
+        JUDGE_REQUESTS: settings.judge_requests_topic,
+        JUDGE_REQUESTS_BACKFILL: settings.judge_requests_backfill_topic,
+        JUDGE_REQUESTS_DLQ: settings.judge_requests_dlq_topic,
+        JUDGEMENTS: settings.judgements_topic,
+        JUDGEMENTS_DLQ: settings.judgements_dlq_topic,
+        JUDGE_POLICIES: settings.judge_policies_topic,
     }
     return tuple(replace(topic, name=name) for topic, name in names.items())
+
+
+def judging_topics(settings: KafkaSettings) -> tuple[str, ...]:
+    """Those in which nothing is written while nobody judges."""
+    return (
+        settings.judge_requests_topic,
+        settings.judge_requests_backfill_topic,
+        settings.judge_requests_dlq_topic,
+        settings.judgements_topic,
+        settings.judgements_dlq_topic,
+        settings.judge_policies_topic,
+    )
+
+
+def dead_letter_topics(settings: KafkaSettings) -> tuple[str, ...]:
+    """Where bad messages go: those of the chat logs first."""
+    return (
+        settings.chat_logs_dlq_topic,
+        settings.verdicts_dlq_topic,
+        settings.judge_requests_dlq_topic,
+        settings.judgements_dlq_topic,
+    )
 
 
 def topic_config(topic: Topic, max_message_bytes: int) -> Mapping[str, str]:
@@ -226,11 +260,12 @@ async def ensure_topics(settings: KafkaSettings) -> list[str]:
         }
         partitions = existing.get(settings.chat_logs_topic, CHAT_LOGS.partitions)
         replication = settings.replication or min(3, len((await admin.describe_cluster())["brokers"]))
+        letters = dead_letter_topics(settings)
         created: list[str] = []
         for topic in owned_topics(settings):
             if topic.name in existing:
                 continue
-            room = 65_536 if topic.name in (settings.chat_logs_dlq_topic, settings.verdicts_dlq_topic) else 0
+            room = 65_536 if topic.name in letters else 0
             new = NewTopic(
                 name=topic.name,
                 num_partitions=partitions if topic.follows_chat_logs else topic.partitions,

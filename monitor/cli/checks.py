@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from monitor.adapters import triton
-from monitor.adapters.kafka import owned_topics
-from monitor.adapters.kafka_admin import Commit, KafkaAdmin, Range
+from monitor.adapters.kafka import judging_topics, owned_topics
+from monitor.adapters.kafka_admin import KafkaAdmin
 from monitor.cli.fleet_checks import Backlog, fleet_checks
+from monitor.cli.judging_checks import idle_group_check, judging_checks, lag
 from monitor.cli.outcomes import PartName, failed, passed, warned
 from monitor.cli.shapes import PartCheck
 from monitor.errors import Misconfigured, Retryable
@@ -78,9 +79,12 @@ async def kafka_checks(settings: Settings) -> list[PartCheck]:
                 unowned = set(ranges) - state.owned.get(topic, frozenset()) if is_shared else ()
                 backlogs[role] = Backlog(waiting, frozenset(unowned))
                 if role == "backfill":
-                    checks.append(backfill_check(group, members=state.members, lag=waiting))
+                    checks.append(idle_group_check(role, group, members=state.members, lag=waiting))
                 else:
                     checks.append(group_check(role, group, members=state.members, lag=waiting))
+        judging, waiting_judgements = await judging_checks(settings, admin, partitions)
+        checks += judging
+        backlogs |= waiting_judgements
         checks += await fleet_checks(settings, admin, partitions, backlogs)
     return checks
 
@@ -89,6 +93,7 @@ def topic_checks(kafka: KafkaSettings, partitions: dict[str, int]) -> list[PartC
     """Each topic there, and those that follow another with as many partitions as that."""
     checks: list[PartCheck] = []
     expected = partitions.get(kafka.chat_logs_topic)
+    judging = judging_topics(kafka)
     for topic in owned_topics(kafka):
         count = partitions.get(topic.name)
         name = f"topic {topic.name}"
@@ -99,6 +104,15 @@ def topic_checks(kafka: KafkaSettings, partitions: dict[str, int]) -> list[PartC
                     name,
                     "doesn't exist",
                     "only replays need it: start the workers, which create it, or send replays with --live",
+                )
+            )
+        elif count is None and topic.name in judging:
+            checks.append(
+                warned(
+                    "kafka",
+                    name,
+                    "doesn't exist",
+                    "only judging needs it: start the workers, which create it, before a judge is switched on",
                 )
             )
         elif count is None and not topic.follows_chat_logs:
@@ -180,14 +194,6 @@ def _size(config: dict[str, str]) -> int | None:
     return int(value) if value.isdigit() else None
 
 
-def lag(ranges: dict[int, Range], commits: dict[int, Commit]) -> int:
-    """Offsets that a group has not handled yet."""
-    return sum(
-        max(0, r.end - max(r.start, commits[n].offset if n in commits else r.start))
-        for n, r in ranges.items()
-    )
-
-
 def group_check(role: str, group: str, *, members: int, lag: int) -> PartCheck:
     """Whether anybody works for a role."""
     if members == 0:
@@ -195,19 +201,6 @@ def group_check(role: str, group: str, *, members: int, lag: int) -> PartCheck:
     return passed(
         "workers", role, f"group {group}: {members} member{'s' if members > 1 else ''}, {lag:,} messages wait"
     )
-
-
-def backfill_check(group: str, *, members: int, lag: int) -> PartCheck:
-    """Whether anybody works on what waits. Backfill that nobody takes keeps no live traffic from being judged."""
-    if members == 0 and lag:
-        return warned(
-            "workers",
-            "backfill",
-            f"group {group} has no member; {lag:,} messages wait",
-            "start workers with the role: `python -m workers --roles backfill`",
-        )
-    facts = f"group {group}: {members} member{'' if members == 1 else 's'}, {lag:,} messages wait"
-    return passed("workers", "backfill", facts)
 
 
 async def triton_checks(settings: Settings) -> list[PartCheck]:

@@ -33,7 +33,7 @@ from monitor.demo.playing import Played, play
 from monitor.demo.traffic import DRIFTING, Day
 from monitor.demo.view import Moment, final_view, live_view, next_steps, plain_line
 from monitor.embedded.progress import OnProgress, Progress
-from monitor.embedded.stack import Stack
+from monitor.embedded.stack import STACK_DEFAULTS, Stack
 from monitor.settings import Settings, load
 
 _PLAIN_EVERY_S = 5.0
@@ -134,7 +134,7 @@ async def _demo(plan: _Plan, environ: Mapping[str, str], ending: _Ending) -> str
         progress = StackProgress(console)
         _say(console, "Starting Kafka, Triton and the ClickHouse engine, all on this machine")
         with progress:
-            stack = Stack(data, load(environ), on_progress=_without_stops(progress))
+            stack = Stack(data, load(environ, STACK_DEFAULTS), on_progress=_without_stops(progress))
             await stack.__aenter__()
         try:
             settings = load({**environ, **stack.environment()})

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from monitor.adapters.kafka import KafkaOutbox
+from monitor.adapters.kafka import KafkaOutbox, dead_letter_topics
 from monitor.adapters.kafka_admin import KafkaAdmin, Range, Record
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.dlq_view import counts_table, letters_table, say_plan
@@ -237,9 +237,9 @@ def _selection(
 async def _letters(
     admin: KafkaAdmin, settings: KafkaSettings, selection: Selection
 ) -> AsyncIterator[DeadLetter]:
-    """The selected letters of both dead-letter topics; of ids, only their places are read."""
+    """The selected letters of all dead-letter topics; of ids, only their places are read."""
     present = await admin.partitions()
-    for topic in (settings.chat_logs_dlq_topic, settings.verdicts_dlq_topic):
+    for topic in dead_letter_topics(settings):
         if topic not in present:
             continue
         ranges = await admin.ranges(topic)
@@ -293,6 +293,9 @@ def _destinations(settings: KafkaSettings, *, live: bool) -> dict[str, str]:
         settings.chat_logs_topic: chat_logs,
         settings.chat_logs_backfill_topic: chat_logs,
         settings.verdicts_topic: settings.verdicts_topic,
+        settings.judge_requests_topic: settings.judge_requests_topic,
+        settings.judge_requests_backfill_topic: settings.judge_requests_backfill_topic,
+        settings.judgements_topic: settings.judgements_topic,
     }
 
 

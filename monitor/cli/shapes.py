@@ -209,6 +209,11 @@ class TailLine(Document):
     response_harm: float | None = Field(description="Probability that the response is harmful.")
     response_harmful: bool | None = Field(description="Whether that reaches the threshold.")
     guard: str = Field(description="The guard and its version.")
+    judge_decision: Literal["asked", "sampled_out", "unscored", "off"] = Field(
+        description="Whether a judge is asked; or why not: `sampled_out` (not drawn), `unscored` (no answer to draw by), "
+        "`off` (nobody judges)."
+    )
+    judge_probability: float = Field(description="How probable that was.")
     prompt_excerpt: str = Field(
         description="Masked, bounded excerpt of the prompt; empty where none is kept."
     )

@@ -21,7 +21,7 @@ from monitor.cli.shapes import UpDocument
 from monitor.cli.stack_progress import StackProgress
 from monitor.cli.visible import visible
 from monitor.embedded.registry import Addresses
-from monitor.embedded.stack import Stack
+from monitor.embedded.stack import STACK_DEFAULTS, Stack
 from monitor.settings import Settings, load
 
 _TRY: Final = (
@@ -54,7 +54,7 @@ def up(
         watchkeeper up --data /tmp/try
         watchkeeper up --json > stack.json &
     """
-    settings = load(os.environ)
+    settings = load(os.environ, STACK_DEFAULTS)
     asyncio.run(_run(settings, data, show=_print_line if as_json else _print_panel))
 
 

@@ -92,6 +92,8 @@ def tail_line(verdict: Verdict) -> TailLine:
         response_harm=verdict.response_harm,
         response_harmful=verdict.response_harmful,
         guard=f"{verdict.guard_name} {verdict.guard_version}",
+        judge_decision=verdict.judge_decision,
+        judge_probability=verdict.judge_probability,
         prompt_excerpt=_masked(verdict, verdict.prompt_excerpt),
         response_excerpt=_masked(verdict, verdict.response_excerpt),
         source=f"{verdict.source_topic}/{verdict.source_partition}/{verdict.source_offset}"

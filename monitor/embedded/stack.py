@@ -30,10 +30,17 @@ from monitor.embedded.registry import Addresses
 from monitor.embedded.triton import TritonPart
 from monitor.embedded.workers import WorkersPart, worker_environment
 from monitor.errors import Misconfigured
-from monitor.settings import Settings
+from monitor.roles import needed_roles
+from monitor.settings import Settings, variable
 
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 30.0
+STACK_DEFAULTS: Final = {
+    variable("judging", "judge"): "lite",
+    # judge_lite takes a millisecond an exchange: a person who tries the stack out need not wait for a budget.
+    variable("judging", "budget_per_hour"): "36000",
+}
+"""What a stack is set to where the environment is silent, other than a deployment: for `monitor.settings.load`."""
 SOUND_AFTER_S: Final = 60.0  # a part that ran this long has proved that it can: its next wait is short again
 
 
@@ -46,14 +53,15 @@ class Stack:
         settings: Settings,
         *,
         on_progress: OnProgress = unheard,
-        roles: Sequence[str] = ("moderation", "backfill", "storage"),
+        roles: Sequence[str] | None = None,
         folders: Folders | None = None,
     ) -> None:
-        """`data` None: the folder in the settings, or else the user's. No roles: no workers. Starts nothing."""
+        """`data` None: the folder in the settings, or else the user's. `roles` None: all that have something to do by these
+        settings; empty: no workers. Starts nothing."""
         self._folders = folders or user_folders()
         self.data = (data or settings.embedded.data or self._folders.data).expanduser().absolute()
         self._settings = settings
-        self._roles = tuple(roles)
+        self._roles = tuple(needed_roles(settings) if roles is None else roles)
         self._on_progress = on_progress
         self._lock: int | None = None
         self._watching: asyncio.Task[None] | None = None

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from monitor.embedded.free_ports import LOOPBACK
 from monitor.embedded.part import Command, Part, accepts
 from monitor.embedded.progress import OnProgress, unheard
+from monitor.roles import MODERATING
 from monitor.settings import Settings, known_variables, variable
 
 READY: Final = "workers ready"
@@ -49,7 +50,7 @@ def worker_environment(settings: Settings, addresses: Mapping[str, str]) -> dict
 
 
 class WorkersPart(Part):
-    """One process with all the roles, ready once it has joined its groups. `address` serves /metrics, /livez, /readyz."""
+    """One process with the roles asked for, ready once it has joined its groups. `address` serves /metrics, /livez, /readyz."""
 
     name: ClassVar[str] = "workers"
     port_names: ClassVar[tuple[str, ...]] = ("http",)
@@ -60,7 +61,7 @@ class WorkersPart(Part):
         folder: Path,
         environment: Mapping[str, str],
         *,
-        roles: Sequence[str] = ("moderation", "backfill", "storage"),
+        roles: Sequence[str] = MODERATING,
         drain_s: float = 20.0,
         on_progress: OnProgress = unheard,
         ports: Mapping[str, int] | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ INTRODUCTION: Final = """\
 
 Written from `schemas/clickhouse/*.sql` by `python -m monitor.store.tables_doc`; `make check` fails where the two differ.
 
-Database `watchkeeper`. Read **`verdicts`**: each event once, no `FINAL` and no grouping asked of you. Its columns only
+Database `watchkeeper`. Read **`verdicts`** and **`judgements`**: each event once, no `FINAL` and no grouping asked of you. Their columns only
 ever gain company; a column that goes is announced a release before. The other tables serve it, and may change.
 How an event comes to count once is told in [adr/0003](adr/0003-verdicts-once.md).
 
@@ -26,7 +26,11 @@ Times are UTC. Probabilities are 0 to 1. `NULL` is "not known", never "no".
 """
 
 _STRING: Final = r"'(?:[^']|'')*'"
-_OBJECT: Final = re.compile(r"CREATE (TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS (\w+)")
+_OBJECT: Final = re.compile(
+    r"CREATE (?:OR REPLACE )?(TABLE|VIEW|MATERIALIZED VIEW) (?:IF NOT EXISTS )?(\w+)\s"
+)
+_ALTERED: Final = re.compile(r"ALTER TABLE (\w+)\n")
+_ADDED: Final = re.compile(r"^    ADD COLUMN IF NOT EXISTS (.+) AFTER (\w+),?$", re.MULTILINE)
 _COLUMN: Final = re.compile(rf"^    (\w+)\s+(.+?) COMMENT ({_STRING})", re.DOTALL)
 _TYPE: Final = re.compile(r"\w+(?:\((?:[^()]|\([^()]*\))*\))?")
 _COMMENT: Final = re.compile(rf"^COMMENT ({_STRING})\s*$", re.MULTILINE)
@@ -60,17 +64,30 @@ class Table:
 
 def tables() -> list[Table]:
     """All tables and views, what readers use first. Raises ValueError where a statement can't be read."""
-    found = [table(migration.statement) for migration in sql.migrations()]
-    found.append(table(sql.query("create_schema_migrations")))
+    found: dict[str, Table] = {}
+    for migration in sql.migrations():
+        altered = _ALTERED.match(migration.statement)
+        one = with_added(found[altered[1]], migration.statement) if altered else table(migration.statement)
+        found[one.name] = one
+    history = table(sql.query("create_schema_migrations"))
     order = {"VIEW": 0, "TABLE": 1, "MATERIALIZED VIEW": 2}
-    return sorted(found, key=lambda one: order[one.kind])
+    return sorted([*found.values(), history], key=lambda one: order[one.kind])
+
+
+def with_added(before: Table, statement: str) -> Table:
+    """The table after an ALTER that adds columns. What it changes of those that are there is no reader's concern."""
+    columns = list(before.columns)
+    for declaration, after in _ADDED.findall(statement):
+        place = [column.name for column in columns].index(after) + 1
+        columns.insert(place, _column(f"    {declaration}"))
+    return replace(before, columns=tuple(columns))
 
 
 def table(statement: str) -> Table:
     """One CREATE statement. Raises ValueError where it can't be read, or leaves something without a comment."""
     created, comment = _OBJECT.search(statement), _COMMENT.search(statement)
     if created is None or comment is None:
-        raise ValueError(f"no CREATE … IF NOT EXISTS with a COMMENT: {statement[:60]!r}")
+        raise ValueError(f"no CREATE with a COMMENT: {statement[:60]!r}")
     kept, engine, order = _KEPT.search(statement), _ENGINE.search(statement), _ORDER.search(statement)
     return Table(
         kind=created[1],

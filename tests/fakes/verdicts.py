@@ -48,4 +48,7 @@ def a_verdict() -> Verdict:
         excerpt_policy="redacted",
         prompt_excerpt="how do I …",
         response_excerpt="I can't help with that.",
+        judge_decision="asked",
+        judge_probability=0.25,
+        judge_policy="abcdef012345",
     )

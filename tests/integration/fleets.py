@@ -55,6 +55,12 @@ class Fleet:
             chat_logs_dlq_topic=f"chat.logs.{name}.dlq",
             verdicts_topic=f"safety.verdicts.{name}",
             verdicts_dlq_topic=f"safety.verdicts.{name}.dlq",
+            judge_requests_topic=f"safety.judge_requests.{name}",
+            judge_requests_backfill_topic=f"safety.judge_requests.{name}.backfill",
+            judge_requests_dlq_topic=f"safety.judge_requests.{name}.dlq",
+            judgements_topic=f"safety.judgements.{name}",
+            judgements_dlq_topic=f"safety.judgements.{name}.dlq",
+            judge_policies_topic=f"safety.judge_policies.{name}",
             control_topic=f"safety.control.{name}",
             alerts_topic=f"safety.alerts.{name}",
             group_prefix=f"wk-{name}",
@@ -88,12 +94,12 @@ class Fleet:
         await worker.start()
         return worker
 
-    async def produce(self, values: list[bytes], partitions: int = 4) -> None:
-        """Round robin over the partitions."""
+    async def produce(self, values: list[bytes], partitions: int = 4, topic: str = "") -> None:
+        """Round robin over the partitions, of the chat logs unless another topic is given."""
         producer = AIOKafkaProducer(bootstrap_servers=self.kafka.bootstrap)
         await producer.start()
         for number, value in enumerate(values):
-            await producer.send(self.kafka.chat_logs_topic, value, partition=number % partitions)
+            await producer.send(topic or self.kafka.chat_logs_topic, value, partition=number % partitions)
         await producer.stop()
 
     async def alerts(self) -> list[Alert]:
@@ -121,12 +127,16 @@ class Fleet:
             raise TypeError("`until` returned what isn't truthy")
         return alert
 
+    async def rows(self, query: str) -> list[list[Any]]:
+        """What a query on its database gives."""
+        database = self.environment["WATCHKEEPER_CLICKHOUSE__DATABASE"]
+        url = f"{self.clickhouse.address}/?database={database}&default_format=JSONCompactEachRow"
+        body = await asyncio.to_thread(lambda: urlopen(url, query.encode()).read())
+        return [json.loads(line) for line in body.splitlines()]
+
     async def is_stored(self, count: int) -> bool:
         """Whether so many exchanges are, and no more."""
-        database = self.environment["WATCHKEEPER_CLICKHOUSE__DATABASE"]
-        url = f"{self.clickhouse.address}/?database={database}&default_format=TSV"
-        body = await asyncio.to_thread(lambda: urlopen(url, b"SELECT count() FROM verdicts").read())
-        return int(body) == count
+        return await self.rows("SELECT toUInt32(count()) FROM verdicts") == [[count]]
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """The workers' log lines of this event."""

@@ -16,7 +16,7 @@ from monitor.embedded.clickhouse import ClickHousePart
 from monitor.embedded.kafka import KafkaPart
 from monitor.embedded.triton import TritonPart
 from monitor.embedded.workers import WorkersPart
-from monitor.metrics import PREFIX
+from monitor.metric_spec import PREFIX
 from monitor.version import watchkeeper_version
 from tests.integration.test_workers import CANARY, Deployment, chat_log
 from tests.waiting import until

@@ -15,9 +15,11 @@ from monitor.adapters import breaker
 from monitor.ingest.reasons import Reason
 from monitor.metric_spec import Label, Spec
 from monitor.metrics import Metric, Metrics
-from schemas.events import Status
+from monitor.roles import ROLES
+from schemas.events import JudgeDecision, Status
+from schemas.judgements import JudgeReason
 from schemas.status import Stage
-from workers import moderation, storage
+from workers import judging, moderation, storage
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = [metric.value for metric in Metric]
@@ -70,6 +72,8 @@ def test_the_values_of_a_label_are_those_that_the_code_has() -> None:
         moderation.INTERNAL_ERROR,
         storage.TOMBSTONE,
         storage.NOT_A_VERDICT,
+        storage.NOT_A_JUDGEMENT,
+        judging.NOT_A_REQUEST,
         storage.REFUSED_BY_STORE,
     }
     code_has = {
@@ -78,6 +82,9 @@ def test_the_values_of_a_label_are_those_that_the_code_has() -> None:
         Label.STATUS: set(get_args(Status)) - {"skipped"},  # counted by a metric of its own
         Label.CODE: {code.name for code in grpc.StatusCode},
         Label.REASON: ours.union(Reason),
+        Label.JUDGE_REASON: get_args(JudgeReason),
+        Label.DECISION: set(get_args(JudgeDecision)) - {"unscored", "off"},  # in no stratum
+        Label.ROLE: ROLES,
     }
     assert {label: label.values for label in code_has} == {k: frozenset(v) for k, v in code_has.items()}
 

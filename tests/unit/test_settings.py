@@ -23,6 +23,12 @@ from schemas.topics import (
     CHAT_LOGS_BACKFILL,
     CHAT_LOGS_DLQ,
     CONTROL,
+    JUDGE_POLICIES,
+    JUDGE_REQUESTS,
+    JUDGE_REQUESTS_BACKFILL,
+    JUDGE_REQUESTS_DLQ,
+    JUDGEMENTS,
+    JUDGEMENTS_DLQ,
     TOPICS,
     VERDICTS,
     VERDICTS_DLQ,
@@ -168,15 +174,18 @@ def test_default_topics_are_those_that_the_schemas_describe() -> None:
         VERDICTS_DLQ: kafka.verdicts_dlq_topic,
         CONTROL: kafka.control_topic,
         ALERTS: kafka.alerts_topic,
+        JUDGE_REQUESTS: kafka.judge_requests_topic,
+        JUDGE_REQUESTS_BACKFILL: kafka.judge_requests_backfill_topic,
+        JUDGE_REQUESTS_DLQ: kafka.judge_requests_dlq_topic,
+        JUDGEMENTS: kafka.judgements_topic,
+        JUDGEMENTS_DLQ: kafka.judgements_dlq_topic,
+        JUDGE_POLICIES: kafka.judge_policies_topic,
     }
     assert named == {topic: topic.name for topic in named}
     assert set(named) == set(TOPICS)
 
 
 def test_every_number_with_a_dimension_names_its_unit() -> None:
-    bare = {
-        name
-        for name, info in fields().items()
-        if info.annotation is float and not name.endswith(("_S", "_THRESHOLD", "_PROBABILITY", "_SHARE"))
-    }
+    units = ("_S", "_PER_HOUR", "_THRESHOLD", "_PROBABILITY", "_SHARE", "_BAND")
+    bare = {name for name, info in fields().items() if info.annotation is float and not name.endswith(units)}
     assert bare == set()

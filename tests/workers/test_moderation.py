@@ -11,6 +11,7 @@ import pytest
 
 from monitor.errors import Misconfigured, Retryable
 from monitor.ingest.decoder import Decoded, Decoder
+from monitor.judging.policy import Chooser
 from monitor.ledger import Ledger
 from monitor.ports import GuardIdentity, OutRecord, Score
 from monitor.redaction import Redactor
@@ -18,7 +19,9 @@ from monitor.settings import DeadLetterSettings, ModerationSettings, PrivacySett
 from monitor.verdicts import VerdictMaker
 from schemas import topics
 from schemas.events import Verdict
+from schemas.judgements import JudgePolicy, JudgeRequest
 from tests.fakes.intake import FakeIntake, FakeMessage
+from tests.fakes.judging import a_policy
 from tests.fakes.outbox import FakeOutbox
 from workers.dead_letters import DeadLetters
 from workers.moderation import Moderation
@@ -58,6 +61,8 @@ def _agent(
     sample: float = 1.0,
     limits: DeadLetterSettings | None = None,
     decoder: Decoder | _BrokenDecoder | None = None,
+    policy: JudgePolicy | None = None,
+    requests_topic: str = "safety.judge_requests",
 ) -> Moderation:
     settings = ModerationSettings(sample_probability=sample)
     return Moderation(
@@ -68,6 +73,8 @@ def _agent(
         maker=VerdictMaker(settings, Redactor(PrivacySettings()), "redacted"),
         clock=_Clock(),
         verdicts_topic="safety.verdicts",
+        requests_topic=requests_topic,
+        chooser=lambda: None if policy is None else Chooser(policy, settings),
     )
 
 
@@ -242,3 +249,81 @@ async def test_exchanges_of_a_message_that_was_sent_back_keep_the_ids_of_its_fir
         ("chat.logs-2-17", 7),
         ("chat.logs-0-8", 8),
     ]
+
+
+def _requests(outbox: FakeOutbox, topic: str = "safety.judge_requests") -> list[JudgeRequest]:
+    return [JudgeRequest.from_bytes(r.value or b"") for r in outbox.published[topic, 0]]
+
+
+async def test_while_nobody_judges_no_text_is_put_aside_and_every_verdict_says_so() -> None:
+    outbox = FakeOutbox()
+    batch = FakeIntake().batch([_log("a", "x" * 900)])
+
+    await _agent(outbox).handle(batch)
+
+    (verdict,) = _verdicts(outbox)
+    assert (verdict.judge_decision, verdict.judge_probability, verdict.judge_policy) == ("off", 0.0, "")
+    assert (_requests(outbox), batch.strata, batch.asked) == ([], {}, 0)
+
+
+async def test_every_verdict_says_whether_a_judge_is_asked_and_those_that_say_so_have_their_question() -> (
+    None
+):
+    outbox = FakeOutbox()
+    values = [_log(f"e{n}", "x" * (900 if n % 10 == 0 else 10)) for n in range(200)]
+    batch = FakeIntake().batch(values)
+
+    await _agent(outbox, policy=a_policy()).handle(batch)
+
+    verdicts, requests = _verdicts(outbox), _requests(outbox)
+    said = {v.event_id: v for v in verdicts}
+    assert [r.event_id for r in requests] == [v.event_id for v in verdicts if v.judge_decision == "asked"]
+    assert {v.judge_policy for v in verdicts} == {"abcdef012345"}
+    assert {v.judge_probability for v in verdicts if v.prompt_harmful} == {1.0}
+    assert {v.judge_probability for v in verdicts if not v.prompt_harmful} == {0.25}
+    assert {said[r.event_id].judge_probability == r.probability for r in requests} == {True}
+    assert {r.reason for r in requests if r.probability == 1} == {"harmful_not_refused"}
+    assert batch.strata == {"harmful_not_refused": 20, "sample/benign/answered": 180}
+    assert batch.asked == len(requests)
+
+
+async def test_a_retry_and_a_replay_decide_the_same_and_a_replay_asks_elsewhere() -> None:
+    live, replayed = FakeOutbox(), FakeOutbox()
+    values = [_log(f"e{n}") for n in range(100)]
+    agent = _agent(live, policy=a_policy())
+    await agent.handle(FakeIntake().batch(values))
+    first = list(_requests(live))
+    await agent.handle(FakeIntake().batch(values))
+    backfill = _agent(replayed, policy=a_policy(), requests_topic="safety.judge_requests.backfill")
+    await backfill.handle(FakeIntake().batch(list(reversed(values)), first_offset=5_000))
+
+    assert _requests(live) == first * 2
+    assert {r.event_id for r in _requests(replayed, "safety.judge_requests.backfill")} == {
+        r.event_id for r in first
+    }
+    assert _requests(replayed) == []
+
+
+async def test_a_question_is_written_before_the_verdict_that_says_it_is_asked() -> None:
+    """A worker that dies between the two leaves a question without a verdict, never a verdict that says what isn't so."""
+    outbox = FakeOutbox()
+    batch = FakeIntake().batch([_log("a", "x" * 900)])
+
+    def dies() -> None:
+        if outbox.published["safety.judge_requests", 0]:
+            raise Retryable("gone")
+
+    outbox.on_publish = dies
+    with pytest.raises(Retryable):
+        await _agent(outbox, policy=a_policy()).handle(batch)
+
+    assert ([r.event_id for r in _requests(outbox)], _verdicts(outbox)) == (["a"], [])
+
+
+async def test_what_was_not_scored_is_not_judged_and_says_so() -> None:
+    outbox = FakeOutbox()
+
+    await _agent(outbox, sample=1e-9, policy=a_policy()).handle(FakeIntake().batch([_log("a")]))
+
+    (verdict,) = _verdicts(outbox)
+    assert (verdict.status, verdict.judge_decision, verdict.judge_probability) == ("skipped", "unscored", 0.0)

@@ -10,15 +10,18 @@ import msgspec
 import pytest
 
 from monitor.errors import Misconfigured, Rejected, Retryable
+from monitor.judging.rows import judgement_row
 from monitor.ledger import Ledger
+from monitor.metrics import Metric, Metrics
 from monitor.settings import DeadLetterSettings
 from schemas import topics
 from schemas.events import Verdict
 from tests.fakes.intake import FakeIntake
+from tests.fakes.judging import a_judgement
 from tests.fakes.outbox import FakeOutbox
 from tests.fakes.verdicts import a_verdict
 from workers.dead_letters import DeadLetters
-from workers.storage import Storage
+from workers.storage import JUDGEMENTS, Storage
 
 
 class _Clock:
@@ -34,12 +37,12 @@ class _PickyStore:
     failures: list[Exception] = field(default_factory=list)
     rows: list[bytes] = field(default_factory=list)
 
-    async def insert(self, verdicts: Sequence[bytes]) -> None:
+    async def insert(self, rows: Sequence[bytes], /) -> None:
         if self.failures:
             raise self.failures.pop(0)
-        if self.poison & set(verdicts):
+        if self.poison & set(rows):
             raise Rejected("bad_row", "a value out of range")
-        self.rows.extend(verdicts)
+        self.rows.extend(rows)
 
 
 def _agent(store: _PickyStore, outbox: FakeOutbox, settings: DeadLetterSettings | None = None) -> Storage:
@@ -118,3 +121,20 @@ async def test_a_verdict_survives_the_wire_whole() -> None:
     verdict = a_verdict()
 
     assert Verdict.from_bytes(verdict.to_bytes()) == verdict
+
+
+async def test_judgements_become_flat_rows_and_what_is_none_is_dead_lettered() -> None:
+    store, outbox, metrics = _PickyStore(), FakeOutbox(), Metrics()
+    letters = DeadLetters(outbox, "safety.judgements.dlq", DeadLetterSettings(), "1", _Clock())
+    values = [a_judgement(f"e{n}").to_bytes() for n in range(2)]
+
+    counts = await Storage(store, letters, metrics, JUDGEMENTS).handle(
+        FakeIntake().batch([values[0], a_verdict().to_bytes(), values[1]])
+    )
+
+    assert store.rows == [judgement_row(value) for value in values]
+    (letter,) = outbox.published["safety.judgements.dlq", 0]
+    assert dict(letter.headers)[topics.HEADER_REASON] == b"not_a_judgement"
+    assert counts == Ledger(0, messages=3, exchanges=2, dead_messages=1)
+    assert metrics.value(Metric.JUDGEMENTS_STORED) == 2
+    assert metrics.value(Metric.DEAD_LETTERS, role="judgements", reason="not_a_judgement") == 1

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from monitor.adapters.kafka_admin import Commit, Range
-from monitor.cli.checks import all_checks, backfill_check, group_check, lag, limit_checks, topic_checks
+from monitor.cli.checks import all_checks, group_check, limit_checks, topic_checks
+from monitor.cli.judging_checks import idle_group_check, lag
 from monitor.cli.shapes import PartCheck
 from monitor.errors import Misconfigured, Retryable
 from monitor.settings import KafkaSettings, load
@@ -17,7 +18,17 @@ ALL = {
     **dict.fromkeys(
         ("chat.logs", "chat.logs.backfill", "safety.verdicts", "chat.logs.dlq", "safety.verdicts.dlq"), 4
     ),
-    **dict.fromkeys(("safety.control", "safety.alerts"), 1),
+    **dict.fromkeys(
+        (
+            "safety.judge_requests",
+            "safety.judge_requests.backfill",
+            "safety.judge_requests.dlq",
+            "safety.judgements",
+            "safety.judgements.dlq",
+        ),
+        4,
+    ),
+    **dict.fromkeys(("safety.control", "safety.alerts", "safety.judge_policies"), 1),
 }
 
 
@@ -26,7 +37,7 @@ def states(checks: list[PartCheck]) -> list[str]:
 
 
 def test_all_topics_with_as_many_partitions_are_well() -> None:
-    assert states(topic_checks(KAFKA, ALL)) == ["ok"] * 7
+    assert states(topic_checks(KAFKA, ALL)) == ["ok"] * 13
 
 
 def test_a_missing_topic_fails_with_how_to_make_it() -> None:
@@ -39,6 +50,12 @@ def test_a_missing_topic_fails_with_how_to_make_it() -> None:
         "topic safety.verdicts.dlq": "failed",
         "topic safety.control": "warning",
         "topic safety.alerts": "warning",
+        "topic safety.judge_requests": "warning",
+        "topic safety.judge_requests.backfill": "warning",
+        "topic safety.judge_requests.dlq": "warning",
+        "topic safety.judgements": "warning",
+        "topic safety.judgements.dlq": "warning",
+        "topic safety.judge_policies": "warning",
     }
     assert all("start the workers" in check.remedy for check in checks[1:])
 
@@ -46,7 +63,7 @@ def test_a_missing_topic_fails_with_how_to_make_it() -> None:
 def test_a_topic_with_other_partitions_than_the_chat_logs_is_a_warning() -> None:
     checks = topic_checks(KAFKA, {**ALL, "safety.verdicts": 2})
     assert [check.check for check in checks if check.state == "warning"] == ["topic safety.verdicts"]
-    assert states(checks).count("ok") == 6
+    assert states(checks).count("ok") == 12
 
 
 def limits(chat: int, letters: int, stamp: str = "LogAppendTime") -> list[PartCheck]:
@@ -102,14 +119,14 @@ def test_a_backfill_topic_is_held_to_the_same_limits() -> None:
 
 
 def test_backfill_that_nobody_takes_is_a_warning_and_none_is_well() -> None:
-    waits = backfill_check("g", members=0, lag=7)
+    waits = idle_group_check("backfill", "g", members=0, lag=7)
     assert (waits.state, waits.facts, waits.remedy) == (
         "warning",
         "group g has no member; 7 messages wait",
         "start workers with the role: `python -m workers --roles backfill`",
     )
-    assert backfill_check("g", members=0, lag=0).state == "ok"
-    assert backfill_check("g", members=1, lag=7).facts == "group g: 1 member, 7 messages wait"
+    assert idle_group_check("backfill", "g", members=0, lag=0).state == "ok"
+    assert idle_group_check("backfill", "g", members=1, lag=7).facts == "group g: 1 member, 7 messages wait"
 
 
 def test_lag_counts_what_is_still_there_and_unread() -> None:

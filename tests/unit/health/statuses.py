@@ -7,7 +7,14 @@ from typing import Any
 
 from schemas.status import PartitionStatus, RoleStatus, WorkerStatus
 
-TOPICS = {"moderation": "chat.logs", "storage": "safety.verdicts", "backfill": "chat.logs.backfill"}
+TOPICS = {
+    "moderation": "chat.logs",
+    "storage": "safety.verdicts",
+    "backfill": "chat.logs.backfill",
+    "judging": "safety.judge_requests",
+    "judging_backfill": "safety.judge_requests.backfill",
+    "judgements": "safety.judgements",
+}
 
 
 def partition(number: int = 0, **given: Any) -> PartitionStatus:

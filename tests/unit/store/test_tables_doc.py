@@ -9,6 +9,7 @@ import pytest
 from monitor.store import tables_doc
 from monitor.store.tables_doc import Column, Table
 from schemas.events import Verdict
+from schemas.judgements import JudgeAnswer, Judgement
 
 ROOT = Path(__file__).resolve().parents[3]
 TABLES = {table.name: table for table in tables_doc.tables()}
@@ -41,6 +42,24 @@ def test_a_verdicts_fields_are_the_columns_of_its_row() -> None:
     assert columns == list(Verdict.__struct_fields__)
 
 
+def test_a_judgements_fields_are_the_columns_of_its_row_with_the_answers_in_their_place() -> None:
+    columns = [column.name for column in TABLES["judgement_rows"].columns if not column.is_computed]
+    fields = list(Judgement.__struct_fields__)
+    place = fields.index("answer")
+
+    assert columns == [*fields[:place], *JudgeAnswer.__struct_fields__, *fields[place + 1 :]]
+
+
+def test_readers_of_judgements_see_the_row_with_its_weight_and_without_its_precedence() -> None:
+    base = {column.name: column for column in TABLES["judgement_rows"].columns}
+    view = {column.name: column for column in TABLES["judgements"].columns}
+
+    assert (set(base) - set(view), set(view) - set(base)) == ({"precedence"}, {"weight"})
+    assert {name: (view[name].type, view[name].meaning) for name in set(base) & set(view)} == {
+        name: (base[name].type, base[name].meaning) for name in set(base) & set(view)
+    }
+
+
 def test_readers_see_the_row_with_its_weight_and_without_its_precedence() -> None:
     base = {column.name: column for column in TABLES["verdict_rows"].columns}
     view = {column.name: column for column in TABLES["verdicts"].columns}
@@ -63,7 +82,7 @@ def test_arrivals_describe_their_places_as_rows_do() -> None:
 def test_every_table_that_grows_with_the_traffic_forgets() -> None:
     kept = {name: table.kept_days for name, table in TABLES.items() if table.kind == "TABLE"}
 
-    assert kept == {"verdict_rows": 90, "arrivals": 400, "schema_migrations": None}
+    assert kept == {"verdict_rows": 90, "judgement_rows": 90, "arrivals": 400, "schema_migrations": None}
 
 
 def test_a_statement_is_read_whole() -> None:

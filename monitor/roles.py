@@ -1,0 +1,18 @@
+"""The roles that a worker can play, by name, and which of them a deployment needs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monitor.settings import Settings
+
+MODERATING: Final = ("moderation", "backfill", "storage")
+JUDGING: Final = ("judging", "judging_backfill", "judgements")
+"""judging: questions about live traffic to judgements. judging_backfill: the same for what is replayed, when no live question
+waits. judgements: judgements to rows."""
+ROLES: Final = (*MODERATING, *JUDGING)
+
+
+def needed_roles(settings: Settings) -> tuple[str, ...]:
+    """All that has something to do."""
+    return MODERATING if settings.judging.judge == "off" else ROLES
