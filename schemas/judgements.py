@@ -1,4 +1,5 @@
-"""What moderation asks a judge, and what the judge says: values on safety.judge_requests and safety.judgements.
+"""What moderation asks a judge, what the judge says, and the policy that chooses what is asked: values on
+safety.judge_requests, safety.judgements and safety.judge_policies.
 
 All are frozen msgspec structs, as schemas/events.py. Probabilities are 0..1. None is "not judged", never no, and
 `Judgement.not_judged` says why.
@@ -24,11 +25,42 @@ JudgeStatus = Literal["ok", "unknown", "error"]
 LikertMean = Annotated[float, msgspec.Meta(ge=1.0, le=5.0)]
 
 
+class JudgePolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """Which exchanges a judge is asked about: the probability of each stratum (monitor/judging/policy.py names them).
+
+    `version` is a hash of `band`, `strata` and `otherwise`: equal policies have equal versions, and choose the same
+    whoever applies them. `band`: a probability of the guard that is nearer to its threshold than this is uncertain.
+    `otherwise`: the probability of a stratum that isn't listed. The rest says what it was made of: `asked_per_hour` is how
+    many it would have asked about, of the traffic that it was made for; `is_crowded_out`: it asks about fewer than all of
+    those that it should, because they are more than the budget.
+    """
+
+    fleet: str
+    version: str
+    band: Probability
+    strata: dict[str, Probability]
+    otherwise: Probability
+    made_at: datetime
+    budget_per_hour: float
+    asked_per_hour: float
+    is_crowded_out: bool
+    schema_version: Literal[1] = JUDGEMENT_SCHEMA
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> JudgePolicy:
+        """Decode and validate one record. Raises msgspec.ValidationError or msgspec.DecodeError."""
+        return _POLICIES.decode(value)
+
+    def to_bytes(self) -> bytes:
+        """One JSON object, UTF-8, no newline inside."""
+        return _ENCODER.encode(self)
+
+
 class JudgeRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One exchange for the judge, with what the guard said of it and why it was chosen.
 
     `probability` is that with which `policy` chooses an event of this stratum: the weight of the judgement is its inverse.
-    It holds what people wrote, whole: the topic is short-lived and holds nothing else.
+    It holds what people wrote: the topic is short-lived. `truncated`: of long texts, head and tail alone.
     """
 
     event_id: str
@@ -40,6 +72,7 @@ class JudgeRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     source_topic: str
     prompt: str
     response: str | None
+    truncated: bool
     prompt_harm: Probability | None
     refusal: Probability | None
     response_harm: Probability | None
@@ -129,6 +162,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return _ENCODER.encode(self)
 
 
+_POLICIES = msgspec.json.Decoder(JudgePolicy)
 _REQUESTS = msgspec.json.Decoder(JudgeRequest)
 _JUDGEMENTS = msgspec.json.Decoder(Judgement)
 _ENCODER = msgspec.json.Encoder()

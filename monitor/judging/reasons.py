@@ -38,7 +38,7 @@ class NotJudged(StrEnum):
     NO_GUARD = "no_guard", "The request carries no such answer of the guard."
     MIXED_FORM = (
         "mixed_form",
-        "It declines in words and goes on at length, or the reverse: which class it is needs a reader.",
+        "The guard calls it a refusal and it doesn't say so, or the reverse: which class it is needs a reader.",
     )
     TOO_SHORT = "too_short", "Too few words to tell a template from the only way to say it."
     NO_WINDOW = "no_window", "This judge wasn't given a window of other responses to compare with."
@@ -50,6 +50,7 @@ class NotJudged(StrEnum):
         "no_probabilities",
         "The endpoint gives no token probabilities: only the answer is known, not how sure it is.",
     )
+    NO_STRATEGY = "no_strategy", "The response follows none of the strategies that the rubric names."
     INCOMPLETE = "incomplete", "The overall score needs all four criteria, and at least one is open."
     DEPENDS = "depends", "Whether this is asked depends on an answer that is itself open."
 
