@@ -36,6 +36,11 @@ GUARD_OUTPUTS: Final = (
     Tensor("truncated", "BOOL", (1,)),
 )
 
+JUDGE_INPUTS: Final = (*GUARD_INPUTS, Tensor("rubric", "BYTES", (1,)))
+"""`rubric`: the name of a file in triton_models/judge/prompts."""
+JUDGE_OUTPUTS: Final = (Tensor("answers", "BYTES", (1,)),)
+"""JSON: {"rubric", "hash", "model_version", "truncated", "questions": {question: {option: probability}}}."""
+
 # Keys of `parameters` in a guard's config.pbtxt, read once by the client through the model-config call.
 PARAMETER_VERSION: Final = "guard_version"
 PARAMETER_PROMPT_HASH: Final = "prompt_hash"
