@@ -212,7 +212,10 @@ class OpenAIJudge:
 
     async def ping(self) -> Mapping[str, str]:
         """Facts for a person. It costs one call. Raises Retryable or Misconfigured."""
-        await self.open()
+        try:
+            await self._ask_harmless()
+        except _Refused as exc:
+            raise self._refuses_everything(exc) from exc
         total, count = self._missing
         return {
             "address": self._endpoint.url,
@@ -239,10 +242,13 @@ class OpenAIJudge:
         try:
             await self._ask_harmless()
         except _Refused as exc:
-            raise Retryable(
-                f"the endpoint {self._endpoint.url} refuses everything, a greeting too (HTTP {exc.status}, "
-                f"{exc.code or 'no code'}); see whether the model is still there"
-            ) from exc
+            raise self._refuses_everything(exc) from exc
+
+    def _refuses_everything(self, exc: _Refused) -> Retryable:
+        return Retryable(
+            f"the endpoint {self._endpoint.url} refuses everything, a greeting too (HTTP {exc.status}, "
+            f"{exc.code or 'no code'}); see whether the model is still there"
+        )
 
     async def _readings(self, request: JudgeRequest, models: set[str]) -> dict[str, Reading]:
         asked = first_rubrics(request)
