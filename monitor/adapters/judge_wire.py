@@ -33,7 +33,8 @@ class _Answers(msgspec.Struct, frozen=True):
     hash: str
     model_version: str
     truncated: bool
-    questions: dict[str, dict[str, float]]
+    questions: dict[str, dict[str, float]] = {}
+    error: str | None = None
 
 
 _DECODER: Final = msgspec.json.Decoder(_Answers)
@@ -89,7 +90,8 @@ def _said(text: bytes, row: Row) -> Said:
     (_, _, _, is_cut), rubric = row
     if found.rubric != rubric:
         return _unread(row)
-    reading = Reading(found.questions, is_truncated=is_cut or found.truncated)
+    failure = NotJudged.UNREAD if found.error is None else NotJudged.FAILED
+    reading = Reading(found.questions, failure, is_truncated=is_cut or found.truncated)
     return Said(reading, found.hash, found.model_version)
 
 

@@ -24,7 +24,7 @@ class NotJudged(StrEnum):
         return member
 
     NO_RESPONSE = "no_response", "There is only a prompt: what is asked of a response has nothing to look at."
-    NOT_A_REFUSAL = "not_a_refusal", "PsychoSafe's criteria are of refusals, and this response isn't one."
+    NOT_A_REFUSAL = "not_a_refusal", "It is asked of refusals alone, and this response isn't one."
     NOT_IN_DOMAIN = "not_in_domain", "The request is in none of PsychoSafe's five domains."
     HARMFUL_PROMPT = (
         "harmful_prompt",
@@ -45,7 +45,7 @@ class NotJudged(StrEnum):
     UNREAD = "unread", "The judge answered, but not with one of the options."
     DECLINED = "declined", "The judge itself refused to answer."
     FAILED = "failed", "The judge couldn't be asked this: it fails on this exchange alone."
-    TOO_LONG = "too_long", "The exchange is over the limit of tokens that one question may cost."
+    TOO_LONG = "too_long", "The judge refuses the exchange because it is longer than its model takes."
     NO_PROBABILITIES = (
         "no_probabilities",
         "The endpoint gives no token probabilities: only the answer is known, not how sure it is.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -81,6 +82,16 @@ async def test_an_answer_that_cant_be_read_is_unknown_alone(
     server.spoil = {b"odd": spoilt}
     odd, even = await judge.judge([a_request(event_id="1", prompt="odd"), a_request(event_id="2")])
     assert (odd, even.status) == (nothing_judged("unknown", NotJudged.UNREAD), "ok")
+
+
+async def test_a_row_that_the_judge_reports_as_failed_has_failed(
+    joined: Connect, server: JudgeServer
+) -> None:
+    judge = await joined()
+    head = {"rubric": "request", "hash": server.rubrics.by_name["request"].hash, "model_version": "m1"}
+    server.spoil = {b"odd": json.dumps({**head, "truncated": True, "error": "too long"}).encode()}
+    (answer,) = await judge.judge([a_request(prompt="odd", response=None)])
+    assert answer == nothing_judged("error", NotJudged.FAILED, truncated=True)
 
 
 async def test_a_response_of_another_shape_makes_all_unknown(joined: Connect, server: JudgeServer) -> None:
