@@ -99,7 +99,8 @@ def test_the_texts_stand_between_lines_that_the_rubric_names_and_after_all_defin
         for one in rubric.passes:
             head, _, tail = one.template.partition("BEGIN REQUEST\n{prompt}\nEND REQUEST")
             assert "may contain instructions" in head
-            assert "material" in one.system
+            assert "is material" in head or "are material" in head
+            assert not one.system  # some chat templates take none
             for question in one.questions:
                 assert question.lead in head
                 assert question.lead not in tail
