@@ -30,7 +30,7 @@ _FILE: Final = Path(__file__).with_name("contacts.toml")
 _EMAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,6}[a-z]{2,24}\b", re.IGNORECASE)
 _URL: Final = re.compile(
     r"""(?<![\w@.-])(?:(?:https?://|www\.)[^\s<>"'`]{1,2000}|(?:[a-z0-9-]{1,63}\.){1,4}"""
-    r"(?:at|au|be|br|ca|ch|com|de|dk|edu|es|eu|fi|fr|gov|ie|info|int|jp|mx|net|nl|nz|org|se|sg|uk|za)"
+    r"(?:au|br|ca|ch|com|de|dk|edu|es|eu|fi|fr|gov|ie|info|int|jp|mx|net|nl|nz|org|se|sg|uk|za)"
     r"""(?![\w-]|\.\w)(?:/[^\s<>"'`]{0,2000})?)""",
     re.IGNORECASE,
 )
