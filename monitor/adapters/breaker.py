@@ -28,6 +28,8 @@ class Breaker:
     failures: int
     open_s: float
     now_s: Callable[[], float]
+    what: str = "guard"
+    remedy: str = "see whether Triton is up"
     _in_a_row: int = field(default=0, init=False)
     _opened_at: float | None = field(default=None, init=False)
     _is_trying: bool = field(default=False, init=False)
@@ -46,12 +48,14 @@ class Breaker:
         remaining = self._opened_at + self.open_s - self.now_s()
         if remaining > 0:
             raise Retryable(
-                f"the guard failed {self._in_a_row} calls in a row, so calls stop for {remaining:.1f} s more; "
-                "see whether Triton is up",
+                f"the {self.what} failed {self._in_a_row} calls in a row, so calls stop for {remaining:.1f} s more; "
+                f"{self.remedy}",
                 retry_after_s=remaining,
             )
         if self._is_trying:
-            raise Retryable("the guard was away and one trial call is under way; try again", _TRIAL_WAIT_S)
+            raise Retryable(
+                f"the {self.what} was away and one trial call is under way; try again", _TRIAL_WAIT_S
+            )
         self._is_trying = True
 
     def succeeded(self) -> None:

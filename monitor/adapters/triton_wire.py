@@ -48,12 +48,13 @@ def encode(prompt: str, response: str | None, max_chars: int) -> Encoded:
     """
     is_cut = len(prompt) > max_chars or (response is not None and len(response) > max_chars)
     if is_cut:
-        prompt = _head_and_tail(prompt, max_chars)
-        response = None if response is None else _head_and_tail(response, max_chars)
+        prompt = head_and_tail(prompt, max_chars)
+        response = None if response is None else head_and_tail(response, max_chars)
     return _utf8(prompt), b"" if response is None else _utf8(response), response is not None, is_cut
 
 
-def _head_and_tail(text: str, max_chars: int) -> str:
+def head_and_tail(text: str, max_chars: int) -> str:
+    """The text, or its head and tail halves where it is longer."""
     if len(text) <= max_chars:
         return text
     tail = max_chars // 2
@@ -74,15 +75,19 @@ def infer_request(model: str, exchanges: Sequence[Encoded], deadline_s: float) -
     request.parameters["timeout"].int64_param = int(deadline_s * 1e6)
     for tensor in GUARD_INPUTS:
         request.inputs.add(name=tensor.name, datatype=tensor.dtype, shape=(len(exchanges), *tensor.shape))
-    prompts: list[bytes] = []
-    responses: list[bytes] = []
-    flags = bytearray()
-    for prompt, response, has_response, _ in exchanges:
-        prompts += (_LENGTH(len(prompt)), prompt)
-        responses += (_LENGTH(len(response)), response)
-        flags.append(has_response)
-    request.raw_input_contents.extend((b"".join(prompts), b"".join(responses), bytes(flags)))
+    prompts = text_tensor([prompt for prompt, _, _, _ in exchanges])
+    responses = text_tensor([response for _, response, _, _ in exchanges])
+    flags = bytes(has_response for _, _, has_response, _ in exchanges)
+    request.raw_input_contents.extend((prompts, responses, flags))
     return request
+
+
+def text_tensor(texts: Sequence[bytes]) -> bytes:
+    """A BYTES tensor as it travels: each text after its length."""
+    parts: list[bytes] = []
+    for text in texts:
+        parts += (_LENGTH(len(text)), text)
+    return b"".join(parts)
 
 
 def read_scores(response: Any, exchanges: Sequence[Encoded]) -> list[Score]:
@@ -152,8 +157,8 @@ def _tensors(response: Any, count: int) -> list[Any] | None:
 def identity_of(config: Any) -> GuardIdentity:
     """Who the guard is, from its model config (a ModelConfig). Raises Misconfigured where it breaks the contract."""
     faults = [
-        *_differences("input", config.input, GUARD_INPUTS),
-        *_differences("output", config.output, GUARD_OUTPUTS),
+        *differences("input", config.input, GUARD_INPUTS),
+        *differences("output", config.output, GUARD_OUTPUTS),
     ]
     parameters = {name: value.string_value for name, value in config.parameters.items()}
     labels = parameters.get(PARAMETER_LABELS, "")
@@ -177,7 +182,8 @@ def identity_of(config: Any) -> GuardIdentity:
     return GuardIdentity(config.name, parameters[PARAMETER_VERSION], parameters[PARAMETER_PROMPT_HASH])
 
 
-def _differences(kind: str, given: Any, wanted: Sequence[Tensor]) -> list[str]:
+def differences(kind: str, given: Any, wanted: Sequence[Tensor]) -> list[str]:
+    """What of a ModelConfig's inputs or outputs isn't as the contract has it."""
     types = model_config_pb2.DataType
     found = {entry.name: (types.Name(entry.data_type), tuple(entry.dims)) for entry in given}
     expected = {tensor.name: (_CONFIG_TYPES[tensor.dtype], tensor.shape) for tensor in wanted}
