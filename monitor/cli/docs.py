@@ -29,6 +29,7 @@ DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "alerts": shapes.AlertsDocument,
     "account": shapes.AccountDocument,
     "agreement": shapes.AgreementDocument,
+    "evaluate": shapes.EvaluateDocument,
     "check": shapes.CheckDocument,
     "migrate": shapes.MigrateDocument,
     "config": shapes.ConfigDocument,

@@ -328,6 +328,113 @@ class AgreementDocument(Document):
     agreements: list[LabelAgreement] = Field(description="One for each label that occurs.")
 
 
+class EvaluationFigure(Document):
+    """One figure of merit."""
+
+    name: Literal["precision", "recall", "f1", "auroc", "auprc", "accuracy", "macro_f1", "ece"] = Field(
+        description="`auprc`: average precision. `macro_f1`: mean over the labels that occur. `ece`: calibration error over "
+        "15 bins of equal width; of a category, that of the chosen one's probability."
+    )
+    value: float | None = Field(description="The figure, 0 to 1; null where it isn't defined.")
+    low: float | None = Field(
+        description="Lower end of its 95 % bootstrap interval; null where there is none."
+    )
+    high: float | None = Field(description="Upper end.")
+    reason: str = Field(description="Why the figure isn't defined; empty where it is.")
+
+
+class PublishedFigure(Document):
+    """What another guard reached on that set, as published."""
+
+    guard: str = Field(description="The other guard.")
+    f1: float = Field(description="Its F1, 0 to 1.")
+    of_set: str = Field(description="The set, as its authors measured it: it need not have these very rows.")
+
+
+class EvaluationFinding(Document):
+    """One question on the rows of one source, or of all."""
+
+    question: Literal["prompt_harm", "response_harm", "refusal", "category", "category_of_harmful"] = Field(
+        description="The question; `category_of_harmful` leaves out what is labelled benign."
+    )
+    source: str = Field(description="The source of the rows, or `all`.")
+    rows: int = Field(description="Rows with label and answer; of prompts, each once a source.")
+    prompts: int = Field(description="Different prompts among them: what the bootstrap draws.")
+    positives: int = Field(description="Labelled yes; of a category, how many labels occur.")
+    figures: list[EvaluationFigure] = Field(description="The figures.")
+    published: list[PublishedFigure] = Field(description="What others reached on that set.")
+
+
+class ReliabilityBin(Document):
+    """Rows of similar probability."""
+
+    begin: float = Field(description="Least probability.")
+    end: float = Field(description="Below this one; the last bin has its end too.")
+    rows: int = Field(description="How many there are.")
+    mean_probability: float = Field(description="What was said of them.")
+    observed: float = Field(description="The share of them that is yes; of a category, that is right.")
+    low: float = Field(description="Lower end of the 95 % Wilson interval.")
+    high: float = Field(description="Upper end.")
+
+
+class ReliabilityCurve(Document):
+    """Said against observed."""
+
+    question: Literal["prompt_harm", "response_harm", "refusal", "category"] = Field(
+        description="The question."
+    )
+    bins: list[ReliabilityBin] = Field(description="The bins that hold a row, rising.")
+
+
+class EvaluateDocument(Document):
+    """`watchkeeper evaluate --json`."""
+
+    data: str = Field(description="The file.")
+    guard: str = Field(description="The guard that answered.")
+    guard_version: str = Field(description="Its version.")
+    guard_prompt_hash: str = Field(description="Hash of its template, or of its weights.")
+    rows: int = Field(description="Rows of the file.")
+    unusable: int = Field(description="Of those, without a prompt or a label.")
+    asked: int = Field(description="Rows that the guard was asked about: all usable ones, or `--limit`.")
+    answered: int = Field(description="Of those, answered.")
+    unanswered: dict[str, int] = Field(description="The others, `unknown` (unreadable) or `error` (refused).")
+    truncated: int = Field(description="Of the answered, those read in part.")
+    thresholds: dict[str, float] = Field(
+        description="From which probability an answer is a yes, by the settings."
+    )
+    resamples: int = Field(description="Resamples of the intervals.")
+    findings: list[EvaluationFinding] = Field(description="By question: all rows, then each source.")
+    reliability: list[ReliabilityCurve] = Field(description="The plot's figures, over all sources.")
+
+
+class EstimateFigure(Document):
+    """An estimate with its interval."""
+
+    rate: float | None = Field(description="The estimate, 0 to 1; null where there is none.")
+    low: float | None = Field(description="Lower end of the 95 % interval.")
+    high: float | None = Field(description="Upper end.")
+    reason: str = Field(description="Why there is no estimate; empty where there is.")
+
+
+class CorrectedFigure(Document):
+    """A rate corrected by the judge's answers."""
+
+    horvitz_thompson: EstimateFigure = Field(
+        description="From the judged alone, each weighted by 1 / its probability."
+    )
+    prediction_powered: EstimateFigure = Field(
+        description="From the guard's opinion of all, corrected by where the judge differs (PPI++)."
+    )
+    tuning: float | None = Field(description="Lambda, how far the guard's opinion is used: 0 to 1.")
+    judged: int = Field(description="Judged exchanges in the denominator.")
+    covered: float = Field(
+        description="Share of the exchanges that the judged can speak for; without 0.9, no estimate."
+    )
+    narrower: float | None = Field(
+        description="Width of the first interval over that of the second: above 1, the guard helps."
+    )
+
+
 class RateFigure(Document):
     """One rate."""
 
@@ -340,6 +447,9 @@ class RateFigure(Document):
     rate: float | None = Field(description="The rate, 0 to 1; null of nothing.")
     low: float | None = Field(description="Lower end of the 95 % Wilson interval.")
     high: float | None = Field(description="Upper end.")
+    corrected: CorrectedFigure | None = Field(
+        default=None, description="What the judge makes of it, with `--corrected`; else null."
+    )
 
 
 class RateCell(Document):
@@ -368,6 +478,9 @@ class RatesDocument(Document):
     by: list[str] = Field(description="What the cells are by, in order; none: the total alone.")
     cells: list[RateCell] = Field(description="The cells.")
     total: RateCell = Field(description="All together.")
+    judges: list[str] = Field(
+        default=[], description="Judges whose answers the corrected rates use, with `--corrected`."
+    )
 
 
 class DemoDocument(Document):
