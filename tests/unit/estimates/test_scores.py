@@ -52,7 +52,7 @@ def skewness_corrected(yes: int, total: int, z: float = Z_95) -> tuple[float, fl
     def value(rate: float) -> float:
         variance = rate * (1 - rate) / total
         third = rate * (1 - rate) * (1 - 2 * rate) / total**2
-        return (yes / total - rate) / sqrt(variance) - (z * z - 1) * third / (6 * variance**1.5)
+        return float((yes / total - rate) / sqrt(variance) - (z * z - 1) * third / (6 * variance**1.5))
 
     # Near 0 and 1 the formula has a second root, which is no bound: expected counts below a third.
     share, edge = yes / total, 1 / 3 / total
