@@ -8,8 +8,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from monitor.cli.rates_shapes import EstimateFigure, RateCell, RateFigure, RatesDocument
 from monitor.cli.rates_view import RATES, count, figure_of, labels_of, percent
-from monitor.cli.shapes import EstimateFigure, RateCell, RateFigure, RatesDocument
 from monitor.cli.visible import visible
 
 _WIDE: Final = 108

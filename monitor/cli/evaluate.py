@@ -14,9 +14,14 @@ from monitor.adapters.triton import connect
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.evaluate_view import evaluate_view
 from monitor.cli.evaluation_rows import Contents, drawn_rows, look_through, usable_rows
+from monitor.cli.evaluation_shapes import (
+    EvaluateDocument,
+    EvaluationFinding,
+    ReliabilityBin,
+    ReliabilityCurve,
+)
 from monitor.cli.parts import parts_here
 from monitor.cli.reliability_plot import reliability_plot
-from monitor.cli.shapes import EvaluateDocument, EvaluationFinding, ReliabilityBin, ReliabilityCurve
 from monitor.errors import Misconfigured
 from monitor.evaluation.answers import Answers, Row
 from monitor.evaluation.bins import filled_bins

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from monitor.cli.shapes import EvaluateDocument, EvaluationFigure, EvaluationFinding
+from monitor.cli.evaluation_shapes import EvaluateDocument, EvaluationFigure, EvaluationFinding
 from monitor.cli.visible import visible
 
 TITLES: Final = {

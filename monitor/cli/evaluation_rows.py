@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from monitor.cli.chat_log_lines import Line, Source, find_sources, read_lines
+from monitor.cli.visible import visible
 from monitor.errors import Misconfigured
 from monitor.evaluation.answers import Row
 from schemas.taxonomy import CATEGORIES
@@ -22,6 +23,7 @@ _FORMAT: Final = (
     "annotators_agree", "model_variant", "prompt_type", "action", "types_of_harm", "harm_score", "upstream_category",
     "functionality", "persona", "hazard", "attack", "upstream", "hallucination",
 )  # fmt: skip
+_LONGEST_NAME: Final = 40
 _ANSWERS: Final[dict[object, bool]] = {0: False, 1: True}
 """Also false and true, which equal them."""
 _REMEDY: Final = "give JSON lines with `prompt`, and labels under " + ", ".join(
@@ -48,7 +50,7 @@ def look_through(path: str) -> Contents:
     unknown: Counter[str] = Counter()
     for _, given, row in _rows(path):
         rows += 1
-        unknown.update(given.keys() - set(_FORMAT))
+        unknown.update(visible(name)[:_LONGEST_NAME] for name in given if name not in _FORMAT)
         without_prompt += not row.prompt
         without_label += bool(row.prompt) and not row.has_label
     names = tuple(name for name, _ in unknown.most_common())

@@ -15,8 +15,8 @@ from monitor.cli.console import notes, output, print_json
 from monitor.cli.corrected_view import corrected_view
 from monitor.cli.parts import parts_here
 from monitor.cli.rates_query import look
+from monitor.cli.rates_shapes import RatesDocument
 from monitor.cli.rates_view import View, rates_view
-from monitor.cli.shapes import RatesDocument
 from monitor.cli.times import SYNTAX, parse_time
 from monitor.errors import Misconfigured, Retryable
 from monitor.rates import Dimension

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from monitor.adapters.clickhouse import connect
-from monitor.cli.shapes import CorrectedFigure, RateCell, RatesDocument
+from monitor.cli.rates_shapes import CorrectedFigure, RateCell, RatesDocument
 from monitor.corrected import CorrectedRates, corrected_rates
 from monitor.rates import Dimension, Queries, RateRow
 from monitor.rates import rates as rates_of

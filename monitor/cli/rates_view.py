@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from monitor.cli.shapes import RateCell, RateFigure, RatesDocument
+from monitor.cli.rates_shapes import RateCell, RateFigure, RatesDocument
 from monitor.cli.visible import visible
 from schemas.taxonomy import BENIGN
 

@@ -7,7 +7,7 @@ from math import log10
 from typing import Final
 
 from monitor.cli.evaluate_view import TITLES
-from monitor.cli.shapes import EvaluateDocument, ReliabilityBin, ReliabilityCurve
+from monitor.cli.evaluation_shapes import EvaluateDocument, ReliabilityBin, ReliabilityCurve
 
 _SIDE: Final = 220
 _LEFT: Final = 52
@@ -15,12 +15,13 @@ _TOP: Final = 74
 _BAR_HEIGHT: Final = 34
 _BETWEEN: Final = 30
 _PANEL: Final = _SIDE + _LEFT + _BETWEEN
-_HEIGHT: Final = _TOP + _SIDE + _BAR_HEIGHT + 74
+_HEIGHT: Final = _TOP + _SIDE + _BAR_HEIGHT + 52
 _FONTS: Final = "ui-sans-serif, system-ui, sans-serif"
 _LEGEND: Final = (
     "On the diagonal, what is said with p happens with p. Bars: 95 % intervals. Dots grow with the rows of their bin; "
     "below, those rows on a logarithmic scale."
 )
+_LEGEND_WIDTH: Final = 780
 _COLOURS: Final = {
     "prompt_harm": "#b45309",
     "response_harm": "#b91c1c",
@@ -31,7 +32,7 @@ _COLOURS: Final = {
 
 def reliability_plot(document: EvaluateDocument) -> str:
     """The SVG: a panel a question, observed share against said probability, and below it how many rows each bin has."""
-    width = max(1, len(document.reliability)) * _PANEL + _BETWEEN
+    width = max(len(document.reliability) * _PANEL + _BETWEEN, _LEGEND_WIDTH)
     guard = escape(f"{document.guard} {document.guard_version}".strip())
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_HEIGHT}" viewBox="0 0 {width} {_HEIGHT}"',

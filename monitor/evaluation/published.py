@@ -40,7 +40,7 @@ def published(source: str, question: Question) -> tuple[Published, ...]:
     plain = "".join(char for char in source.lower() if char.isalnum())
     of_set, figures = _SETS.get((plain, question), ("", ()))
     return tuple(
-        Published(guard, figure / 100, of_set)
+        Published(guard, round(figure / 100, 3), of_set)
         for guard, figure in zip(_GUARDS, figures, strict=False)
         if figure is not None
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize  # type: ignore[import-untyped]  # scipy carries no types
-from scipy.stats import beta  # type: ignore[import-untyped]
+from scipy.stats import beta  # type: ignore[import-untyped]  # as above
 
 from monitor.estimates.estimates import correct, estimates
 from monitor.estimates.groups import Groups
