@@ -18,8 +18,9 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from benchmarks.guard_quality import metrics, peers, rows
+from benchmarks.guard_quality import peers, rows
 from benchmarks.guard_quality.rows import Row
+from monitor.evaluation import metrics
 from schemas.taxonomy import HARM_CATEGORIES
 
 MODEL: Final = Path(__file__).resolve().parents[2] / "triton_models" / "guard_lite"

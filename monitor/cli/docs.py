@@ -13,10 +13,12 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from monitor.cli import shapes
+from monitor.cli.evaluation_shapes import EvaluateDocument
 from monitor.cli.exits import MEANINGS
 from monitor.cli.help_text import paragraphs
 from monitor.cli.main import COMMANDS, Entry, load, watchkeeper
 from monitor.cli.parts import ADDRESSES
+from monitor.cli.rates_shapes import RatesDocument
 
 DOCUMENT: Final = Path("docs/cli.md")
 
@@ -24,11 +26,12 @@ DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "demo": shapes.DemoDocument,
     "up": shapes.UpDocument,
     "replay": shapes.ReplayDocument,
-    "rates": shapes.RatesDocument,
+    "rates": RatesDocument,
     "tail": shapes.TailLine,
     "alerts": shapes.AlertsDocument,
     "account": shapes.AccountDocument,
     "agreement": shapes.AgreementDocument,
+    "evaluate": EvaluateDocument,
     "check": shapes.CheckDocument,
     "migrate": shapes.MigrateDocument,
     "config": shapes.ConfigDocument,

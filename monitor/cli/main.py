@@ -44,6 +44,7 @@ COMMANDS: Final = (
     Entry("alerts", "What is wrong with the stream, and what was.", _WATCH, "monitor.cli.alerts", "alerts"),
     Entry("account", "Prove that nothing was lost: every message and exchange, counted.", _WATCH, "monitor.cli.account", "account"),
     Entry("agreement", "Compare the stored verdicts with labels.", _WATCH, "monitor.cli.agreement", "agreement"),
+    Entry("evaluate", "How good a guard is, on labelled exchanges.", _WATCH, "monitor.cli.evaluate", "evaluate"),
     Entry("check", "Ask every part whether it is well, and say what to do if not.", _RUN, "monitor.cli.check", "check"),
     Entry("migrate", "Bring the ClickHouse schema up to date.", _RUN, "monitor.cli.migrate", "migrate"),
     Entry("config", "Every setting: its value, where it comes from, what it means.", _RUN, "monitor.cli.config", "config"),

@@ -12,10 +12,11 @@ from rich.live import Live
 from rich.text import Text
 
 from monitor.cli.console import notes, output, print_json
+from monitor.cli.corrected_view import corrected_view
 from monitor.cli.parts import parts_here
 from monitor.cli.rates_query import look
-from monitor.cli.rates_view import rates_view
-from monitor.cli.shapes import RatesDocument
+from monitor.cli.rates_shapes import RatesDocument
+from monitor.cli.rates_view import View, rates_view
 from monitor.cli.times import SYNTAX, parse_time
 from monitor.errors import Misconfigured, Retryable
 from monitor.rates import Dimension
@@ -41,6 +42,13 @@ def rates(
     window: Annotated[
         str, typer.Option(help="Length of a window, with --by window: 1m, 15m, 1h, 1d.", metavar="LENGTH")
     ] = "1h",
+    corrected: Annotated[
+        bool,
+        typer.Option(
+            "--corrected",
+            help="Beside the guard's rates those that the judge's answers correct, with their intervals.",
+        ),
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
     every: Annotated[
         float, typer.Option(help="Seconds between looks, with --watch.", min=0.2, metavar="SECONDS")
@@ -54,10 +62,16 @@ def rates(
     says how much that is. Times are those of arrival:
     nothing is ever late.
 
+    With --corrected: what the judge makes of it, from its sample of the exchanges. "Judge alone" weights each judged exchange
+    by what it stands for (Horvitz-Thompson). "Guard and judge" takes the guard's opinion of all exchanges and corrects it by
+    where the judge differs (prediction-powered inference), and says how much narrower that makes the interval. Which answer
+    corrects what, and how far the intervals can be trusted: docs/estimates.md.
+
     Examples:
         watchkeeper rates
         watchkeeper rates --by model,category --since 1d
         watchkeeper rates --by window --window 15m --since 6h
+        watchkeeper rates --corrected --by none --since 1d
         watchkeeper rates --watch
         watchkeeper rates --json | jq .total
     """
@@ -79,7 +93,13 @@ def rates(
 
     asyncio.run(
         _run(
-            settings, dimensions, bounds, window_s=window_s, every_s=every if watch else None, as_json=as_json
+            settings,
+            dimensions,
+            bounds,
+            window_s=window_s,
+            every_s=every if watch else None,
+            as_json=as_json,
+            is_corrected=corrected,
         )
     )
 
@@ -122,35 +142,37 @@ async def _run(
     window_s: int,
     every_s: float | None,
     as_json: bool,
+    is_corrected: bool,
 ) -> None:
+    view = corrected_view if is_corrected else rates_view
     async with look(settings) as store:
 
         async def document() -> RatesDocument:
             since, until = bounds()
-            return await store.at(by, since, until, window_s=window_s)
+            return await store.at(by, since, until, window_s=window_s, is_corrected=is_corrected)
 
         if every_s is None:
-            _show(await document(), as_json=as_json)
+            _show(await document(), view, as_json=as_json)
         elif as_json or not output().is_terminal:
             while True:
-                _show(await document(), as_json=as_json)
+                _show(await document(), view, as_json=as_json)
                 await asyncio.sleep(every_s)
         else:
-            await _watch(document, every_s)
+            await _watch(document, view, every_s)
 
 
-def _show(document: RatesDocument, *, as_json: bool) -> None:
+def _show(document: RatesDocument, view: View, *, as_json: bool) -> None:
     if as_json:
         print_json(document)
         return
     console = output()
     if document.total.events:
-        console.print(rates_view(document, console.width))
+        console.print(view(document, console.width))
     else:
         notes().print(_nothing(document))
 
 
-async def _watch(document: Callable[[], Awaitable[RatesDocument]], every_s: float) -> None:
+async def _watch(document: Callable[[], Awaitable[RatesDocument]], view: View, every_s: float) -> None:
     console = output()
     said = Text()
     shown: RatesDocument | None = None
@@ -166,7 +188,7 @@ async def _watch(document: Callable[[], Awaitable[RatesDocument]], every_s: floa
             elif not shown.total.events:
                 live.update(_nothing(shown), refresh=True)
             else:
-                live.update(rates_view(shown, console.width, console.height, title=said), refresh=True)
+                live.update(view(shown, console.width, console.height, title=said), refresh=True)
             await asyncio.sleep(every_s)
 
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from monitor.adapters.clickhouse import connect
-from monitor.cli.shapes import RateCell, RatesDocument
+from monitor.cli.rates_shapes import CorrectedFigure, RateCell, RatesDocument
+from monitor.corrected import CorrectedRates, corrected_rates
 from monitor.rates import Dimension, Queries, RateRow
 from monitor.rates import rates as rates_of
 from monitor.settings import ClickHouseSettings
@@ -25,13 +26,20 @@ class Look:
     store: Queries
 
     async def at(
-        self, by: Sequence[Dimension], since: datetime | None, until: datetime | None, *, window_s: int
+        self,
+        by: Sequence[Dimension],
+        since: datetime | None,
+        until: datetime | None,
+        *,
+        window_s: int,
+        is_corrected: bool = False,
     ) -> RatesDocument:
-        """The rates of exchanges that arrived in [since, until), by cell and in total."""
+        """The rates of exchanges that arrived in [since, until), by cell and in total; corrected by the judge where
+        `is_corrected`."""
         begin, end = since or _FIRST, until or _LAST
         cells = await rates_of(self.store, by=by, since=begin, until=end, window_s=window_s) if by else []
         totals = await rates_of(self.store, by=(), since=begin, until=end, window_s=window_s)
-        return RatesDocument(
+        document = RatesDocument(
             at=datetime.now(UTC),
             since=since,
             until=until,
@@ -39,6 +47,32 @@ class Look:
             cells=[RateCell.model_validate(row) for row in cells],
             total=RateCell.model_validate(totals[0] if totals else NOTHING),
         )
+        if not is_corrected:
+            return document
+        asked = [tuple(by), ()] if by else [()]
+        found = [
+            await corrected_rates(self.store, by=one, since=begin, until=end, window_s=window_s)
+            for one in asked
+        ]
+        return document.model_copy(
+            update={
+                "cells": [_with(cell, found[0]) for cell in document.cells],
+                "total": _with(document.total, found[-1]),
+                "judges": list(found[-1].judges),
+            }
+        )
+
+
+def _with(cell: RateCell, found: CorrectedRates) -> RateCell:
+    """The cell with its corrected rates; one without an answered exchange stays as it is."""
+    corrected = found.cells.get((cell.window_start, cell.tenant, cell.model, cell.category))
+    if corrected is None:
+        return cell
+    figures = [
+        figure.model_copy(update={"corrected": CorrectedFigure.model_validate(one)})
+        for figure, one in zip(cell.rates, corrected, strict=True)
+    ]
+    return cell.model_copy(update={"rates": figures})
 
 
 NOTHING: Final = RateRow(None, None, None, None, 0, 0, None, ())

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from monitor.cli.shapes import RateCell, RateFigure, RatesDocument
+from monitor.cli.rates_shapes import RateCell, RateFigure, RatesDocument
 from monitor.cli.visible import visible
 from schemas.taxonomy import BENIGN
 
-_RATES: Final = (
+
+class View(Protocol):
+    """Shows a document of rates."""
+
+    def __call__(
+        self, document: RatesDocument, width: int, height: int | None = None, *, title: Text | None = None
+    ) -> Group:
+        """For a terminal of `width` columns; with `height`, as much as fits."""
+        ...
+
+
+RATES: Final = (
     ("refusal", "refusal", "cyan"),
     ("over_refusal", "over-refusal", "yellow"),
     ("response_harm", "response harm", "red"),
@@ -55,7 +66,7 @@ def rates_view(
         table.add_column(Text(heading, style=style), no_wrap=True, min_width=_RATE_CELLS)
     top = {name: _top([*cells, document.total], name) for name, _, _ in columns}
     for cell in cells:
-        table.add_row(*_labels(cell, document.by), _count(cell), *_bars(cell, columns, top))
+        table.add_row(*labels_of(cell, document.by), _count(cell), *_bars(cell, columns, top))
     if document.by and cells:
         table.add_section()
     labels = [Text("all", style="bold"), *[Text() for _ in document.by[1:]]]
@@ -103,16 +114,17 @@ def count(value: float) -> str:
 def _columns(by: Sequence[str], width: int) -> Sequence[tuple[str, str, str]]:
     labels = sum(17 if name == "window" else _LABEL_CELLS + 1 for name in by or ["cell"])
     fit = max(1, (width - labels - _COUNT_CELLS - 1) // (_RATE_CELLS + 1))
-    return _RATES[:fit]
+    return RATES[:fit]
 
 
-def _figure(cell: RateCell, name: str) -> RateFigure:
+def figure_of(cell: RateCell, name: str) -> RateFigure:
+    """The rate of that name; nothing of a cell without exchanges."""
     return next((figure for figure in cell.rates if figure.name == name), _NONE)
 
 
 def _top(cells: Sequence[RateCell], name: str) -> float:
     """The end of a column's scale: the least of 5, 10, 25, 50 and 100 % that holds every rate."""
-    highest = max((_figure(cell, name).rate or 0.0 for cell in cells), default=0.0)
+    highest = max((figure_of(cell, name).rate or 0.0 for cell in cells), default=0.0)
     return next((end for end in (0.05, 0.1, 0.25, 0.5) if highest <= end), 1.0)
 
 
@@ -123,7 +135,7 @@ def _place(value: float, top: float, width: int) -> int:
 def _bars(cell: RateCell, columns: Sequence[tuple[str, str, str]], top: dict[str, float]) -> list[Text]:
     shown = []
     for name, _, style in columns:
-        figure = _figure(cell, name)
+        figure = figure_of(cell, name)
         counts = f"{count(figure.numerator)}/{count(figure.denominator)}"
         value = percent(figure.rate)
         line = Text(value, style=style if figure.rate else "dim")
@@ -140,7 +152,8 @@ def _count(cell: RateCell) -> Text:
     )
 
 
-def _labels(cell: RateCell, by: Sequence[str]) -> list[Text]:
+def labels_of(cell: RateCell, by: Sequence[str]) -> list[Text]:
+    """What the cell is, a text for each dimension; `all` where there is none."""
     labels = []
     for name in by or ["cell"]:
         if name == "window":
@@ -160,7 +173,7 @@ def _labels(cell: RateCell, by: Sequence[str]) -> list[Text]:
 
 def _notes(document: RatesDocument, shown: Sequence[str], hidden: int) -> list[Text]:
     notes = []
-    left_out = [title for name, title, _ in _RATES if name not in shown]
+    left_out = [title for name, title, _ in RATES if name not in shown]
     if hidden:
         notes.append(Text(f"{hidden} quieter cells aren't shown.", style="dim"))
     if left_out:

@@ -333,48 +333,6 @@ class AgreementDocument(Document):
     agreements: list[LabelAgreement] = Field(description="One for each label that occurs.")
 
 
-class RateFigure(Document):
-    """One rate."""
-
-    name: Literal["refusal", "over_refusal", "under_refusal", "prompt_harm", "response_harm"] = Field(
-        description="`refusal`: refused of all answered. `over_refusal`: refused of the harmless prompts. "
-        "`under_refusal`: not refused of the harmful prompts. `prompt_harm`, `response_harm`: harmful of all."
-    )
-    numerator: float = Field(description="How many are; weighted where a sample was scored.")
-    denominator: float = Field(description="Of how many; weighted likewise.")
-    rate: float | None = Field(description="The rate, 0 to 1; null of nothing.")
-    low: float | None = Field(description="Lower end of the 95 % Wilson interval.")
-    high: float | None = Field(description="Upper end.")
-
-
-class RateCell(Document):
-    """The rates of one cell."""
-
-    window_start: datetime | None = Field(
-        description="Beginning of the window, with `--by window`; else null."
-    )
-    tenant: str | None = Field(description="The tenant, with `--by tenant`; else null.")
-    model: str | None = Field(description="The model, with `--by model`; else null.")
-    category: str | None = Field(description="The category, with `--by category`; else null.")
-    events: int = Field(description="Exchanges, scored or not.")
-    answered: int = Field(description="Of those, with an answer of the guard: what the rates are of.")
-    coverage: float | None = Field(
-        description="answered of those that were to be scored; unknown is never safe."
-    )
-    rates: list[RateFigure] = Field(description="The five rates, in this order.")
-
-
-class RatesDocument(Document):
-    """`watchkeeper rates --json`; with `--watch` one a line, at each look."""
-
-    at: datetime = Field(description="When this was asked.")
-    since: datetime | None = Field(description="Exchanges that arrived from then on; null: from the first.")
-    until: datetime | None = Field(description="Exchanges that arrived before; null: to the last.")
-    by: list[str] = Field(description="What the cells are by, in order; none: the total alone.")
-    cells: list[RateCell] = Field(description="The cells.")
-    total: RateCell = Field(description="All together.")
-
-
 class DemoDocument(Document):
     """`watchkeeper demo --json`."""
 

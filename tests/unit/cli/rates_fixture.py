@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
-from monitor.cli.shapes import RateCell, RateFigure, RatesDocument
+from monitor.cli.rates_shapes import RateCell, RateFigure, RatesDocument
 
 Name = Literal["refusal", "over_refusal", "under_refusal", "prompt_harm", "response_harm"]
 

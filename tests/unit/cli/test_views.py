@@ -10,8 +10,8 @@ from monitor.cli.account_view import account_view
 from monitor.cli.agreement_view import agreement_view
 from monitor.cli.check_view import check_view
 from monitor.cli.outcomes import failed, passed, warned
+from monitor.cli.rates_shapes import RateCell, RateFigure, RatesDocument
 from monitor.cli.rates_view import bar, count, percent, rates_view
-from monitor.cli.shapes import RateCell, RateFigure, RatesDocument
 from monitor.ledger import Ledger
 from tests.unit.cli.rates_fixture import document
 from tests.unit.cli.rendering import rendered

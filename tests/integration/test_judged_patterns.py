@@ -1,0 +1,201 @@
+"""What the judge makes of the rates, on the real engine: the counts, and that estimates are those of the same exchanges counted
+one by one."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from monitor.adapters.clickhouse import ClickHouse
+from monitor.corrected import correct_patterns, corrected_rates
+from monitor.embedded.clickhouse import ClickHousePart
+from monitor.rates import RATE_NAMES
+from tests.stores import NOW, new_store, rows, unanswered, verdict
+
+HOUR = timedelta(hours=1)
+WHOLE = {"window_s": 3600, "by_window": False, "by_tenant": False, "by_model": False, "by_category": False}
+QUERIES = ("judged_patterns", "judged_patterns_of_window")
+
+TABLES = (
+    "ALTER TABLE verdict_rows ADD COLUMN IF NOT EXISTS judge_decision LowCardinality(String) DEFAULT 'off'",
+    "ALTER TABLE verdict_rows ADD COLUMN IF NOT EXISTS judge_probability Float64 DEFAULT 0",
+    """CREATE TABLE IF NOT EXISTS judgement_rows (event_hash UInt64 MATERIALIZED sipHash64(event_id), event_id String,
+    arrived_at DateTime64(6, 'UTC'), judged_at DateTime64(6, 'UTC'), status LowCardinality(String),
+    judge_name LowCardinality(String), should_refuse Nullable(Float64),
+    refusal_class LowCardinality(Nullable(String)), harm_provided Nullable(Float64),
+    precedence UInt64 MATERIALIZED status = 'ok')
+    ENGINE = ReplacingMergeTree(precedence) ORDER BY (event_hash, event_id)""",
+)
+"""The columns that the queries read, where the migrations don't have them."""
+
+
+@pytest.fixture
+async def store(clickhouse_part: ClickHousePart) -> AsyncIterator[ClickHouse]:
+    async with new_store(clickhouse_part.address) as made:
+        for statement in TABLES:
+            await made._client.command(statement)
+        yield made
+
+
+Exchange = dict[str, Any]
+
+
+def exchange(
+    event_id: str, minutes: float, *, chosen: float | None, drawn: bool = True, **given: Any
+) -> Exchange:
+    """A verdict as it lies on Kafka, with the judging policy's probability (None: judging is off)."""
+    made = json.loads(verdict(event_id, minutes, **given).to_bytes())
+    decision = "off" if chosen is None else "asked" if drawn else "sampled_out"
+    return {**made, "judge_decision": decision, "judge_probability": chosen or 0.0}
+
+
+async def judge(
+    store: ClickHouse,
+    event_id: str,
+    *,
+    status: str = "ok",
+    should_refuse: float | None = None,
+    refusal_class: str | None = None,
+    harm_provided: float | None = None,
+) -> None:
+    values = {
+        "event_id": event_id,
+        "arrived_at": NOW.timestamp(),
+        "judged_at": NOW.timestamp(),
+        "status": status,
+        "judge_name": "judge",
+        "should_refuse": should_refuse,
+        "refusal_class": refusal_class,
+        "harm_provided": harm_provided,
+    }
+    await store._client.command(
+        f"INSERT INTO judgement_rows ({', '.join(values)}) FORMAT JSONEachRow {json.dumps(values)}"
+    )
+
+
+async def insert(store: ClickHouse, exchanges: Sequence[Exchange]) -> None:
+    await store.insert([json.dumps(one).encode() for one in exchanges])
+
+
+@pytest.mark.parametrize("query", QUERIES)
+async def test_patterns_count_the_chosen_and_what_the_judge_says_of_them(
+    store: ClickHouse, query: str
+) -> None:
+    refused: dict[str, Any] = {"prompt_harmful": True, "refused": True, "response_harmful": False}
+    await insert(
+        store,
+        [
+            exchange("sure", 0, chosen=1.0, **refused),
+            exchange("sampled", 1, chosen=0.1, **refused),
+            exchange("left", 2, chosen=0.1, drawn=False, **refused),
+            exchange("failed", 3, chosen=0.1, **refused),
+            exchange("later", 61, chosen=1.0, **refused),
+            json.loads(unanswered("no-verdict", 4).to_bytes()),
+        ],
+    )
+    await judge(store, "sure", should_refuse=0.5, refusal_class="partial", harm_provided=0.49)
+    await judge(store, "sampled", should_refuse=None, refusal_class="full_compliance", harm_provided=0.5)
+    await judge(store, "left", refusal_class="partial")  # not drawn, so in no estimate
+    await judge(store, "failed", status="error", refusal_class="partial")
+    await judge(store, "later", refusal_class="partial")
+    found = await store.query(query, since=NOW, until=NOW + HOUR, **WHOLE)
+
+    names = (
+        "judging_probability",
+        "is_chosen",
+        "judge_prompt_harmful",
+        "judge_refused",
+        "judge_response_harmful",
+        "events",
+        "judges",
+    )
+    assert [tuple(row[name] for name in names) for row in found] == [
+        (0.1, False, None, None, None, 1, []),
+        (0.1, True, None, False, True, 1, ["judge"]),
+        (0.1, True, None, None, None, 1, []),
+        (1.0, True, True, True, False, 1, ["judge"]),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_the_store_gives_the_estimates_of_its_exchanges(store: ClickHouse, seed: int) -> None:
+    """Once per event, however often verdict and judgement were delivered; looked up as read through."""
+    chance = random.Random(seed)
+    exchanges, patterns = [], []
+    for number in range(1500):
+        event_id = f"e{number}"
+        truth, guard = chance.random() < 0.2, chance.random() < 0.2
+        probability = chance.choice((1.0, 0.2))
+        drawn = chance.random() < probability
+        made = exchange(
+            event_id,
+            number / 30,
+            chosen=probability,
+            drawn=drawn,
+            tenant=chance.choice(("acme", "globex")),
+            prompt_harmful=chance.random() < 0.3,
+            refused=guard,
+            response_harmful=False,
+            sampling_probability=0.5,
+        )
+        exchanges.append(made)
+        is_harmful = chance.random() < 0.3
+        if drawn:
+            await judge(
+                store,
+                event_id,
+                refusal_class="direct_refusal" if truth else "full_compliance",
+                should_refuse=0.9 if is_harmful else 0.1,
+                harm_provided=None,
+            )
+        patterns.append(
+            {
+                "window_start": None,
+                "tenant_key": made["tenant"],
+                "model_key": None,
+                "category_key": None,
+                "scoring_probability": 0.5,
+                "judging_probability": probability,
+                "is_answered": True,
+                "guard_prompt_harmful": made["prompt_harmful"],
+                "guard_refused": guard,
+                "guard_response_harmful": False,
+                "is_chosen": drawn,
+                "judge_prompt_harmful": is_harmful if drawn else None,
+                "judge_refused": truth if drawn else None,
+                "judge_response_harmful": None,
+                "events": 1,
+                "judges": ["judge"] if drawn else [],
+            }
+        )
+    await insert(store, exchanges)
+    await insert(store, chance.sample(exchanges, 400))
+    window: dict[str, Any] = {"since": NOW, "until": NOW + HOUR}
+    cells = {**window, **WHOLE, "by_tenant": True}
+
+    assert await store.query(QUERIES[0], **cells) == await store.query(QUERIES[1], **cells)
+    assert await rows(store, "SELECT count() FROM verdict_rows FINAL") == [(1500,)]
+    found = await corrected_rates(store, by=("tenant",), **window)
+    expected = correct_patterns(patterns)
+    assert found.judges == ("judge",)
+    assert found.cells.keys() == expected.keys()
+    for key, corrected in found.cells.items():
+        for name, one, other in zip(RATE_NAMES, corrected, expected[key], strict=True):
+            assert one.judged == other.judged, name
+            assert one.horvitz_thompson.reason == other.horvitz_thompson.reason
+            assert one.prediction_powered.rate == pytest.approx(other.prediction_powered.rate)
+            assert one.prediction_powered.low == pytest.approx(other.prediction_powered.low, abs=1e-6)
+
+
+async def test_a_window_in_which_nothing_is_judged_has_no_estimate(store: ClickHouse) -> None:
+    await insert(store, [exchange(f"e{number}", number, chosen=None) for number in range(30)])
+    found = await corrected_rates(store, by=(), since=NOW, until=NOW + HOUR)
+
+    assert found.judges == ()
+    (cell,) = found.cells.values()
+    assert {one.horvitz_thompson.reason for one in cell} == {"not judged"}
