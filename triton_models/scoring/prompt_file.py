@@ -210,6 +210,10 @@ def _check(file: PromptFile) -> None:
         raise PromptFileError(f"question names repeat: {', '.join(sorted(names))}")
     for one in file.passes:
         _check_pass(one, file)
+    if unused := [text for text in file.specials if not any(text in one.template for one in file.passes)]:
+        raise PromptFileError(f"specials that no template has: {', '.join(unused)}")
+    if file.is_chat and file.specials:
+        raise PromptFileError("a chat file has the markup of the model's chat template: leave specials out")
     for name, label in file.labels.items():
         if name not in _LABELS:
             raise PromptFileError(f"label {name!r} is none of {', '.join(sorted(_LABELS))}")
