@@ -1,7 +1,12 @@
 """What the guard models and their clients agree on: tensor names, types, shapes and label order.
 
 Every guard takes a batch of n exchanges and gives one row each. A prompt-only exchange has has_response False and
-an empty response; its refusal and response_harm are NaN (not applicable), never 0.
+an empty response; its refusal and response_harm are NaN (not applicable), never 0. With a response NaN is an answer that
+couldn't be read. NOT_ASKED is a question that the guard doesn't have: the exchange is scored without it.
+
+A judge takes exchanges with the name of a rubric and gives JSON, one text each:
+{"rubric", "hash", "model_version", "truncated", "questions": {question: {option: probability}}}, or "error" in place of
+"questions".
 """
 
 from __future__ import annotations
@@ -35,6 +40,15 @@ GUARD_OUTPUTS: Final = (
     Tensor("category", "FP32", (len(CATEGORIES),)),
     Tensor("truncated", "BOOL", (1,)),
 )
+
+NOT_ASKED: Final = -1.0
+
+JUDGE_INPUTS: Final = (*GUARD_INPUTS, Tensor("rubric", "BYTES", (1,)))
+JUDGE_OUTPUTS: Final = (Tensor("answers", "BYTES", (1,)),)
+
+PARAMETER_JUDGE_VERSION: Final = "judge_version"
+PARAMETER_RUBRIC_HASH: Final = "rubric_hash"
+"""Of all rubrics that the judge serves together."""
 
 # Keys of `parameters` in a guard's config.pbtxt, read once by the client through the model-config call.
 PARAMETER_VERSION: Final = "guard_version"

@@ -19,22 +19,8 @@ from benchmarks.guard_speed.prompted import Bench, of_length, texts_of, tree_att
 from benchmarks.guard_speed.shapes import FIFTY_MILLION, SEVEN_BILLION, mistral_tokenizer, random_model, timed
 from triton_models.scoring import tree_attention
 from triton_models.scoring.answers import Answers
-from triton_models.scoring.scorer import Exchange, Limits, PassScorer
-
-
-def stepwise(model: Any, one: PassScorer, ids: tuple[int, ...], device: torch.device) -> list[list[float]]:
-    """The log-probability of each choice at each read, every one from a plain run of all that stands before it."""
-    found = []
-    for read in one.tree.reads:
-        path: list[int] = []
-        node = read.node
-        while node >= 0:
-            path.append(one.tree.tokens[node])
-            node = one.tree.parents[node]
-        text = torch.tensor([[*ids, *reversed(path)]], device=device)
-        logits = model(input_ids=text).logits[0, -1, list(read.tokens)].float()
-        found.append(logits.log_softmax(-1).tolist())
-    return found
+from triton_models.scoring.checking import stepwise
+from triton_models.scoring.scorer import Exchange, Limits
 
 
 def largest_difference(bench: Bench, exchanges: list[Exchange], attention: Any, limits: Limits) -> float:
@@ -44,12 +30,9 @@ def largest_difference(bench: Bench, exchanges: list[Exchange], attention: Any, 
     scored: list[Answers] = one.run(rendered)
     bench.model.set_attn_implementation("sdpa")
     worst = 0.0
-    with torch.inference_mode():
-        for row, answers in zip(rendered, scored, strict=True):
-            for mine, other in zip(
-                answers.choices, stepwise(bench.model, one, row.ids, bench.device), strict=True
-            ):
-                worst = max(worst, *(abs(a - b) for a, b in zip(mine, other, strict=True)))
+    for row, answers in zip(rendered, scored, strict=True):
+        for mine, other in zip(answers.choices, stepwise(bench.model, one, row.ids), strict=True):
+            worst = max(worst, *(abs(a - b) for a, b in zip(mine, other, strict=True)))
     return worst
 
 

@@ -67,7 +67,7 @@ def random_model(shape: dict[str, int], device: torch.device, dtype: torch.dtype
             model = MistralForCausalLM(config)
     finally:
         torch.set_default_dtype(before)
-    return model.eval().requires_grad_(False)  # noqa: FBT003  # torch's own signature
+    return model.eval().requires_grad_(False)
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ Attention = Literal["tree", "sdpa", "eager"]
 """`tree`: flash attention for the prompt, a mask for the tree (padding on the right). The others: one dense mask over it all."""
 
 DTYPES: Final = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+_SAMPLE_BYTES: Final = 1 << 20
 
 
 class ModelError(RuntimeError):
@@ -38,7 +42,7 @@ def load_model(
     *,
     architectures: Sequence[str] = (),
     dtype: str = "bfloat16",
-    attention: Attention = "tree",
+    attention: Attention = "sdpa",
     device: str = "",
 ) -> Loaded:
     """Load a model. `source`: a folder, or else a hub id, which needs the network or a filled cache; `architectures`: the
@@ -84,8 +88,10 @@ def load_model(
         raise ModelError(
             f"{source}: the tokenizer has {len(tokenizer)} tokens, the model {rows}; they are not of one model"
         )
-    model.to(place).eval().requires_grad_(False)  # noqa: FBT003  # torch's own signature
-    return Loaded(model, tokenizer, attention, place, _version(source, config))
+    model.to(place).eval().requires_grad_(False)
+    return Loaded(
+        model, tokenizer, attention, place, version_of(source, getattr(config, "_commit_hash", None))
+    )
 
 
 def _implementation(attention: Attention) -> str:
@@ -136,7 +142,21 @@ def _check_weights(path: Path) -> None:
         raise ModelError(f"{path} has {size} bytes, not {8 + length + end}: it is cut off; copy it again")
 
 
-def _version(source: str, config: Any) -> str:
-    """The hub's commit where it is known, else the folder's name."""
-    commit = getattr(config, "_commit_hash", None)
-    return f"{source}@{commit[:12]}" if commit else Path(source).name
+def version_of(source: str, commit: str | None = None) -> str:
+    """Names the weights: a folder's name with 12 hex digits of its fingerprint, or a hub id with its commit.
+
+    The fingerprint is of config.json and of each weights file's size and first and last MiB: 14 GB needn't be read at
+    every start, and two trainings differ there.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        return f"{source}@{(commit or 'unknown')[:12]}"
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    for path in sorted(folder.glob("*.safetensors")):
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size}".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(_SAMPLE_BYTES))
+            file.seek(max(0, size - _SAMPLE_BYTES))
+            digest.update(file.read(_SAMPLE_BYTES))
+    return f"{folder.resolve().name}@{digest.hexdigest()[:12]}"

@@ -61,18 +61,20 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Which options of which question mean yes and no. The others mean that the question wasn't answered."""
+    """Which options mean yes and no; the others mean that the question wasn't answered. Of several questions (a guard that is
+    asked policy by policy) the one that is likeliest yes counts."""
 
-    question: str
+    questions: tuple[str, ...]
     yes: tuple[str, ...]
     no: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Taxonomy:
-    """Slugs of schemas.taxonomy by the options of one question, the first listed category."""
+    """Slugs of schemas.taxonomy by the options of `question` (the category listed first), or, where `question` is None, by the
+    questions of the label prompt_harm."""
 
-    question: str
+    question: str | None
     slugs: Mapping[str, str]
 
 
@@ -126,6 +128,12 @@ def content_hash(content: Mapping[str, Any]) -> str:
     """16 hex digits of SHA-256 over the parsed content as JSON: keys sorted, no spaces, ASCII."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def together(files: Mapping[str, PromptFile]) -> str:
+    """The hash of several files: one file's own, else 16 hex digits over names and hashes."""
+    hashes = {name: file.hash for name, file in files.items()}
+    return next(iter(hashes.values())) if len(hashes) == 1 else content_hash(hashes)
 
 
 def parse(content: Mapping[str, Any]) -> PromptFile:
@@ -186,7 +194,9 @@ def _label(name: str, entry: Any) -> Label:
     where = f"label {name!r}"
     _only(entry, _LABEL_KEYS, where)
     return Label(
-        question=_given(entry, "question", str, where),
+        questions=_texts(
+            [entry["question"]] if isinstance(entry.get("question"), str) else entry.get("question"), where
+        ),
         yes=_texts(_given(entry, "yes", list, where), where),
         no=_texts(_given(entry, "no", list, where), where),
     )
@@ -197,7 +207,8 @@ def _taxonomy(entry: Any) -> Taxonomy | None:
         return None
     _only(entry, _TAXONOMY_KEYS, "taxonomy")
     return Taxonomy(
-        question=_given(entry, "question", str, "taxonomy"), slugs=_given(entry, "slugs", dict, "taxonomy")
+        question=_given(entry, "question", str, "taxonomy") if "question" in entry else None,
+        slugs=_given(entry, "slugs", dict, "taxonomy"),
     )
 
 
@@ -217,11 +228,12 @@ def _check(file: PromptFile) -> None:
     for name, label in file.labels.items():
         if name not in _LABELS:
             raise PromptFileError(f"label {name!r} is none of {', '.join(sorted(_LABELS))}")
-        _known(label.question, (*label.yes, *label.no), file, f"label {name!r}")
+        if not label.questions:
+            raise PromptFileError(f"label {name!r} has no question")
+        for question in label.questions:
+            _known(question, (*label.yes, *label.no), file, f"label {name!r}")
     if file.taxonomy is not None:
-        _known(file.taxonomy.question, tuple(file.taxonomy.slugs), file, "taxonomy")
-        if missing := set(file.question(file.taxonomy.question).options) - set(file.taxonomy.slugs):
-            raise PromptFileError(f"taxonomy has no slug for {', '.join(sorted(missing))}")
+        _check_taxonomy(file.taxonomy, file)
 
 
 def _check_pass(one: Pass, file: PromptFile) -> None:
@@ -248,6 +260,18 @@ def _check_pass(one: Pass, file: PromptFile) -> None:
         if len(question.options) < 2 or len(set(question.options.values())) != len(question.options):
             raise PromptFileError(f"question {question.name!r} needs two options or more, all different")
         earlier[question.name] = question
+
+
+def _check_taxonomy(taxonomy: Taxonomy, file: PromptFile) -> None:
+    if "prompt_harm" not in file.labels:
+        raise PromptFileError("taxonomy needs the label prompt_harm: the categories share its probability")
+    if taxonomy.question is None:
+        wanted = set(file.labels["prompt_harm"].questions)
+    else:
+        _known(taxonomy.question, tuple(taxonomy.slugs), file, "taxonomy")
+        wanted = set(file.question(taxonomy.question).options)
+    if wanted != set(taxonomy.slugs):
+        raise PromptFileError(f"taxonomy has slugs for other options than {', '.join(sorted(wanted))}")
 
 
 def _known(question: str, options: tuple[str, ...], file: PromptFile, where: str) -> None:

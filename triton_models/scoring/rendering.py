@@ -38,14 +38,13 @@ class Renderer:
         """`answer_tokens`: the longest answer, for which room is left. Raises PromptFileError."""
         self._vocabulary = vocabulary
         self._room = file.max_tokens - answer_tokens
-        self._start: tuple[int, ...] = ()
-        if file.has_bos:
-            if vocabulary.bos is None:
-                raise PromptFileError("bos = true, but the model's vocabulary has no beginning-of-text token")
-            self._start = (vocabulary.bos,)
-        template, specials = one.template, file.specials
+        template, specials, has_bos = one.template, file.specials, file.has_bos
         if file.is_chat:
-            template, specials = vocabulary.chat(one.system, one.template), vocabulary.reserved_texts
+            template, has_bos = vocabulary.chat(one.system, one.template)
+            specials = vocabulary.reserved_texts
+        if has_bos and vocabulary.bos is None:
+            raise PromptFileError("bos = true, but the model's vocabulary has no beginning-of-text token")
+        self._start = (vocabulary.bos,) if has_bos and vocabulary.bos is not None else ()
         self._runs = _runs(template, specials, vocabulary)
         if vocabulary.bos in [run for run in self._runs if isinstance(run, int)]:
             raise PromptFileError("the template has the beginning-of-text token; leave it to bos = true")

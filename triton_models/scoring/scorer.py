@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
 
 from triton_models.scoring import tree_attention
-from triton_models.scoring.answer_tree import PROMPT_END, AnswerTree, build
+from triton_models.scoring.answer_tree import PROMPT_END, build
 from triton_models.scoring.answers import Answers, merged
 from triton_models.scoring.batching import Load, load_of, plan
 from triton_models.scoring.loading import Loaded, ModelError
@@ -20,9 +20,6 @@ from triton_models.scoring.vocabulary import Vocabulary
 
 Exchange = tuple[str, str | None]
 """A prompt and its response, None if there is none."""
-
-CHECK_TOLERANCE: Final = {torch.float32: 1e-3, torch.bfloat16: 0.35}
-"""How far a log-probability of the start-up check may be from the model's own: in bfloat16 the two ways round apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +71,7 @@ class PassScorer:
         self._loaded = loaded
         self._limits = limits
         self._prefix = self.renderer.prefix if limits.has_prefix else ()
+        self._vocabulary = vocabulary
         self._kept: list[tuple[torch.Tensor, torch.Tensor]] | None = None
         device = loaded.device
         self._tokens = torch.tensor(self.tree.tokens, dtype=torch.long, device=device)
@@ -123,19 +121,20 @@ class PassScorer:
         prefix: Sequence[int],
     ) -> torch.Tensor:
         """The last hidden states."""
-        left, model = self._limits.is_left, self._loaded.model
-        dtype = self._head.dtype
-        if self._loaded.attention == "tree":
-            mask = tree_attention.tree_mask(lengths, self._sees, width=width, left=left, dtype=dtype)
-            given = mask if len(self.tree) else None
-        else:
-            given = tree_attention.whole_mask(
-                lengths, self._sees, width=width, cached=len(prefix), left=left, dtype=dtype
-            )
+        is_tree = self._loaded.attention == "tree"
+        masked = tree_attention.tree_mask if is_tree else tree_attention.whole_mask
+        mask = masked(
+            lengths,
+            self._sees,
+            width=width,
+            cached=len(prefix),
+            left=self._limits.is_left,
+            dtype=self._head.dtype,
+        )
         cache = self._cache(prefix, len(ids))
-        found = model.base_model(
+        found = self._loaded.model.base_model(
             input_ids=ids,
-            attention_mask=_unmasked(ids, width) if given is None else given,
+            attention_mask=mask,
             position_ids=positions,
             past_key_values=cache,
             use_cache=cache is not None,
@@ -155,8 +154,8 @@ class PassScorer:
             mask = None
             if (
                 self._loaded.attention == "tree"
-            ):  # without a tree, and causal: no mask, but transformers would make one
-                mask = _unmasked(ids, len(prefix))
+            ):  # no tree here, and a mask that says so: transformers would make one
+                mask = torch.zeros(1, 1, 0, len(prefix), device=ids.device)
             self._loaded.model.base_model(
                 input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True
             )
@@ -231,6 +230,11 @@ class Scorer:
             raise PromptFileError("no question can be asked")
         self.load = Load()
 
+    @property
+    def model(self) -> Any:
+        """The model that is run."""
+        return self._loaded.model
+
     def passes(self, *, has_response: bool) -> Sequence[PassScorer]:
         """What is run for an exchange with or without a response."""
         return self._passes[has_response]
@@ -284,8 +288,9 @@ class Scorer:
             lengths = [one.length(job.rendered) for job in mine]
             planned = plan(lengths, budget=self._limits.budget, rows=self._limits.rows)
             self.load += load_of(lengths, planned)
-            for indices in planned:
-                batches.append((lengths[indices[-1]], one, [mine[index] for index in indices]))
+            batches += [
+                (lengths[indices[-1]], one, [mine[index] for index in indices]) for indices in planned
+            ]
         for _, one, batch in sorted(batches, key=lambda entry: entry[0]):
             yield one, batch
 
@@ -301,8 +306,3 @@ class Scorer:
             torch.cuda.empty_cache()
             middle = len(batch) // 2
             return [*self._run(one, batch[:middle]), *self._run(one, batch[middle:])]
-
-
-def _unmasked(ids: torch.Tensor, width: int) -> torch.Tensor:
-    """A mask for tree attention that says: no tree. Shape (rows, 1, 0, width)."""
-    return torch.zeros(len(ids), 1, 0, width, device=ids.device)

@@ -16,16 +16,14 @@ NAME: Final = "watchkeeper_tree"
 
 
 def tree_mask(
-    lengths: torch.Tensor, sees: torch.Tensor, *, width: int, left: bool, dtype: torch.dtype
+    lengths: torch.Tensor, sees: torch.Tensor, *, width: int, cached: int, left: bool, dtype: torch.dtype
 ) -> torch.Tensor:
     """Additive, shape (rows, 1, nodes, width + nodes): what the tree's tokens see of a prompt of `lengths` (rows) tokens in
-    `width` places, padded on the left or the right, and of the tree. The shared prefix counts into both."""
-    rows, nodes = len(lengths), len(sees)
-    places = torch.arange(width, device=lengths.device)
-    real = places >= width - lengths[:, None] if left else places < lengths[:, None]
-    mask = torch.zeros(rows, 1, nodes, width + nodes, dtype=dtype, device=lengths.device)
+    `width` places, and of the tree. The first `cached` places are the shared prefix; padding stands right after it (`left`)
+    or at the prompt's end."""
+    mask = torch.zeros(len(lengths), 1, len(sees), width + len(sees), dtype=dtype, device=lengths.device)
     low = torch.finfo(dtype).min
-    mask[..., :width].masked_fill_(~real[:, None, None, :], low)
+    mask[..., :width].masked_fill_(~_real(lengths, width, cached, left=left)[:, None, None, :], low)
     mask[..., width:].masked_fill_(~sees, low)
     return mask
 
@@ -35,7 +33,7 @@ def whole_mask(
 ) -> torch.Tensor:
     """Additive, shape (rows, 1, width - cached + nodes, width + nodes): the tree's rows under those of the prompt's tokens
     after the `cached` first ones, which see what is before them and not padding."""
-    tree = tree_mask(lengths, sees, width=width, left=left, dtype=dtype)
+    tree = tree_mask(lengths, sees, width=width, cached=cached, left=left, dtype=dtype)
     places = torch.arange(width, device=lengths.device)
     causal = places[None, :] <= places[cached:, None]
     low = torch.finfo(dtype).min
@@ -45,8 +43,16 @@ def whole_mask(
     prompt[..., :width].masked_fill_(~causal, low)
     prompt[..., width:] = low
     if left:
-        prompt[..., :width].masked_fill_(places < width - lengths[:, None, None, None], low)
+        prompt[..., :width].masked_fill_(~_real(lengths, width, cached, left=left)[:, None, None, :], low)
     return torch.cat([prompt, tree], dim=2)
+
+
+def _real(lengths: torch.Tensor, width: int, cached: int, *, left: bool) -> torch.Tensor:
+    """Shape (rows, width): which places hold a token of the prompt."""
+    places = torch.arange(width, device=lengths.device)
+    if left:
+        return (places < cached) | (places >= width + cached - lengths[:, None])
+    return places < lengths[:, None]
 
 
 def tree_attention(
@@ -58,7 +64,7 @@ def tree_attention(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """transformers' attention interface, for prompts padded on the right; `attention_mask` is a tree_mask, or None without
+    """The attention interface of transformers, for prompts padded on the right; `attention_mask` is a tree_mask, or None without
     a tree.
 
     A dense mask over the whole of it would rule flash attention out. So the prompt's queries go causally without a mask (what

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from tokenizers import AddedToken, Tokenizer
@@ -79,9 +80,9 @@ class Vocabulary:
             return ids, spans
         return self._encode_apart(text)
 
-    def chat(self, system: str, template: str) -> str:
-        """The text of the model's own chat template around one user message, ready for the answer; without the
-        beginning-of-text token. Raises PromptFileError where the model has no chat template."""
+    def chat(self, system: str, template: str) -> tuple[str, bool]:
+        """The text of the model's own chat template around one user message, ready for the answer, without the
+        beginning-of-text token; and whether that stood there. Raises PromptFileError where there is no chat template."""
         messages = [{"role": "system", "content": system}] if system else []
         messages.append({"role": "user", "content": template})
         try:
@@ -90,7 +91,8 @@ class Vocabulary:
             raise PromptFileError(
                 f"the model's chat template can't take this file ({type(exc).__name__}); chat = false needs none"
             ) from exc
-        return text.removeprefix(self._whole.bos_token or "")
+        begins: str = self._whole.bos_token or ""
+        return text.removeprefix(begins), bool(begins) and text.startswith(begins)
 
     def _encode(self, text: str) -> Encoded:
         found = self._plain.encode(self._mark + text, add_special_tokens=False)
@@ -116,5 +118,4 @@ class Vocabulary:
 
 
 def _between(cuts: Sequence[int], length: int) -> list[tuple[int, int]]:
-    edges = [0, *cuts, length]
-    return [(start, end) for start, end in zip(edges, edges[1:], strict=False) if start < end]
+    return [(start, end) for start, end in pairwise([0, *cuts, length]) if start < end]
