@@ -182,7 +182,9 @@ class TritonPart(Part):
         self.facts |= {"server": "tritonserver (CPU)"}
         # One prefix a start: what a killed server left can't be taken for ours, and two stacks don't meet.
         self._prefix = prefix = f"watchkeeper-{secrets.token_hex(4)}-"
-        served = await asyncio.to_thread(_lay_out_models, self._repository, self.models, self.folder / "models")
+        served = await asyncio.to_thread(
+            _lay_out_models, self._repository, self.models, self.folder / "models"
+        )
         options = {
             "--model-repository": served,
             "--backend-directory": backends,

@@ -33,12 +33,13 @@ def write(
     attention: str = "sdpa",
     device: str = "",
     budget: int = 16_384,
-    version: str = "",
+    prompts: Path | None = None,
 ) -> Path:
-    """Write `into`/`name`, over what was there, and return it. `version` "": found out from the model, which is a folder that is
-    there or a hub id in the local cache. Raises ModelError or PromptFileError."""
+    """Write `into`/`name`, over what was there, and return it. `model` is a folder, or a hub id that can be reached or is in the
+    local cache; `prompts` None: the prompt files of this release. Raises ModelError or PromptFileError."""
     source = REPOSITORY / (JUDGE if name == JUDGE else "wildguard")
-    files = load_folder(source / "prompts")
+    prompts = prompts or source / "prompts"
+    files = load_folder(prompts)
     if name != JUDGE:
         if name not in files:
             raise PromptFileError(
@@ -49,7 +50,7 @@ def write(
         model = str(Path(model).resolve())
     settings = {
         "name": name,
-        "version": version or version_of(model, _commit(model)),
+        "version": version_of(model, _commit(model)),
         "hash": together(files),
         "model": model,
         "dtype": dtype,
@@ -65,7 +66,7 @@ def write(
     shutil.copytree(REPOSITORY / "scoring", folder / "scoring", ignore=_CODE)
     (folder / "prompts").mkdir()
     for file in files:
-        shutil.copy(source / "prompts" / f"{file}.toml", folder / "prompts")
+        shutil.copy(prompts / f"{file}.toml", folder / "prompts")
     template = string.Template((source / "config.pbtxt.in").read_text(encoding="utf-8"))
     (folder / "config.pbtxt").write_text(template.substitute(settings), encoding="utf-8")
     return folder
@@ -93,6 +94,9 @@ def main() -> None:
     parser.add_argument("name", help=f"a guard (a prompt file's name), or {JUDGE}")
     parser.add_argument("--model", required=True, help="model folder, or hub id")
     parser.add_argument("--into", type=Path, required=True, help="the model repository to write to")
+    parser.add_argument(
+        "--prompts", type=Path, help="folder of prompt files; left out: those of this release"
+    )
     parser.add_argument("--dtype", choices=sorted(DTYPES), default="bfloat16")
     parser.add_argument("--attention", choices=("sdpa", "tree", "eager"), default="sdpa")
     parser.add_argument("--device", default="", help="cuda:0, cpu; empty: a GPU if there is one")
@@ -107,6 +111,7 @@ def main() -> None:
             attention=arguments.attention,
             device=arguments.device,
             budget=arguments.token_budget,
+            prompts=arguments.prompts,
         )
     except (ModelError, PromptFileError) as exc:
         raise SystemExit(str(exc)) from exc

@@ -55,8 +55,8 @@ def _real(lengths: torch.Tensor, width: int, cached: int, *, left: bool) -> torc
     return places < lengths[:, None]
 
 
-def tree_attention(
-    module: torch.nn.Module,
+def tree_attention(  # noqa: PLR0917  # the interface's own order
+    module: torch.nn.Module,  # noqa: ARG001  # the interface's
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
