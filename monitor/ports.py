@@ -21,7 +21,8 @@ class GuardIdentity(msgspec.Struct, frozen=True):
 
 
 class Score(msgspec.Struct, frozen=True, gc=False):
-    """A guard's answer on one exchange. With status "ok", refusal and response_harm are None iff no response."""
+    """A guard's answer on one exchange. With status "ok", refusal and response_harm are None iff no response, or the guard
+    has no such question; `category` is "" where it names none."""
 
     status: Status
     prompt_harm: float | None

@@ -1,6 +1,7 @@
-"""`python -m benchmarks.guard_speed`: exchanges a second through the real Triton, against the scorer in this process.
+"""`python -m benchmarks.guard_speed`: how fast guards are. guard_lite through the real Triton, against its scorer in this process;
+then prompted guards, the one-pass scorer against generate() (benchmarks/guard_speed/prompted.py; on a GPU where there is one).
 
-The peer is what Triton wraps: the same scorer and weights, called on batches of 64 in this one thread. Ours is the whole
+guard_lite's peer is what Triton wraps: the same scorer and weights, called on batches of 64 in this one thread. Ours is the whole
 way: the guard's client (encoding, gRPC, identity check, reading) and tritonserver with its two instances, eight calls in
 flight. Both share the machine's cores; Triton may use all of them, the peer uses one. Rounds alternate, the best counts.
 `one call` is a single batch of 64 with nothing else in flight.
@@ -22,6 +23,7 @@ import numpy as np
 
 from benchmarks.guard_quality import rows
 from benchmarks.guard_quality.__main__ import MODEL, load_scorer
+from benchmarks.guard_speed import prompted
 from monitor.adapters.triton import TritonGuard, connect
 from monitor.embedded.triton import TritonPart
 from monitor.settings import TritonSettings
@@ -89,10 +91,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with chatlogs/")
-    parser.add_argument("--count", type=int, default=5_760, help="exchanges a round")
+    parser.add_argument("--count", type=int, default=5_760, help="exchanges a round, of guard_lite")
+    parser.add_argument("--only", choices=("guard_lite", "prompted"), help="one of the two parts")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(measure(arguments.data, arguments.count, Path(folder)))
+    if arguments.only != "prompted":
+        with tempfile.TemporaryDirectory() as folder:
+            asyncio.run(measure(arguments.data, arguments.count, Path(folder)))
+    if arguments.only != "guard_lite":
+        prompted.run(arguments.data)
 
 
 if __name__ == "__main__":

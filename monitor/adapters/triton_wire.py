@@ -16,6 +16,7 @@ from schemas.taxonomy import BENIGN, CATEGORIES
 from schemas.tensors import (
     GUARD_INPUTS,
     GUARD_OUTPUTS,
+    NOT_ASKED,
     PARAMETER_LABELS,
     PARAMETER_PROMPT_HASH,
     PARAMETER_VERSION,
@@ -94,26 +95,29 @@ def read_scores(response: Any, exchanges: Sequence[Encoded]) -> list[Score]:
     """One score for each exchange. A row that makes no sense is unknown; an answer that can't be read makes all so.
 
     The category is benign where that is likelier than all harms together, else the likeliest harm: with
-    a distribution over 14 labels a plain argmax would call many harmful prompts benign.
+    a distribution over 14 labels a plain argmax would call many harmful prompts benign. What the guard isn't asked
+    (NOT_ASKED) is None, a category "", and no reason to be unknown.
     """
     tensors = _tensors(response, len(exchanges))
     if tensors is None:
         return [UNKNOWN_CUT if is_cut else UNKNOWN for _, _, _, is_cut in exchanges]
     prompt_harm, refusal, response_harm, category, truncated = tensors
     with np.errstate(invalid="ignore"):
-        readable = _probable(prompt_harm) & np.all((category >= 0) & (category <= 1), axis=1)
-        readable &= np.abs(category.sum(axis=1) - 1) <= _CATEGORY_SUM_SLACK
-        answered = readable & _probable(refusal) & _probable(response_harm)
+        named = np.all((category >= 0) & (category <= 1), axis=1)
+        named &= np.abs(category.sum(axis=1) - 1) <= _CATEGORY_SUM_SLACK
+        readable = _probable(prompt_harm) & (named | np.all(category == NOT_ASKED, axis=1))
+        answered = readable & _said(refusal) & _said(response_harm)
     likeliest = np.where(category[:, 0] >= 0.5, 0, 1 + category[:, 1:].argmax(axis=1))
+    chances = np.minimum(category[np.arange(len(category)), likeliest], 1.0)
     rows = zip(
         exchanges,
         readable.tolist(),
         answered.tolist(),
         prompt_harm.tolist(),
-        refusal.tolist(),
-        response_harm.tolist(),
-        likeliest.tolist(),
-        np.minimum(category[np.arange(len(category)), likeliest], 1.0).tolist(),
+        _or_none(refusal),
+        _or_none(response_harm),
+        [CATEGORIES[best] if is_named else "" for best, is_named in zip(likeliest, named, strict=True)],
+        [chance if is_named else None for chance, is_named in zip(chances.tolist(), named, strict=True)],
         truncated.tolist(),
         strict=True,
     )
@@ -124,14 +128,22 @@ def read_scores(response: Any, exchanges: Sequence[Encoded]) -> list[Score]:
         if not (is_answered if has_response else is_readable):
             scores.append(UNKNOWN_CUT if is_truncated else UNKNOWN)
         elif has_response:
-            scores.append(Score("ok", harm, refused, reply, CATEGORIES[best], chance, is_truncated))
+            scores.append(Score("ok", harm, refused, reply, best, chance, is_truncated))
         else:
-            scores.append(Score("ok", harm, None, None, CATEGORIES[best], chance, is_truncated))
+            scores.append(Score("ok", harm, None, None, best, chance, is_truncated))
     return scores
 
 
 def _probable(values: Any) -> Any:
     return (values >= 0) & (values <= 1)
+
+
+def _said(values: Any) -> Any:
+    return _probable(values) | (values == NOT_ASKED)
+
+
+def _or_none(values: Any) -> list[float | None]:
+    return [None if value == NOT_ASKED else value for value in values.tolist()]
 
 
 def _tensors(response: Any, count: int) -> list[Any] | None:

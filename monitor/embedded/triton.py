@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -182,8 +182,11 @@ class TritonPart(Part):
         self.facts |= {"server": "tritonserver (CPU)"}
         # One prefix a start: what a killed server left can't be taken for ours, and two stacks don't meet.
         self._prefix = prefix = f"watchkeeper-{secrets.token_hex(4)}-"
+        served = await asyncio.to_thread(
+            _lay_out_models, self._repository, self.models, self.folder / "models"
+        )
         options = {
-            "--model-repository": self._repository,
+            "--model-repository": served,
             "--backend-directory": backends,
             "--backend-config": f"python,shm-region-prefix-name={prefix}",
             "--grpc-address": LOOPBACK,
@@ -236,6 +239,16 @@ def model_processes(prefix: str) -> frozenset[int]:
         if b"triton_python_backend_stub" in command and prefix.encode() in command:
             found.append(int(folder.name))
     return frozenset(found)
+
+
+def _lay_out_models(repository: Path, models: Sequence[str], folder: Path) -> Path:
+    """The repository as tritonserver may see it, as links: it takes every folder for a model, and ours holds others too (the
+    scorer, guards that have no weights here). Returns `folder`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for model in models:
+        (folder / model).symlink_to(repository / model)
+    return folder
 
 
 def _lay_out_backend(binary: TritonBinary, folder: Path) -> Path:
