@@ -62,9 +62,7 @@ class PolicyMaker:
         if traffic.heard_s(now_s) < judging.policy_every_s or now_s < self._next_s:
             return
         self._next_s = now_s + judging.policy_every_s
-        rates = traffic.rates(now_s)
-        if not rates:
-            return
+        rates = traffic.rates(now_s)  # none in a quiet time: then what was crowded out before has room again
         current = self._in_force.current
         at = datetime.fromtimestamp(now_s, UTC)
         policy = next_policy(current, judging, rates, allowed_per_s(judging, asked), at)

@@ -37,8 +37,10 @@ FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 30.0
 STACK_DEFAULTS: Final = {
     variable("judging", "judge"): "lite",
-    # judge_lite takes a millisecond an exchange: a person who tries the stack out need not wait for a budget.
-    variable("judging", "budget_per_hour"): "36000",
+    # judge_lite takes less than a millisecond an exchange, and the demo plays a day in a minute: neither that minute nor what
+    # is left of the budget after it is to decide what is judged.
+    variable("judging", "budget_per_hour"): "90000",
+    variable("judging", "policy_every_s"): "600",
 }
 """What a stack is set to where the environment is silent, other than a deployment: for `monitor.settings.load`."""
 SOUND_AFTER_S: Final = 60.0  # a part that ran this long has proved that it can: its next wait is short again

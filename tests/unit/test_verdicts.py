@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from monitor.judging.policy import Choice
 from monitor.ports import GuardIdentity, Score
 from monitor.settings import ModerationSettings
 from monitor.verdicts import SAMPLED_OUT, Position, VerdictMaker
@@ -139,4 +140,23 @@ def test_a_prompt_only_exchange_has_no_response_labels() -> None:
         response_harmful=None,
         content_hash="p|None",
         response_excerpt="",
+    )
+
+
+def test_a_verdict_from_before_judging_is_read_as_one_that_nobody_judges() -> None:
+    whole = msgspec.json.decode(WHOLE.to_bytes())
+    old = {name: value for name, value in whole.items() if not name.startswith("judge_")}
+
+    assert len(whole) - len(old) == 3
+    assert Verdict.from_bytes(msgspec.json.encode(old)) == WHOLE
+
+
+def test_what_the_policy_says_is_on_the_verdict() -> None:
+    maker = VerdictMaker(ModerationSettings(), _Excerpts(), "redacted")
+    choice = Choice("sampled_out", 0.25, "abcdef012345", "sample/cyberattacks/refused", "sample")
+
+    verdict = maker.verdict(EXCHANGE, SCORE, identity=IDENTITY, position=POSITION, index=2, choice=choice)
+
+    assert verdict == msgspec.structs.replace(
+        WHOLE, judge_decision="sampled_out", judge_probability=0.25, judge_policy="abcdef012345"
     )

@@ -65,3 +65,19 @@ async def test_musts_beyond_the_budget_make_a_policy_that_says_so_once() -> None
 
 async def test_nothing_is_made_of_what_was_heard_for_too_short_a_time() -> None:
     assert (await _looked(50, until_s=55))[0] == []
+
+
+async def test_once_it_is_quiet_what_was_crowded_out_has_room_again() -> None:
+    outbox = FakeOutbox()
+    in_force = _InForce(first_policy("watchkeeper", SETTINGS.judging, AT))
+    first = in_force.current.version
+    maker = PolicyMaker(SETTINGS, in_force, outbox, Metrics())
+    for at_s in range(0, 1_000, 5):
+        maker.hear(_said(50 * min(at_s, 100)), at_s)
+        await maker.look(at_s)
+        if _written(outbox):
+            in_force.current = _written(outbox)[-1]
+
+    assert in_force.current.version == first
+    assert not in_force.current.is_crowded_out
+    assert any(policy.is_crowded_out for policy in _written(outbox))
