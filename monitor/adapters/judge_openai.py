@@ -137,7 +137,8 @@ class OpenAIJudge:
         self._slots = asyncio.Semaphore(endpoint.concurrency)
         self._has_logprobs = True
         self._model = ""
-        self._missing: list[float] = [0.0, 0.0]
+        self._missing_mass = 0.0
+        self._answers = 0
 
     async def __aenter__(self) -> Self:
         """Itself: `connect_judge` has opened it."""
@@ -216,12 +217,13 @@ class OpenAIJudge:
             await self._ask_harmless()
         except _Refused as exc:
             raise self._refuses_everything(exc) from exc
-        total, count = self._missing
+        answers = self._answers
+        missing = f"{self._missing_mass / answers:.2%} of {answers} answers" if answers else ""
         return {
             "address": self._endpoint.url,
             "judge": f"{self.identity.name} {self.identity.version}",
             "rubric_hash": self.identity.rubric_hash,
-            "missing mass": f"{total / count:.2%} of {count:.0f} answers" if count else "",
+            "missing mass": missing,
             "tokens within an hour": str(self._budget.spent),
         }
 
@@ -278,8 +280,8 @@ class OpenAIJudge:
                 continue
             read = read_reply(one, reply.content, reply.tokens if self._has_logprobs else None)
             questions |= read.questions
-            self._missing[0] += sum(read.missing.values())
-            self._missing[1] += len(read.missing)
+            self._missing_mass += sum(read.missing.values())
+            self._answers += len(read.missing)
         return Reading(questions, failure, is_truncated, is_one_hot=not self._has_logprobs)
 
     async def _complete(self, one: Pass, prompt: str, response: str | None) -> Completion:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from monitor.judging.by_code import ByCode
 from monitor.judging.psychosafe import likert, overall
 from monitor.judging.reasons import JUDGED_FIELDS, NotJudged, answer, nothing_judged
-from monitor.judging.rubrics import CARE, NO_DOMAIN, NO_STRATEGY, REQUEST, RESPONSE
+from monitor.judging.rubrics import CARE, NO_DOMAIN, NO_STRATEGY, OPTIONS, REQUEST, RESPONSE
 from schemas.judgements import JudgeAnswer, JudgeRequest, JudgeStatus
 from schemas.taxonomy import BENIGN
 
@@ -22,6 +22,7 @@ Chances = Mapping[str, float]
 """Label → probability, of all labels of a question; they add up to 1."""
 
 _SLACK: Final = 1e-3
+_LABELS: Final = {question: labels for asked in OPTIONS.values() for question, labels in asked.items()}
 _OF_THE_EXCHANGE: Final = (NotJudged.FAILED, NotJudged.TOO_LONG)
 
 
@@ -39,11 +40,13 @@ class Reading:
     is_one_hot: bool = False
 
     def chances(self, question: str) -> Chances | NotJudged:
-        """The chances of a question's labels, or why they are open. What isn't a distribution is unread."""
+        """The chances of a question's labels, or why they are open. What is no distribution over them is unread."""
         found = self.questions.get(question, self.failure)
         if isinstance(found, NotJudged):
             return found
         values = found.values()
+        if _LABELS[question] and found.keys() != _LABELS[question]:
+            return NotJudged.UNREAD
         if not all(0 <= value <= 1 for value in values) or abs(math.fsum(values) - 1) > _SLACK:
             return NotJudged.UNREAD
         return found
@@ -102,7 +105,8 @@ def settle(fields: Mapping[str, Any], *, is_truncated: bool) -> JudgeAnswer:
 
 
 def _is_read(reading: Reading) -> bool:
-    return any(not isinstance(reading.chances(question), NotJudged) for question in reading.questions)
+    asked = reading.questions.keys() & _LABELS.keys()
+    return any(not isinstance(reading.chances(question), NotJudged) for question in asked)
 
 
 def _of_the_request(reading: Reading) -> dict[str, Any]:

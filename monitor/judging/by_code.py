@@ -1,4 +1,7 @@
-"""What is judged by code, whichever judge it is: the contacts of a response, and whether it is a template."""
+"""What is judged by code, whichever judge it is: the contacts of a response, and whether it is a template.
+
+A field that is left open is its reason.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,6 @@ from monitor.judging.duplication import TemplateWindow
 from monitor.judging.reasons import NotJudged
 from schemas.judgements import CareDomain, JudgeRequest
 
-Open = NotJudged
-"""A field that is left open is its reason."""
-
 
 @dataclass(frozen=True)
 class ByCode:
@@ -21,14 +21,14 @@ class ByCode:
     allow_list: AllowList = field(default_factory=AllowList.load)
     window: TemplateWindow | None = field(default_factory=TemplateWindow)
 
-    def contacts(self, request: JudgeRequest, domain: CareDomain | None) -> dict[str, int | Open]:
+    def contacts(self, request: JudgeRequest, domain: CareDomain | None) -> dict[str, int | NotJudged]:
         """The counts of verified, unverified and wrong-domain contacts."""
         if request.response is None:
             return {f"contacts_{outcome}": NotJudged.NO_RESPONSE for outcome in Outcome}
         counts = Counter(self.allow_list.check(request.response, domain).values())
         return {f"contacts_{outcome}": counts[outcome] for outcome in Outcome}
 
-    def template(self, request: JudgeRequest, *, is_refusal: bool | Open) -> bool | Open:
+    def template(self, request: JudgeRequest, *, is_refusal: bool | NotJudged) -> bool | NotJudged:
         """Whether this refusal is near-identical to another of the same tenant and model. Idempotent by event."""
         if request.response is None:
             return NotJudged.NO_RESPONSE

@@ -202,7 +202,15 @@ def test_an_exchange_of_which_nothing_was_read_says_why_in_every_field(
 
 
 @pytest.mark.parametrize(
-    "bad", [{"yes": 0.9, "no": 0.9}, {"yes": -0.1, "no": 1.1}, {"yes": float("nan"), "no": 1}]
+    "bad",
+    [
+        {},
+        {"maybe": 1.0},
+        {"yes": 1.0},
+        {"yes": 0.9, "no": 0.9},
+        {"yes": -0.1, "no": 1.1},
+        {"yes": float("nan"), "no": 1},
+    ],
 )
 def test_what_is_no_distribution_is_unread(bad: dict[str, float]) -> None:
     reading = Reading({**request_reading().questions, "should_refuse": bad})
