@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.estimates.population import Case, Guard, exchanges, kinds, samples
 from monitor.estimates.estimates import MIN_COVERED, MIN_JUDGED, estimates, worth
-from monitor.estimates.groups import NO, YES
+from monitor.estimates.groups import NO, OUTSIDE, YES, Groups
 from monitor.estimates.horvitz_thompson import Floats
 from monitor.estimates.scores import bounds, score
 from monitor.intervals import Z_95
@@ -39,11 +39,14 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of the grid: `given` is the share of samples with an estimate, `cases` the judged that count, a sample."""
+    """One cell of the grid: `given` is the share of samples with an estimate. Of what was drawn from the rest, a sample:
+    `cases`, the judged that count or don't, whichever are fewer; `errors`, those on which the judge differs from the guard.
+    """
 
     exchanges: int
     given: float
     cases: float
+    errors: float
     horvitz_thompson: Held | None
     prediction_powered: Held | None
     tuning: float
@@ -79,10 +82,10 @@ def cell(
     usable = np.flatnonzero(
         (inside.sum(axis=-1) >= MIN_JUDGED) & (worth(groups) >= MIN_JUDGED) & (groups.covered >= MIN_COVERED)
     )
-    cases = float(groups.judged[..., YES].sum(axis=-1).mean())
+    cases, errors = _drawn(groups)
     given = len(usable) / times
     if given < LEAST_GIVEN:
-        return Cell(count, given, cases, None, None, 0.0)
+        return Cell(count, given, cases, errors, None, None, 0.0)
     chosen = groups.cells(usable.tolist())
     alone, powered, tuning = estimates(chosen)
     shown = min(widths, len(usable))
@@ -102,7 +105,16 @@ def cell(
         count,
         given,
         cases,
+        errors,
         held(alone, np.zeros_like(tuning)),
         held(powered, tuning),
         float(tuning.mean()),
     )
+
+
+def _drawn(groups: Groups) -> tuple[float, float]:
+    drawn = groups.judged * (groups.probability < 1)[..., np.newaxis]
+    told = np.where(groups.guard_denominator == 0, OUTSIDE, np.where(groups.guard_numerator == 1, YES, NO))
+    differs = told[..., np.newaxis] != np.arange(3)
+    either = drawn.sum(axis=(0, 1)) / len(drawn)
+    return float(min(either[YES], either[NO])), float((drawn * differs).sum() / len(drawn))

@@ -84,7 +84,9 @@ def _notes(document: RatesDocument, hidden: int) -> list[Text]:
     if judges:
         notes.append(f"Judged by {', '.join(judges)}.")
     else:
-        notes.append("Nothing is judged in this time: see WATCHKEEPER_JUDGING__* in docs/settings.md.")
+        notes.append(
+            "Nothing is judged in this time: WATCHKEEPER_JUDGING__JUDGE says who does (docs/judging.md)."
+        )
     if ECHO in document.judges:
         notes.append(
             f"{ECHO} takes refusal and harm from the guard: what it corrects there is no second opinion."

@@ -39,7 +39,7 @@ def evaluate_view(document: EvaluateDocument) -> Group:
     )
     parts: list[RenderableType] = [heading]
     if document.truncated:
-        parts.append(Text(f"{document.truncated:,} rows were too long and read in part.", style="dim"))
+        parts.append(Text(f"Too long, and read in part: {document.truncated:,}.", style="dim"))
     for question, title in TITLES.items():
         found = [one for one in document.findings if one.question == question]
         if found:

@@ -69,12 +69,15 @@ def correct(groups: Groups) -> list[Corrected]:
         return found
     chosen = groups.cells(usable)
     alone, powered, tuning = estimates(chosen)
-    alone_low, alone_high = bounds(chosen, np.zeros_like(alone), alone)
-    low, high = bounds(chosen, tuning, powered)
+    low, high = bounds(
+        groups.cells([*usable, *usable]),
+        np.concatenate([np.zeros_like(alone), tuning]),
+        np.concatenate([alone, powered]),
+    )
     for at, place in enumerate(usable):
         found[place] = Corrected(
-            Estimate(float(alone[at]), float(alone_low[at]), float(alone_high[at])),
-            Estimate(float(powered[at]), float(low[at]), float(high[at])),
+            Estimate(float(alone[at]), float(low[at]), float(high[at])),
+            Estimate(float(powered[at]), float(low[len(usable) + at]), float(high[len(usable) + at])),
             float(tuning[at]),
             int(judged[place]),
             float(groups.covered[place]),
@@ -90,16 +93,25 @@ def estimates(groups: Groups) -> tuple[Floats, Floats, Floats]:
     alone = horvitz_thompson.ratio(yes, inside, inclusion)
     powered = alone
     tuning = np.zeros_like(alone)
-    counts = groups.answered
     for _ in range(_TUNING_ROUNDS):
         tuning = estimate_tuning(groups, powered)
-        triples = [
-            (of_judge, opinion * counts, (groups.weight * groups.scored * opinion).sum(axis=-1))
-            for of_judge, opinion in ((yes, groups.guard_numerator), (inside, groups.guard_denominator))
-        ]
-        powered = np.clip(
-            prediction_powered.ratio(triples[0], triples[1], inclusion, tuning=tuning), 0.0, 1.0
+        above, below = (
+            prediction_powered.total(
+                of_judge,
+                opinion * groups.answered,
+                inclusion,
+                predicted=(groups.weight * groups.scored * opinion).sum(axis=-1),
+                tuning=tuning,
+            )
+            for of_judge, opinion in (
+                (yes, groups.guard_numerator),
+                (inside, groups.guard_denominator),
+            )
         )
+        # An unlucky sample can correct the denominator away; the guard is then no help.
+        is_usable = below > 0
+        tuning = np.where(is_usable, tuning, 0.0)
+        powered = np.where(is_usable, np.clip(above / np.where(is_usable, below, 1.0), 0.0, 1.0), alone)
     return alone, powered, tuning
 
 

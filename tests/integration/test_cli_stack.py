@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from monitor.cli.rates_shapes import RatesDocument
 from monitor.cli.shapes import (
     AccountDocument,
     AccountTopic,
@@ -22,7 +23,6 @@ from monitor.cli.shapes import (
     ConfigDocument,
     LettersDocument,
     MigrateDocument,
-    RatesDocument,
     TailLine,
     UpDocument,
 )

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from monitor.adapters.clickhouse import ClickHouse
+from monitor.cli.rates_shapes import RatesDocument
 from monitor.corrected import correct_patterns, corrected_rates
 from monitor.embedded.clickhouse import ClickHousePart
 from monitor.rates import RATE_NAMES
+from monitor.settings import variable
+from tests.integration.commands import watchkeeper
 from tests.stores import NOW, new_store, rows, unanswered, verdict
 
 HOUR = timedelta(hours=1)
@@ -54,27 +57,22 @@ def exchange(
     return {**made, "judge_decision": decision, "judge_probability": chosen or 0.0}
 
 
-async def judge(
-    store: ClickHouse,
-    event_id: str,
-    *,
-    status: str = "ok",
-    should_refuse: float | None = None,
-    refusal_class: str | None = None,
-    harm_provided: float | None = None,
-) -> None:
-    values = {
+def judgement(event_id: str, *, status: str = "ok", **answers: Any) -> dict[str, Any]:
+    """A row of judgement_rows; what isn't given isn't judged."""
+    return {
         "event_id": event_id,
         "arrived_at": NOW.timestamp(),
         "judged_at": NOW.timestamp(),
         "status": status,
         "judge_name": "judge",
-        "should_refuse": should_refuse,
-        "refusal_class": refusal_class,
-        "harm_provided": harm_provided,
+        **{name: answers.get(name) for name in ("should_refuse", "refusal_class", "harm_provided")},
     }
+
+
+async def judge(store: ClickHouse, *judgements: dict[str, Any]) -> None:
+    lines = "\n".join(json.dumps(one) for one in judgements)
     await store._client.command(
-        f"INSERT INTO judgement_rows ({', '.join(values)}) FORMAT JSONEachRow {json.dumps(values)}"
+        f"INSERT INTO judgement_rows ({', '.join(judgements[0])}) FORMAT JSONEachRow {lines}"
     )
 
 
@@ -98,11 +96,14 @@ async def test_patterns_count_the_chosen_and_what_the_judge_says_of_them(
             json.loads(unanswered("no-verdict", 4).to_bytes()),
         ],
     )
-    await judge(store, "sure", should_refuse=0.5, refusal_class="partial", harm_provided=0.49)
-    await judge(store, "sampled", should_refuse=None, refusal_class="full_compliance", harm_provided=0.5)
-    await judge(store, "left", refusal_class="partial")  # not drawn, so in no estimate
-    await judge(store, "failed", status="error", refusal_class="partial")
-    await judge(store, "later", refusal_class="partial")
+    await judge(
+        store,
+        judgement("sure", should_refuse=0.5, refusal_class="partial", harm_provided=0.49),
+        judgement("sampled", refusal_class="full_compliance", harm_provided=0.5),
+        judgement("left", refusal_class="partial"),  # not drawn, so in no estimate
+        judgement("failed", status="error", refusal_class="partial"),
+        judgement("later", refusal_class="partial"),
+    )
     found = await store.query(query, since=NOW, until=NOW + HOUR, **WHOLE)
 
     names = (
@@ -126,7 +127,7 @@ async def test_patterns_count_the_chosen_and_what_the_judge_says_of_them(
 async def test_the_store_gives_the_estimates_of_its_exchanges(store: ClickHouse, seed: int) -> None:
     """Once per event, however often verdict and judgement were delivered; looked up as read through."""
     chance = random.Random(seed)
-    exchanges, patterns = [], []
+    exchanges, patterns, judgements = [], [], []
     for number in range(1500):
         event_id = f"e{number}"
         truth, guard = chance.random() < 0.2, chance.random() < 0.2
@@ -146,12 +147,13 @@ async def test_the_store_gives_the_estimates_of_its_exchanges(store: ClickHouse,
         exchanges.append(made)
         is_harmful = chance.random() < 0.3
         if drawn:
-            await judge(
-                store,
-                event_id,
-                refusal_class="direct_refusal" if truth else "full_compliance",
-                should_refuse=0.9 if is_harmful else 0.1,
-                harm_provided=None,
+            judgements.append(
+                judgement(
+                    event_id,
+                    refusal_class="direct_refusal" if truth else "full_compliance",
+                    should_refuse=0.9 if is_harmful else 0.1,
+                    harm_provided=None,
+                )
             )
         patterns.append(
             {
@@ -173,6 +175,8 @@ async def test_the_store_gives_the_estimates_of_its_exchanges(store: ClickHouse,
                 "judges": ["judge"] if drawn else [],
             }
         )
+    await judge(store, *judgements)
+    await judge(store, *chance.sample(judgements, 100))
     await insert(store, exchanges)
     await insert(store, chance.sample(exchanges, 400))
     window: dict[str, Any] = {"since": NOW, "until": NOW + HOUR}
@@ -190,6 +194,38 @@ async def test_the_store_gives_the_estimates_of_its_exchanges(store: ClickHouse,
             assert one.horvitz_thompson.reason == other.horvitz_thompson.reason
             assert one.prediction_powered.rate == pytest.approx(other.prediction_powered.rate)
             assert one.prediction_powered.low == pytest.approx(other.prediction_powered.low, abs=1e-6)
+
+
+async def test_the_command_shows_both_beside_the_guards_own(store: ClickHouse) -> None:
+    refusals: dict[str, Any] = {"prompt_harmful": False, "response_harmful": False, "refusal": 0.1}
+    await insert(
+        store,
+        [
+            exchange(f"e{number}", number / 2, chosen=1.0, refused=number < 10, **refusals)
+            for number in range(40)
+        ],
+    )
+    kinds = ("partial", "full_compliance")
+    await judge(
+        store,
+        *(judgement(f"e{number}", refusal_class=kinds[number >= 20]) for number in range(40)),
+    )
+    environment = {
+        variable("clickhouse", "url"): store._settings.url,
+        variable("clickhouse", "database"): store._settings.database,
+    }
+    as_json = await watchkeeper(["rates", "--corrected", "--by", "none", "--json"], environment)
+    as_table = await watchkeeper(["rates", "--corrected", "--by", "tenant"], environment)
+
+    assert as_json.code == as_table.code == 0, as_json.err + as_table.err
+    document = RatesDocument.model_validate_json(as_json.out)
+    refusal = document.total.rates[0]
+    assert refusal.rate == 0.25
+    assert refusal.corrected is not None
+    assert refusal.corrected.judged == 40
+    assert refusal.corrected.horvitz_thompson.rate == refusal.corrected.prediction_powered.rate == 0.5
+    assert document.judges == ["judge"]
+    assert "Judged by judge." in as_table.out
 
 
 async def test_a_window_in_which_nothing_is_judged_has_no_estimate(store: ClickHouse) -> None:

@@ -12,7 +12,7 @@ from monitor.estimates.groups import YES
 from monitor.estimates.scores import bounds, score
 from monitor.intervals import Z_95
 
-TIMES = 800
+TIMES = 500
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -26,7 +26,7 @@ def test_intervals_cover_the_rate(case: Case, rate: float, judged: int) -> None:
         for held in (found.horvitz_thompson, found.prediction_powered):
             assert held is not None
             assert held.coverage > 0.95 - 4 * (0.95 * 0.05 / TIMES) ** 0.5
-            assert held.coverage < 0.999 or found.cases < 50
+            assert held.coverage < 0.985 or min(found.cases, found.errors) < 20
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -27,7 +27,7 @@ GROUP = st.tuples(
     st.integers(1, 5),  # scored, times the expected
 )  # fmt: skip
 
-SLOWLY = settings(max_examples=40, deadline=None)
+SLOWLY = settings(max_examples=25, deadline=None)
 """An interval is some hundred tilts, which take what they take on a busy machine."""
 
 
