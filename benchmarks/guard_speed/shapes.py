@@ -55,16 +55,17 @@ def mistral_tokenizer() -> Any:
 
 def random_model(shape: dict[str, int], device: torch.device, dtype: torch.dtype) -> Any:
     """A Mistral model with random weights, made on the device."""
-    from transformers import MistralConfig, MistralForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
-    config = MistralConfig(
-        vocab_size=VOCABULARY, max_position_embeddings=32_768, sliding_window=None, rope_theta=1e6, **shape
+    config = AutoConfig.for_model(
+        "mistral", vocab_size=VOCABULARY, max_position_embeddings=32_768, sliding_window=None, **shape
     )
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         with device:
-            model = MistralForCausalLM(config)
+            made: Any = AutoModelForCausalLM  # untyped
+            model = made.from_config(config, dtype=dtype)
     finally:
         torch.set_default_dtype(before)
     return model.eval().requires_grad_(False)

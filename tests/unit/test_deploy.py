@@ -47,7 +47,7 @@ def test_every_file_that_compose_mounts_exists_and_parses(source: str) -> None:
         case ".yml":
             assert yaml.safe_load(path.read_text(encoding="utf-8"))
         case _:
-            assert list(path.glob("*/config.pbtxt")), f"{source} is no Triton model repository"
+            assert (path / "config.pbtxt").exists(), f"{source} is no Triton model"
 
 
 def test_every_mount_is_read_only() -> None:

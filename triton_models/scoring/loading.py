@@ -64,12 +64,13 @@ def load_model(
                 f"{source} is a {kind} model, and the prompt file is for {' or '.join(architectures)}; "
                 "name the model that it is for, or the prompt file of this one"
             )
-        model, info = AutoModelForCausalLM.from_pretrained(
+        found: Any = AutoModelForCausalLM.from_pretrained(
             source,
             dtype=DTYPES[dtype],
             attn_implementation=_implementation(attention),
             output_loading_info=True,
         )
+        model, info = found
         tokenizer = AutoTokenizer.from_pretrained(source)
     except ModelError:
         raise

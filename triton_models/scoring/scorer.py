@@ -159,7 +159,8 @@ class PassScorer:
             self._loaded.model.base_model(
                 input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True
             )
-            self._kept = [(layer.keys, layer.values) for layer in cache.layers]
+            layers: list[Any] = list(cache.layers)
+            self._kept = [(layer.keys, layer.values) for layer in layers]
         return DynamicCache(
             [(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1)) for keys, values in self._kept]
         )
@@ -196,11 +197,13 @@ class _Head:
         self._cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
-        logits = hidden.float() @ self._weight
+        logits: torch.Tensor = hidden.float() @ self._weight
         if self._bias is not None:
             logits = logits + self._bias
         logits = logits / self._divisor
-        return logits if self._cap is None else torch.tanh(logits / self._cap) * self._cap
+        if self._cap is not None:
+            logits = torch.tanh(logits / self._cap) * self._cap
+        return logits
 
 
 class Scorer:

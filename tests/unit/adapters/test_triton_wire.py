@@ -16,7 +16,8 @@ from monitor.adapters.triton_wire import encode, identity_of, infer_request, rea
 from monitor.embedded.kserve import read_inputs
 from monitor.errors import Misconfigured
 from monitor.ports import GuardIdentity, Score
-from schemas.tensors import GUARD_OUTPUTS
+from schemas.taxonomy import CATEGORIES
+from schemas.tensors import GUARD_OUTPUTS, NOT_ASKED
 from tests.fakes.guard_server import guard_config
 
 ASKED = encode("a prompt", "a response", 100)
@@ -93,6 +94,14 @@ def change_a_shape(response: Any) -> None:
 
 def cut_a_content(response: Any) -> None:
     response.raw_output_contents[3] = response.raw_output_contents[3][:-1]
+
+
+def test_what_a_guard_is_not_asked_is_none_and_the_rest_is_kept() -> None:
+    nothing = [NOT_ASKED] * len(CATEGORIES)
+    (score,) = read_scores(answer(refusal=[NOT_ASKED], category=nothing), [ASKED])
+    assert score == Score("ok", near(0.7), None, 0.5, "", None, False)
+    (unknown,) = read_scores(answer(refusal=[math.nan], category=nothing), [ASKED])
+    assert unknown == UNKNOWN
 
 
 @pytest.mark.parametrize(

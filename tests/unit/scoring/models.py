@@ -33,18 +33,13 @@ def wildguard() -> prompt_file.PromptFile:
 
 def write_model(folder: Path, tokenizer: Any, architecture: str = "mistral", **more: Any) -> Path:
     """A model folder of this architecture with random weights, always the same."""
-    import transformers
+    from transformers import AutoConfig, AutoModelForCausalLM
 
-    config, model = {
-        "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
-        "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
-        "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
-        "granite": (transformers.GraniteConfig, transformers.GraniteForCausalLM),
-        "gemma2": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM),
-    }[architecture]
     torch.manual_seed(7)
     settings = TINY | {"vocab_size": len(tokenizer)} | more
-    model(config(**settings)).save_pretrained(folder)
+    config = AutoConfig.for_model(architecture, **settings)
+    made: Any = AutoModelForCausalLM  # untyped
+    made.from_config(config, dtype=torch.float32).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -94,7 +94,7 @@ def test_one_pass_equals_sequential_forced_steps(
 ) -> None:
     plain = loaded("eager").model
     assert largest_difference(passes(loaded(attention), limits), plain, SOME) < 1e-4
-    without = [(prompt, None) for prompt, _ in SOME]
+    without: list[Exchange] = [(prompt, None) for prompt, _ in SOME]
     assert largest_difference(passes(loaded(attention), limits, has_response=False), plain, without) < 1e-4
 
 
