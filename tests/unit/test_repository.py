@@ -136,11 +136,13 @@ def test_every_ignored_type_error_names_its_code_and_its_reason() -> None:
 
 
 def locked(name: str) -> dict[str, str]:
-    """Package to version of a lock."""
+    """Package to version of a lock, here: some have another version for another Python."""
     text = (ROOT / "locks" / name).read_text(encoding="utf-8")
+    lines = [Requirement(line) for line in re.findall(r"^([A-Za-z0-9._-]+==.*?) *\\$", text, re.MULTILINE)]
     return {
-        canonicalize_name(m[1]): m[2]
-        for m in re.finditer(r"^([A-Za-z0-9._-]+)==([^\s;]+)", text, re.MULTILINE)
+        canonicalize_name(line.name): str(line.specifier).removeprefix("==")
+        for line in lines
+        if line.marker is None or line.marker.evaluate()
     }
 
 
