@@ -1,6 +1,6 @@
 """Published F1 scores of other guards, in percent, to stand beside ours: only for rows of the same set.
 
-From WildGuard (arXiv 2406.18495), tables 2 to 4, where the others were measured too.
+From WildGuard (arXiv 2406.18495), whose authors measured the others too.
 """
 
 from __future__ import annotations
