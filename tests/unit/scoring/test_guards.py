@@ -84,6 +84,20 @@ def test_llama_guard_is_exact_with_the_categories_that_such_a_vocabulary_tells_a
     assert scores.refusal.tolist()[0] == NOT_ASKED
 
 
+@pytest.mark.parametrize("path", sorted(models.RUBRICS.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_rubric_is_exact_on_a_chat_model(path: Path, chat: Loaded) -> None:
+    assert check(Scorer(prompt_file.load(path), chat)) < 1e-4
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    words = models.tokenizer_with([])
+    words.chat_template = (
+        "{{ bos_token }}{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}"
+    )
+    return models.load(models.write_model(tmp_path_factory.mktemp("chat"), words))
+
+
 def models_content(name: str) -> dict:  # type: ignore[type-arg]  # TOML, whatever it holds
     import tomllib
 
