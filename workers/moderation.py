@@ -14,7 +14,7 @@ import structlog
 from monitor.dead_lettering import WHOLE_MESSAGE
 from monitor.errors import Rejected
 from monitor.ingest.decoder import Decoded
-from monitor.judging.policy import OFF, Choice, Chooser
+from monitor.judging.policy import Choice, Chooser
 from monitor.judging.requests import judge_request
 from monitor.ledger import Ledger
 from monitor.metrics import Metric, Metrics
@@ -213,26 +213,31 @@ class Moderation:
             remaining = iter(answers)
             answers = [next(remaining) if is_in else SAMPLED_OUT for is_in in is_taken]
         chooser = self.chooser()
-        choices: Sequence[Choice] = (
-            [OFF] * len(exchanges)
-            if chooser is None
-            else [
-                chooser.choose(exchange.event_id, score)
-                for exchange, score in zip(exchanges, answers, strict=True)
-            ]
-        )
         if chooser is not None:
-            judged.choices.update(choices)
+            self._choose(work, answers, chooser, judged)
+            return judged
         identity = self.guard.identity
-        make = self.maker.verdict
-        for (exchange, index, position), score, choice in zip(work.exchanges, answers, choices, strict=True):
+        verdict = self.maker.verdict
+        judged.verdicts = [
+            OutRecord(
+                exchange.event_id.encode(),
+                verdict(exchange, score, identity=identity, position=position, index=index).to_bytes(),
+            )
+            for (exchange, index, position), score in zip(work.exchanges, answers, strict=True)
+        ]
+        return judged
+
+    def _choose(self, work: _Work, answers: Sequence[Score], chooser: Chooser, judged: _Judged) -> None:
+        """The verdicts with what the policy says of each, and the questions about those that it draws."""
+        identity, make = self.guard.identity, self.maker.verdict
+        for (exchange, index, position), score in zip(work.exchanges, answers, strict=True):
+            choice = chooser.choose(exchange.event_id, score)
+            judged.choices[choice] += 1
             verdict = make(exchange, score, identity=identity, position=position, index=index, choice=choice)
             key = exchange.event_id.encode()
             judged.verdicts.append(OutRecord(key, verdict.to_bytes()))
             if choice.is_asked:
-                request = judge_request(exchange, verdict, choice)
-                judged.requests.append(OutRecord(key, request.to_bytes()))
-        return judged
+                judged.requests.append(OutRecord(key, judge_request(exchange, verdict, choice).to_bytes()))
 
 
 def _by_stratum(choices: Mapping[Choice, int]) -> Counter[str]:

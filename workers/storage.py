@@ -66,12 +66,13 @@ class Storage:
         started_s = time.perf_counter()
         good: list[tuple[Message, bytes]] = []
         letters: list[Letter] = []
+        row = self.kind.row
         for message in batch.messages:
             if message.value is None:
                 letters.append(Letter(message, TOMBSTONE))
                 continue
             try:
-                good.append((message, self.kind.row(message.value)))
+                good.append((message, row(message.value)))
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
                 # Its class alone: the message could quote the value.
                 letters.append(Letter(message, self.kind.unreadable, type(exc).__name__))
