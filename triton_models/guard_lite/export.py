@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -20,7 +21,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[import-untyped]  # ships no types
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # ships no types
 from torch import Tensor, nn
@@ -86,6 +86,12 @@ class SmallEmbedding(nn.Module):
 
 def graph(weights: Path, vocabulary: int, target: Path) -> None:
     """The encoder as an int8 ONNX file whose bytes depend on the weights alone."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # see scorer.Encoder
+    from onnxruntime.quantization import (  # type: ignore[import-untyped]  # ships no types
+        QuantType,
+        quantize_dynamic,
+    )
+
     guard = encoder.Guard(vocabulary)
     guard.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
     guard.eval()

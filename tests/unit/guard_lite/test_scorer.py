@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
+import subprocess
 import sys
 from dataclasses import astuple
 from pathlib import Path
@@ -160,6 +162,22 @@ def test_texts_that_read_alike_score_alike() -> None:
     plain = score((b"can't i kill him", b"i can't help")).prompt_harm
     for same in ("CAN\u2019T I KILL HIM", "can't i ki\u200bll him", "\uff43an't i kill him"):
         assert score((same.encode(), b"i can't help")).prompt_harm.tolist() == plain.tolist()
+
+
+def test_loading_it_starts_no_telemetry(tmp_path: Path) -> None:
+    code = (
+        "import importlib.util, pathlib, sys\n"
+        "spec = importlib.util.spec_from_file_location('scorer', sys.argv[1])\n"
+        "module = sys.modules['scorer'] = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(module)\n"
+        "module.Scorer.load(pathlib.Path(sys.argv[2]))\n"
+    )
+    # Where it runs, ONNX Runtime's telemetry leaves a session file in the temporary folder.
+    environ = {"TMPDIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    subprocess.run(
+        [sys.executable, "-c", code, str(MODEL / "1" / "scorer.py"), str(WEIGHTS)], env=environ, check=True
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_asked_is_nothing_answered() -> None:

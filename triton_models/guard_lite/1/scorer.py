@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import sys
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -20,7 +21,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime  # type: ignore[import-untyped]  # ships no types
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -113,6 +113,10 @@ class Encoder:
     """The ONNX graph in one thread, and the answers it gave lately."""
 
     def __init__(self, graph: Path) -> None:
+        # From 1.29 on its official builds report each session to their maker, unless this is set before the import.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        import onnxruntime  # type: ignore[import-untyped]  # ships no types
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # config.pbtxt has an instance a core: more threads would only wait
         options.inter_op_num_threads = 1
