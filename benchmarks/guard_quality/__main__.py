@@ -13,6 +13,7 @@ import importlib.util
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -117,6 +118,17 @@ def category_table(scorer: Any, chosen: Sequence[Row]) -> Iterator[str]:
         )
 
 
+def stages(scorer: Any, chosen: Sequence[Row]) -> str:
+    """A line on how much of the rows the first stage settled."""
+    before, after = copy(scorer.shares), (score(scorer, chosen), scorer.shares)[1]
+    exchanges, responses = after.exchanges - before.exchanges, after.responses - before.responses
+    return (
+        f"the first stage settled {(after.settled - before.settled) / exchanges:.1%} of the exchanges; the encoder read "
+        f"{(after.prompts_read - before.prompts_read) / exchanges:.1%} of the prompts and "
+        f"{(after.responses_read - before.responses_read) / responses:.1%} of the responses"
+    )
+
+
 def labelled(chosen: Sequence[Row], question: Question) -> list[Row]:
     """Rows that carry the label; a question about a response needs one."""
     has_label = [row for row in chosen if getattr(row, FIELDS[question]) is not None]
@@ -132,15 +144,14 @@ def main() -> None:
     module = load_scorer()
     weights = MODEL / "1" / "weights.npz"
     scorer = module.Scorer.load(weights)
-    print(
-        f"guard_lite, weights {module.weights_hash(weights)}, {weights.stat().st_size:,} bytes; yes is p >= 0.5"
-    )
+    size = sum(weights.with_name(name).stat().st_size for name in module.FILES)
+    print(f"guard_lite, weights {module.weights_hash(weights)}, {size:,} bytes; yes is p >= 0.5")
     ratios: list[tuple[float, str]] = []
     for name, chosen, each_prompt in (
         ("dev", rows.dev(data), once_a_prompt),
         ("chat logs", rows.chat_logs(data), list),
     ):
-        print(f"\n== {name}: {len(chosen):,} rows ==\n{HEAD}")
+        print(f"\n== {name}: {len(chosen):,} rows ==\n{stages(scorer, chosen)}\n{HEAD}")
         for question in FIELDS:
             asked = labelled(chosen, question)
             for line in question_table(

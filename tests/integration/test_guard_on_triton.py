@@ -135,7 +135,9 @@ async def test_other_weights_are_another_guard_on_the_same_connection(tmp_path: 
         await guard.score(PROMPTS, RESPONSES)
         weights = copy / "1" / "weights.npz"
         weights.write_bytes(weights.read_bytes() + b"\0")
-        changed = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+        files = ("weights.npz", "encoder.onnx", "vocab.txt", "calibration.json")
+        digests = [hashlib.sha256(weights.with_name(name).read_bytes()).digest() for name in files]
+        changed = hashlib.sha256(b"".join(digests)).hexdigest()[:16]
         config = copy / "config.pbtxt"
         config.write_text(config.read_text().replace(first.prompt_hash, changed))
         await part.restart()

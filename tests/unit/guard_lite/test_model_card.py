@@ -30,9 +30,12 @@ def table(first: str) -> list[list[str]]:
 
 
 def test_the_card_names_version_hash_and_size_of_what_is_shipped() -> None:
-    size = (MODEL / "1" / "weights.npz").stat().st_size
+    files = ("weights.npz", "encoder.onnx", "vocab.txt", "calibration.json")
+    size = sum((MODEL / "1" / name).stat().st_size for name in files)
     assert f"| version | {parameter('guard_version')} |" in CARD
-    assert f"hash `{parameter('prompt_hash')}` (first 16 hex digits of its SHA-256), {size:,} bytes |" in CARD
+    assert (
+        f"hash `{parameter('prompt_hash')}` (first 16 hex digits of their SHA-256), {size:,} bytes |" in CARD
+    )
 
 
 def test_the_measured_quality_is_that_of_these_weights() -> None:

@@ -32,13 +32,14 @@ class TritonPythonModel:
         folder = Path(__file__).resolve().parent
         module = _load_scorer(folder)
         weights = folder / "weights.npz"
-        named = json.loads(args["model_config"])["parameters"]["prompt_hash"]["string_value"]
+        parameters = json.loads(args["model_config"])["parameters"]
+        named = parameters["prompt_hash"]["string_value"]
         found = module.weights_hash(weights)
         if named != found:
             raise pb_utils.TritonModelException(
-                f"guard_lite: config.pbtxt names weights {named}, but {weights} is {found}; run train.py again"
+                f"guard_lite: config.pbtxt names weights {named}, but the files in {folder} are {found}; run export.py again"
             )
-        self._scorer = module.Scorer.load(weights)
+        self._scorer = module.Scorer.load(weights, stages=parameters["stages"]["string_value"])
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """One response for each request, in order. A request that can't be read gets an error; the others their scores."""

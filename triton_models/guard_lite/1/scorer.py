@@ -1,14 +1,18 @@
-"""The guard_lite classifier: hashed n-grams, one table look-up a word, one sum a text. numpy and nothing else.
+"""guard_lite in two stages: hashed words settle what is plain, a fine-tuned MiniLM reads the rest. No torch.
 
-It loads by file path and needs neither Triton nor torch. Sums are of integers, so an exchange scores the same to the
-last bit whatever stands beside it in a batch.
+It loads by file path, needs numpy, onnxruntime and tokenizers, and knows no Triton. The encoder reads every exchange by
+itself, without padding, so an exchange scores the same to the last bit whatever stands beside it in a batch. The
+prompt is read alone first, and its answers are the same with and without a response.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
+import os
 import sys
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +26,14 @@ Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
 CATEGORY_COUNT: Final = 14
-OPENING_WORDS: Final = 32
-"""A refusal says so at once: the first words of a response have a table of their own."""
+QUESTIONS: Final = ("prompt_harm", "refusal", "response_harm")
+FILES: Final = ("weights.npz", "encoder.onnx", "vocab.txt", "calibration.json")
+"""All that the answers depend on, besides this code: the first stage, the encoder, its vocabulary, what joins them."""
 
-_EXCHANGES_AT_ONCE: Final = 128
+STAGES: Final = ("both", "first")
+
+_REMEMBERED: Final = 20_000
+"""Exchanges whose encoder answers are kept, some 250 bytes each: greetings and retries come again and again."""
 
 
 def sibling(name: str) -> ModuleType:
@@ -43,49 +51,16 @@ def sibling(name: str) -> ModuleType:
 
 
 features: Any = sibling("features")
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One kind of look at a text: which hashes of its first `words` words, in a table of 2**bits rows.
-
-    The name of a column is `<block>.<output>`; the value of a feature is its count over the square root of all counts.
-    """
-
-    name: str
-    side: str
-    kinds: tuple[str, ...]
-    bits: int
-    outputs: tuple[str, ...]
-    words: int | None = None
-
-    def rows(self, words: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Table rows of each word, shape (kinds, words), and where each text begins, shape (n + 1,)."""
-        first = words.first
-        hashes = [getattr(words, kind) for kind in self.kinds]
-        if self.words is not None:
-            place = np.arange(len(words.word)) - np.repeat(first[:-1], np.diff(first))
-            opening = place < self.words
-            hashes = [of_kind[opening] for of_kind in hashes]
-            first = np.zeros_like(first)
-            np.cumsum(np.minimum(words.counts, self.words), out=first[1:])
-        return np.stack([features.buckets(of, self.bits, salt) for salt, of in enumerate(hashes)]), first
-
-
-HARM_SLOTS: Final = tuple(f"harm_{index}" for index in range(1, CATEGORY_COUNT))
-BLOCKS: Final = (
-    Block("prompt", "prompt", ("word", "pair", "stem"), 17, ("prompt_harm", "response_harm", *HARM_SLOTS)),
-    Block("opening", "response", ("word", "pair", "triple"), 17, ("refusal", "response_harm"), OPENING_WORDS),
-    Block("response", "response", ("word", "pair"), 17, ("refusal", "response_harm")),
-)
-OUTPUTS: Final = ("prompt_harm", "refusal", "response_harm", *HARM_SLOTS)
+linear: Any = sibling("linear")
+tokens: Any = sibling("tokens")
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Answers on n exchanges. `refusal` and `response_harm` are NaN where there is no response.
 
-    Shapes (n,), but `category` (n, 14), which sums to 1 a row and whose first entry is 1 - prompt_harm.
+    Shapes (n,), but `category` (n, 14), which sums to 1 a row and whose first entry is 1 - prompt_harm. `truncated`:
+    the stage that answered left some of the text out.
     """
 
     prompt_harm: Floats
@@ -95,86 +70,185 @@ class Scores:
     truncated: Flags
 
 
-class Scorer:
-    """The weights in memory. Scoring changes nothing but a cache of powers: use one scorer a thread."""
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """What the first stage may settle, by its own probabilities; chosen on held-out training sources by export.py.
 
-    def __init__(
-        self, tables: dict[str, npt.NDArray[np.int16]], scales: dict[str, Floats], bias: Floats
-    ) -> None:
-        self._tables = tables
-        self._scales = scales
-        self._bias = bias
-        self._powers = features.Powers()
+    A prompt below `prompt_harm` is settled. A response is settled where it is below `response_harm`, its refusal is at
+    most `refusal` or at least 1 - `refusal`, and its prompt is, by the stage that judged it, below `prompt_of_response`.
+    `offset` is then added to the logit of response harm: so few of them are harmful.
+    """
+
+    prompt_harm: float
+    refusal: float
+    response_harm: float
+    prompt_of_response: float
+    offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The logit of a question is offset + encoder * the encoder's + linear * the first stage's."""
+
+    plain: Plain
+    offset: Floats
+    encoder: Floats
+    linear: Floats
 
     @classmethod
-    def load(cls, weights: Path) -> Scorer:
-        """Read `weights` (npz, no pickle). Raises ValueError where the file isn't of this shape."""
-        with np.load(weights, allow_pickle=False) as stored:
-            tables = {block.name: np.ascontiguousarray(stored[f"{block.name}.table"]) for block in BLOCKS}
-            scales = {block.name: stored[f"{block.name}.scale"].astype(np.float32) for block in BLOCKS}
-            bias = stored["bias"].astype(np.float32)
-        for block in BLOCKS:
-            shape = (1 << block.bits, len(block.outputs))
-            if tables[block.name].shape != shape or tables[block.name].dtype != np.int16:
-                raise ValueError(
-                    f"{weights}: table {block.name} isn't int16 of shape {shape}; run train.py again"
-                )
-        if bias.shape != (len(OUTPUTS),):
-            raise ValueError(f"{weights}: bias isn't of shape ({len(OUTPUTS)},); run train.py again")
-        return cls(tables, scales, bias)
+    def load(cls, path: Path) -> Calibration:
+        """Read calibration.json. Raises ValueError where it isn't of this shape."""
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            joined = [
+                np.array([stored[name][part] for name in QUESTIONS], np.float32)
+                for part in ("offset", "encoder", "linear")
+            ]
+            return cls(Plain(**stored["plain"]), *joined)
+        except (KeyError, TypeError) as exc:
+            raise ValueError(f"{path} isn't guard_lite's calibration; run export.py again") from exc
+
+
+class Encoder:
+    """The ONNX graph in one thread, and the answers it gave lately."""
+
+    def __init__(self, graph: Path) -> None:
+        # From 1.29 on its official builds report each session to their maker, unless this is set before the import.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        import onnxruntime  # type: ignore[import-untyped]  # ships no types
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # config.pbtxt has an instance a core: more threads would only wait
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(graph), options, ["CPUExecutionProvider"])
+        except Exception as exc:  # its exceptions have no common base
+            raise ValueError(f"{graph} can't be loaded; restore the model folder") from exc
+        self._known: OrderedDict[bytes, Floats] = OrderedDict()
+
+    def logits(self, ids: Sequence[int], segments: Sequence[int]) -> Floats:
+        """Logits (16,) of one exchange: the three questions, then the thirteen harms."""
+        read = np.array([ids, segments], np.int64)
+        key = hashlib.blake2b(read.tobytes(), digest_size=16).digest()
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+            return known
+        found: Floats = self._session.run(None, {"ids": read[:1], "segments": read[1:]})[0][0]
+        self._known[key] = found
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The first stage's view of one exchange: probabilities (3,), and the logits (16,) and flag (1,) to be overwritten."""
+
+    chance: Floats
+    logits: Floats
+    truncated: Flags
+
+
+@dataclass(slots=True)
+class Shares:
+    """How many exchanges a scorer has judged, and how many prompts and responses among them its encoder read."""
+
+    exchanges: int = 0
+    prompts_read: int = 0
+    responses: int = 0
+    responses_read: int = 0
+    settled: int = 0
+
+
+class Scorer:
+    """The weights in memory. Scoring changes nothing but caches and counts: use one scorer a thread."""
+
+    def __init__(self, first: Any, encoder: Encoder | None, pieces: Any, calibration: Calibration) -> None:
+        self._first = first
+        self._encoder = encoder
+        self._pieces = pieces
+        self._calibration = calibration
+        self._limits = tokens.Limits()
+        self.shares = Shares()
+
+    @classmethod
+    def load(cls, weights: Path, *, stages: str = "both") -> Scorer:
+        """Read weights.npz at `weights` and the other FILES beside it. Raises ValueError where one isn't of its shape.
+
+        `stages` "first" leaves the encoder out: a hundred times faster and far less accurate, for benchmarks of the
+        stream whose subject isn't the guard.
+        """
+        if stages not in STAGES:
+            raise ValueError(f"stages is {stages!r}; write one of {', '.join(STAGES)}")
+        folder = weights.parent
+        return cls(
+            linear.FirstStage.load(weights),
+            Encoder(folder / "encoder.onnx") if stages == "both" else None,
+            tokens.Pieces(folder / "vocab.txt"),
+            Calibration.load(folder / "calibration.json"),
+        )
 
     def score(self, prompts: Sequence[bytes], responses: Sequence[bytes], has_response: Flags) -> Scores:
         """Score n exchanges of UTF-8 texts; what isn't UTF-8 is read as U+FFFD, a response is ignored where
         `has_response` (shape (n,)) is False. Nothing in a text makes it raise."""
-        parts = [
-            self._score(prompts[at:stop], responses[at:stop], has_response[at:stop])
-            for at in range(0, max(len(prompts), 1), _EXCHANGES_AT_ONCE)
-            if (stop := at + _EXCHANGES_AT_ONCE)
-        ]
-        if len(parts) == 1:
-            return parts[0]
-        return Scores(*(np.concatenate([getattr(part, name) for part in parts]) for name in Scores.__slots__))
+        has_response = np.asarray(has_response, np.bool_)
+        first = self._first.logits(prompts, responses, has_response)
+        chances = 1.0 / (1.0 + np.exp(-np.clip(first.logits[:, :3], -30.0, 30.0)))
+        if self._encoder is not None:
+            for place, prompt in enumerate(first.prompts):
+                response = first.responses[place] if has_response[place] else None
+                own = Own(chances[place], first.logits[place], first.truncated[place : place + 1])
+                self._judge(self._encoder, prompt, response, own)
+        return _answers(first.logits, has_response, first.truncated)
 
-    def _score(self, prompts: Sequence[bytes], responses: Sequence[bytes], has_response: Flags) -> Scores:
-        truncated = np.zeros(len(prompts), np.bool_)
-        answered = [text if there else b"" for text, there in zip(responses, has_response, strict=True)]
-        words = {
-            "prompt": features.words(_fit(prompts, truncated), self._powers),
-            "response": features.words(_fit(answered, truncated), self._powers),
-        }
-        logits = np.tile(self._bias, (len(prompts), 1))
-        for block in BLOCKS:
-            rows, first = block.rows(words[block.side])
-            table = self._tables[block.name]
-            # Wrapping 32-bit sums: a difference is right as long as one text's own sum fits, and 4 kB of text do.
-            running = np.zeros((rows.shape[1] + 1, table.shape[1]), np.int32)
-            looked_up = table[rows[0]].astype(np.int32)
-            for more in rows[1:]:
-                looked_up += table[more]
-            np.cumsum(looked_up, axis=0, out=running[1:], dtype=np.int32)
-            sums = running[first[1:]] - running[first[:-1]]
-            size = np.sqrt(np.maximum(np.diff(first) * len(rows), 1)).astype(np.float32)
-            columns = [OUTPUTS.index(name) for name in block.outputs]
-            logits[:, columns] += sums.astype(np.float32) * self._scales[block.name] / size[:, None]
-        return _answers(logits, has_response, truncated)
-
-
-def _fit(texts: Sequence[bytes], truncated: Flags) -> list[bytes]:
-    """The texts as they are read, folded and cut; sets `truncated` where something was left out."""
-    fitted = []
-    for index, text in enumerate(texts):
-        kept, was_cut = features.cut(text)
-        truncated[index] |= was_cut
-        fitted.append(features.fold(kept))
-    return fitted
+    def _judge(self, encoder: Encoder, prompt: bytes, response: bytes | None, first: Own) -> None:
+        """Put the encoder's answers into `first` where the first stage's own don't do."""
+        plain, joined, shares = self._calibration.plain, self._calibration, self.shares
+        chance, logits, truncated = first.chance, first.logits, first.truncated
+        shares.exchanges += 1
+        shares.responses += response is not None
+        settled = chance[0] < plain.prompt_harm
+        asked: Sequence[int] | None = None
+        own = logits[:3].copy()
+        if not settled:
+            shares.prompts_read += 1
+            (asked,) = self._pieces.of([prompt.decode("utf-8", "replace")])
+            ids, segments, left_out = self._pieces.read(asked, None, self._limits)
+            truncated |= left_out
+            found = encoder.logits(ids, segments)
+            logits[0] = joined.offset[0] + joined.encoder[0] * found[0] + joined.linear[0] * own[0]
+            logits[3:] = found[3:]
+        if response is None:
+            shares.settled += settled
+            return
+        clear = (
+            chance[2] < plain.response_harm
+            and min(chance[1], 1.0 - chance[1]) <= plain.refusal
+            and logits[0] < np.log(plain.prompt_of_response / (1.0 - plain.prompt_of_response))
+        )
+        if clear:
+            logits[2] += plain.offset
+            shares.settled += settled
+            return
+        shares.responses_read += 1
+        texts = [response.decode("utf-8", "replace")]
+        if asked is None:
+            asked, answered = self._pieces.of([prompt.decode("utf-8", "replace"), *texts])
+        else:
+            (answered,) = self._pieces.of(texts)
+        ids, segments, left_out = self._pieces.read(asked, answered, self._limits)
+        truncated |= left_out
+        found = encoder.logits(ids, segments)
+        logits[1:3] = joined.offset[1:] + joined.encoder[1:] * found[1:3] + joined.linear[1:] * own[1:]
 
 
 def _answers(logits: Floats, has_response: Flags, truncated: Flags) -> Scores:
     three = 1.0 / (1.0 + np.exp(-np.clip(logits[:, :3], -30.0, 30.0)))
     prompt_harm, refusal, response_harm = three.T.astype(np.float32)
-    missing = ~np.asarray(has_response, np.bool_)
-    refusal[missing] = np.nan
-    response_harm[missing] = np.nan
+    refusal[~has_response] = np.nan
+    response_harm[~has_response] = np.nan
     harms = logits[:, 3:] - logits[:, 3:].max(axis=1, keepdims=True)
     harms = np.exp(harms)
     harms *= (prompt_harm / harms.sum(axis=1))[:, None]
@@ -183,5 +257,8 @@ def _answers(logits: Floats, has_response: Flags, truncated: Flags) -> Scores:
 
 
 def weights_hash(weights: Path) -> str:
-    """The first 16 hex digits of the weights file's SHA-256: the guard's prompt_hash."""
-    return hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+    """The first 16 hex digits of the SHA-256 over all FILES beside `weights`: the guard's prompt_hash."""
+    digest = hashlib.sha256()
+    for name in FILES:
+        digest.update(hashlib.sha256(weights.with_name(name).read_bytes()).digest())
+    return digest.hexdigest()[:16]
