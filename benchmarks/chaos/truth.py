@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from benchmarks.chaos.faults.guard import STAGES
 from benchmarks.chaos.packing import Asked, Bad, Message
 from monitor.adapters.triton_wire import encode
 from monitor.redaction import Redactor
@@ -116,4 +117,4 @@ def _load_scorer() -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    return module.Scorer.load(SCORER.with_name("weights.npz"))
+    return module.Scorer.load(SCORER.with_name("weights.npz"), stages=STAGES)

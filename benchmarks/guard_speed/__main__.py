@@ -3,8 +3,9 @@ then prompted guards, the one-pass scorer against generate() (benchmarks/guard_s
 
 guard_lite's peer is what Triton wraps: the same scorer and weights, called on batches of 64 in this one thread. Ours is the whole
 way: the guard's client (encoding, gRPC, identity check, reading) and tritonserver with its two instances, eight calls in
-flight. Both share the machine's cores; Triton may use all of them, the peer uses one. Rounds alternate, the best counts.
-`one call` is a single batch of 64 with nothing else in flight.
+flight. Both share the machine's cores; Triton may use all of them, the peer uses one. Rounds alternate, the best counts, and
+each has texts of its own: guard_lite remembers what its encoder answered lately. `one call` is a single batch of 64 with nothing
+else in flight.
 """
 
 from __future__ import annotations
@@ -67,19 +68,23 @@ async def measure(data: Path, count: int, folder: Path) -> None:
         settings = TritonSettings(url=part.address, max_batch=BATCH)
         async with await connect(settings) as guard:
             peer_s, ours_s = [], []
-            for _ in range(ROUNDS + 1):
-                peer_s.append(in_process_s(scorer, prompts, responses))
-                ours_s.append(await through_triton_s(guard, prompts, responses))
+            for number in range(ROUNDS + 1):
+                asked, answers = prompts[number :: ROUNDS + 2], responses[number :: ROUNDS + 2]
+                peer_s.append(in_process_s(scorer, asked, answers) / len(asked))
+                ours_s.append(await through_triton_s(guard, asked, answers) / len(asked))
+            asked, answers = prompts[ROUNDS + 1 :: ROUNDS + 2], responses[ROUNDS + 1 :: ROUNDS + 2]
             call_s = [
-                await through_triton_s(guard, prompts[at : at + BATCH], responses[at : at + BATCH])
-                for at in range(0, len(prompts) - BATCH, BATCH)
+                await through_triton_s(guard, asked[at : at + BATCH], answers[at : at + BATCH])
+                for at in range(0, len(asked) - BATCH, BATCH)
             ]
             server = part.facts["server"]
     count = len(chosen)
-    peer, ours = count / min(peer_s[1:]), count / min(ours_s[1:])
+    peer, ours = 1 / min(peer_s[1:]), 1 / min(ours_s[1:])
+    settled = scorer.shares.settled / scorer.shares.exchanges
     print(
         f"{count:,} exchanges of {text_bytes:,.0f} bytes, batches of {BATCH}, {os.cpu_count()} cores, {server}"
     )
+    print(f"  settled by the first stage     {settled:>10.1%}")
     print(f"  scorer in process, one thread  {peer:>10,.0f} exchanges/s")
     print(f"  client and Triton              {ours:>10,.0f} exchanges/s   ratio {ours / peer:.2f}")
     middle, late = statistics.median(call_s), statistics.quantiles(call_s, n=20)[-1]
@@ -91,7 +96,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="folder with chatlogs/")
-    parser.add_argument("--count", type=int, default=5_760, help="exchanges a round, of guard_lite")
+    parser.add_argument("--count", type=int, default=5_760, help="exchanges, of guard_lite, over all rounds")
     parser.add_argument("--only", choices=("guard_lite", "prompted"), help="one of the two parts")
     arguments = parser.parse_args()
     if arguments.only != "prompted":

@@ -143,7 +143,7 @@ def final_view(day: Day, figures: Figures, drift: Drift, account: RenderableType
         rates_table(replace(figures, lines=every_category(figures.lines))),
         Text(
             f"{figures.exchanges:,} exchanges with a verdict, coverage {percent(coverage.value)}. The guard is "
-            "guard_lite, a small CPU classifier: it misses refusals and confuses categories.",
+            "guard_lite, a small CPU classifier: it takes some harmless prompts for harmful, and confuses categories.",
             style="dim",
         ),
         Text(),
