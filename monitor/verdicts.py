@@ -12,7 +12,7 @@ import msgspec
 from monitor.judging.policy import OFF, Choice
 from monitor.ports import GuardIdentity, Score
 from monitor.settings import ModerationSettings
-from schemas.events import ExcerptPolicy, Exchange, Verdict
+from schemas.events import VERDICT_SCHEMA, ExcerptPolicy, Exchange, Verdict
 
 EARLIEST_BELIEVED: Final = datetime(2000, 1, 1, tzinfo=UTC)
 CLOCK_AHEAD: Final = timedelta(days=1)
@@ -117,4 +117,5 @@ class VerdictMaker:
             choice.decision,
             choice.probability,
             choice.policy,
+            VERDICT_SCHEMA,
         )

@@ -221,7 +221,9 @@ async def _build(worker: _Worker, roles: Sequence[str], stack: AsyncExitStack) -
             role = moderation_role(settings, outbox, guard, chooser=chooser, metrics=metrics)
             made.append(replace(role, breaker=breaker))
         if "backfill" in roles:
-            role = backfill_role(settings, outbox, guard, gate=gate, chooser=chooser, metrics=metrics)
+            role = backfill_role(
+                settings, outbox, guard.behind_live(), gate=gate, chooser=chooser, metrics=metrics
+            )
             made.append(replace(role, breaker=breaker))
     if "judging" in roles or "judging_backfill" in roles:
         judge = await _judge(worker, stack)

@@ -6,10 +6,11 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from monitor.adapters.triton_model import Client, Meters, TritonModel, Wire, open_client
+from monitor.adapters.triton_model import BACKFILL, LIVE, Client, Meters, TritonModel, Wire, open_client
 from monitor.adapters.triton_wire import (
     ERROR,
     ERROR_CUT,
@@ -103,13 +104,23 @@ class TritonGuard(TritonModel[Encoded, Score]):
         Raises Retryable where the guard is away, refuses everything, or its breaker is open; Misconfigured where it
         has become another kind of model. An exchange that alone makes it fail gets status "error".
         """
+        return await self.score_at(LIVE, prompts, responses)
+
+    def behind_live(self) -> BehindLive:
+        """The same guard, for backfill."""
+        return BehindLive(self)
+
+    async def score_at(
+        self, priority: int, prompts: Sequence[str], responses: Sequence[str | None]
+    ) -> Sequence[Score]:
+        """`score` at one of Triton's priorities."""
         if not prompts:
             return []
         limit = self._settings.max_text_chars
         encoded = [encode(prompt, reply, limit) for prompt, reply in zip(prompts, responses, strict=True)]
         for _ in range(_IDENTITY_TRIES):
             asked = self._identity
-            scores = await self.ask(encoded)
+            scores = await self.ask(encoded, priority)
             # Read anew after every call: a restarted or reloaded Triton serves other weights as the same version.
             await self.read_config()
             if self._identity == asked:
@@ -127,3 +138,20 @@ class TritonGuard(TritonModel[Encoded, Score]):
             "guard": f"{identity.name} {identity.version}",
             "prompt_hash": identity.prompt_hash,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class BehindLive:
+    """Implements ports.Guard: a guard whose answers live traffic is served before, where the model has priorities. Client,
+    limits and breaker are the guard's."""
+
+    guard: TritonGuard
+
+    @property
+    def identity(self) -> GuardIdentity:
+        """Who answered the last `score`."""
+        return self.guard.identity
+
+    async def score(self, prompts: Sequence[str], responses: Sequence[str | None]) -> Sequence[Score]:
+        """As the guard's own."""
+        return await self.guard.score_at(BACKFILL, prompts, responses)

@@ -26,6 +26,10 @@ from monitor.settings import TritonSettings
 Row = TypeVar("Row")
 Answer = TypeVar("Answer")
 
+LIVE: Final = 1
+BACKFILL: Final = 3
+"""Triton's priorities, where a model has them (2: audits); a lower number is served first. guard_lite has none, and ignores it."""
+
 _AMBIGUOUS_ATTEMPTS: Final = 2
 _FIRST_WAIT_S: Final = 0.05
 _LONGEST_WAIT_S: Final = 2.0
@@ -196,7 +200,7 @@ class TritonModel(Generic[Row, Answer]):
                 states[model.name] = model.state or "UNAVAILABLE"
         return states
 
-    async def ask(self, rows: Sequence[Row]) -> list[Answer]:
+    async def ask(self, rows: Sequence[Row], priority: int = LIVE) -> list[Answer]:
         """As many answers as rows, in order.
 
         Raises Retryable where the model is away, refuses everything, or its breaker is open. A row that alone makes it fail
@@ -208,8 +212,8 @@ class TritonModel(Generic[Row, Answer]):
         answers: list[Answer] = []
         if self._breaker.state != "closed":
             # The trial goes alone: beside it the others would be turned away, and end it.
-            answers += await self._ask_chunk(chunks.pop(0))
-        tasks = [asyncio.create_task(self._ask_chunk(chunk)) for chunk in chunks]
+            answers += await self._ask_chunk(chunks.pop(0), priority)
+        tasks = [asyncio.create_task(self._ask_chunk(chunk, priority)) for chunk in chunks]
         try:
             for part in await asyncio.gather(*tasks):
                 answers += part
@@ -232,14 +236,14 @@ class TritonModel(Generic[Row, Answer]):
             size += length
         return [*chunks, rows[start:]]
 
-    async def _ask_chunk(self, chunk: Sequence[Row]) -> list[Answer]:
+    async def _ask_chunk(self, chunk: Sequence[Row], priority: int) -> list[Answer]:
         try:
-            return self._wire.read(await self._infer(chunk), chunk)
+            return self._wire.read(await self._infer(chunk, priority), chunk)
         except _Refused as exc:
             await self._check_that_it_serves(exc.code)
-        return await self._bisect(chunk)
+        return await self._bisect(chunk, priority)
 
-    async def _bisect(self, chunk: Sequence[Row]) -> list[Answer]:
+    async def _bisect(self, chunk: Sequence[Row], priority: int) -> list[Answer]:
         """The answers of a chunk that was refused: its halves, down to the row that alone is refused.
 
         That one is asked for once more: Triton (checked: 2.51) fails a whole dynamic batch for a BYTES tensor whose
@@ -249,10 +253,10 @@ class TritonModel(Generic[Row, Answer]):
         middle = len(chunk) // 2
         for half in (chunk[:middle], chunk[middle:]) if middle else (chunk,):
             try:
-                answers += self._wire.read(await self._infer(half), half)
+                answers += self._wire.read(await self._infer(half, priority), half)
             except _Refused:
                 if middle:
-                    answers += await self._bisect(half)
+                    answers += await self._bisect(half, priority)
                 else:
                     answers.append(self._wire.refused(half[0]))
         return answers
@@ -260,7 +264,7 @@ class TritonModel(Generic[Row, Answer]):
     async def _check_that_it_serves(self, code: Any) -> None:
         """Return where a known-good row is answered: then the fault is in what was refused. Else raise."""
         try:
-            await self._infer([self._wire.known_good])
+            await self._infer([self._wire.known_good], LIVE)
         except _Refused as exc:
             await self.read_config()
             self._failed()
@@ -269,9 +273,11 @@ class TritonModel(Generic[Row, Answer]):
                 f"exchange too ({code.name}); read Triton's log and restart it: a model process that died stays dead"
             ) from exc
 
-    async def _infer(self, chunk: Sequence[Row]) -> Any:
+    async def _infer(self, chunk: Sequence[Row], priority: int) -> Any:
         """One inference with its retries. Raises _Refused, Retryable or Misconfigured."""
         request = self._wire.request(chunk, self._settings.deadline_s)
+        if priority != LIVE:  # which is every model's default
+            request.parameters["priority"].uint64_param = priority
         attempt = 0
         while True:
             attempt += 1

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import msgspec
 
 from monitor.ports import Score
-from schemas.events import JudgeDecision
+from schemas.events import JUDGING_OFF, JudgeDecision
 from schemas.judgements import JudgePolicy, JudgeReason
 
 HARMFUL_NOT_REFUSED: Final = "harmful_not_refused"
@@ -46,7 +46,7 @@ class Choice:
         return self.decision == "asked"
 
 
-OFF: Final = Choice("off", 0.0, "", "", "sample")
+OFF: Final = Choice(*JUDGING_OFF, "", "sample")
 """Nobody judges."""
 
 

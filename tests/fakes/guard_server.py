@@ -37,7 +37,7 @@ class GuardServer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignor
     the code. `broken`: a code that every inference fails with. `gate`: what inferences wait for. `takes_s`: how long each
     takes.
     `distort` changes a response before it goes. `requests` keeps the prompts of each inference, `remaining_s` its
-    deadline, `queue_timeout_us` what it asks of Triton's queue.
+    deadline, `queue_timeout_us` what it asks of Triton's queue, `priorities` its priority there (0: the model's default).
     """
 
     config: Any = field(default_factory=guard_config)
@@ -52,6 +52,7 @@ class GuardServer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignor
     requests: list[list[bytes]] = field(default_factory=list)
     remaining_s: list[float] = field(default_factory=list)
     queue_timeout_us: list[int] = field(default_factory=list)
+    priorities: list[int] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
     address: str = ""
@@ -94,6 +95,7 @@ class GuardServer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignor
         self.requests.append(prompts)
         self.remaining_s.append(context.time_remaining())
         self.queue_timeout_us.append(request.parameters["timeout"].int64_param)
+        self.priorities.append(request.parameters["priority"].uint64_param)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:

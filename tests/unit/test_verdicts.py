@@ -11,7 +11,7 @@ from monitor.judging.policy import Choice
 from monitor.ports import GuardIdentity, Score
 from monitor.settings import ModerationSettings
 from monitor.verdicts import SAMPLED_OUT, Position, VerdictMaker
-from schemas.events import Exchange, Turn, Verdict
+from schemas.events import JUDGING_OFF, VERDICT_SCHEMA, Exchange, Turn, Verdict
 
 ARRIVED = datetime(2025, 3, 3, 12, tzinfo=UTC)
 POSITION = Position("chat.logs", 1, 7, ARRIVED)
@@ -99,6 +99,14 @@ UNSCORED = msgspec.structs.replace(
 
 def test_a_label_is_true_from_its_threshold_up() -> None:
     assert _verdict() == WHOLE
+
+
+def test_where_nobody_judges_a_record_says_nothing_of_it_and_is_read_so() -> None:
+    written = _verdict().to_bytes()
+    assert not any(name.startswith("judge_") for name in msgspec.json.decode(written))
+    assert msgspec.json.decode(written)["schema_version"] == VERDICT_SCHEMA
+    read = Verdict.from_bytes(written)
+    assert (read, (read.judge_decision, read.judge_probability, read.judge_policy)) == (WHOLE, JUDGING_OFF)
 
 
 def test_an_unknown_answer_has_no_label_even_if_the_guard_filled_some_fields() -> None:

@@ -14,6 +14,7 @@ import grpc  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from monitor.adapters.triton import TritonGuard, connect
+from monitor.adapters.triton_model import BACKFILL
 from monitor.errors import Misconfigured, Retryable
 from monitor.metrics import Metric, Metrics
 from monitor.ports import GuardIdentity, Score
@@ -132,6 +133,15 @@ async def test_every_call_has_a_deadline_and_tells_it_to_the_queue(
     await scored(await joined(deadline_s=7.5), "hello")
     assert server.queue_timeout_us == [7_500_000]
     assert 5 < server.remaining_s[0] < 8
+
+
+async def test_backfill_asks_to_be_served_behind_live_traffic(server: GuardServer, joined: Connect) -> None:
+    guard = await joined()
+    await scored(guard, "live")
+    backfill = guard.behind_live()
+    assert [rounded(score) for score in await backfill.score(["old"], [None])] == [BENIGN]
+    assert backfill.identity == guard.identity
+    assert server.priorities == [0, BACKFILL]
 
 
 async def test_a_server_that_never_answers_is_given_up_at_the_deadline(
