@@ -45,7 +45,8 @@ def corrected_view(
 
 
 def _block(table: Table, cell: RateCell, name: str, gap: str) -> None:
-    table.add_row(Text(name, style="bold"), Text(f"{cell.events:,} exchanges", style="dim"))
+    events = f"{cell.events:,} {'exchange' if cell.events == 1 else 'exchanges'}"
+    table.add_row(Text(name, style="bold"), Text(events, style="dim"))
     for rate, heading, style in RATES:
         figure = figure_of(cell, rate)
         table.add_row(Text(f"  {heading}", style=style), *_line(figure, gap))
