@@ -32,8 +32,9 @@ def with_unknown_field(own: bytes) -> bytes:
 
 
 def _cut(one: Planned) -> bytes:
-    record = rendering.openai_record(one)
-    return record[: len(record) // 2]
+    # As text: half a character would be no UTF-8, which is another reason.
+    record = rendering.openai_record(one).decode()
+    return record[: len(record) // 2].encode()
 
 
 def _utf16(one: Planned) -> bytes:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
+from benchmarks.chaos import damage
+from benchmarks.chaos.exchanges import exchanges
 from benchmarks.chaos.messages import messages
 from benchmarks.chaos.packing import Asked, Bad, Message
 from monitor.errors import Rejected
@@ -77,3 +80,11 @@ def test_the_input_has_repeats_bad_ones_and_times_out_of_order_in_every_format(s
     assert sum(later < earlier for earlier, later in pairwise(times)) > len(times) / 4
     assert {message.partition for message in sent} == {0, 1, 2, 3}
     assert any(len(asked.prompt) > 20_000 for message in sent for asked in message.asked)
+
+
+@pytest.mark.parametrize("length", range(300, 306))
+def test_a_message_that_is_cut_off_is_refused_for_that_wherever_it_is_cut(length: int) -> None:
+    (one,) = exchanges(1, 1)
+    with pytest.raises(Rejected) as refused:
+        DECODER.decode(damage._cut(replace(one, answer="€" * length)), (), fallback_id="nameless")
+    assert refused.value.reason == "not_json"
