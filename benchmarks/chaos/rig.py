@@ -12,6 +12,7 @@ from benchmarks.chaos import timeouts
 from benchmarks.chaos.faults.clickhouse_proxy import ClickHouseProxy
 from benchmarks.chaos.faults.guard import FaultyGuard, make_repository
 from benchmarks.chaos.faults.tcp_proxy import TcpProxy
+from benchmarks.chaos.truth import STAGES
 from monitor.embedded.clickhouse import ClickHousePart
 from monitor.embedded.free_ports import LOOPBACK, free_port
 from monitor.embedded.kafka import KafkaPart
@@ -64,7 +65,7 @@ class Rig:
         async with AsyncExitStack() as made:
             self._stack = made
             enter = made.enter_async_context
-            self.guard = make_repository(self._folder / "models")
+            self.guard = make_repository(self._folder / "models", stages=STAGES)
             self.to_kafka = await enter(TcpProxy(LOOPBACK, broker))
             self.kafka = TwoDoors(
                 self._folder / "kafka", ports={"broker": broker}, advertised_port=self.to_kafka.port

@@ -11,8 +11,6 @@ from typing import Final
 MODEL: Final = Path(__file__).resolve().parents[3] / "triton_models" / "guard_lite"
 SHIM: Final = Path(__file__).with_name("guard_shim.py")
 KINDS: Final = ("fail_requests", "fail_batches", "die")
-STAGES: Final = "first"
-"""What is broken is the stream: guard_lite's encoder would take a hundred times as long for each text, and prove no more."""
 
 
 class FaultyGuard:
@@ -52,14 +50,13 @@ class FaultyGuard:
         return {kind: counted[kind] for kind in ("slow", *KINDS)}
 
 
-def make_repository(folder: Path) -> FaultyGuard:
-    """Copy guard_lite into `folder` (made if missing), its first stage alone and its model.py wrapped by the shim. No fault
-    is set."""
+def make_repository(folder: Path, *, stages: str = "both") -> FaultyGuard:
+    """Copy guard_lite with these stages into `folder` (made if missing), its model.py wrapped by the shim. No fault is set."""
     copy = folder / "guard_lite"
     shutil.copytree(MODEL, copy, ignore=shutil.ignore_patterns("__pycache__", "own", "*.md"))
     config = copy / "config.pbtxt"
     config.write_text(
-        config.read_text(encoding="utf-8").replace('string_value: "both"', f'string_value: "{STAGES}"'),
+        config.read_text(encoding="utf-8").replace('string_value: "both"', f'string_value: "{stages}"'),
         encoding="utf-8",
     )
     version = copy / "1"
