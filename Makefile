@@ -82,7 +82,7 @@ INSTALL := $(UV) pip install --python $(BIN)/python --no-build -r pyproject.toml
 SELF    := $(UV) pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
 
 $(STAMPS)/demo: $(UV) $(LOCK) pyproject.toml
-	@echo "installing what the demo needs (about 350 MB to download, once)"
+	@echo "installing what the demo needs (about 400 MB to download, once)"
 	$(INSTALL) --extra embedded
 	$(SELF)
 	@touch $@

@@ -1,8 +1,8 @@
 """What an installation downloads: `python -m benchmarks.install`.
 
 Resolves each profile of the Makefile from the lock, picks for each package the wheel that this Python would take, and
-adds up the sizes that the package index states. Nothing is downloaded. The peer is the profile with torch: what the
-demo would cost if the stream needed it.
+adds up the sizes that the package index states. Nothing is downloaded. The peer is the profile of the tests, with torch: what
+the demo would cost if the stream needed it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from packaging.utils import parse_wheel_filename
 ROOT: Final = Path(__file__).resolve().parents[2]
 PROFILES: Final = {
     "make demo": ("embedded",),
-    "make test": ("embedded", "dev"),
-    "make models": ("embedded", "dev", "models"),
+    "make test": ("embedded", "dev", "models"),
 }
 LARGEST: Final = 6
 
@@ -71,7 +70,7 @@ def main() -> None:
         largest = sorted(sizes.items(), key=lambda item: -item[1])[:LARGEST]
         names = ", ".join(f"{name} {bytes_ / 1e6:.0f}" for name, bytes_ in largest)
         print(f"{profile:12} {totals[profile] / 1e6:7.0f} MB in {len(sizes)} wheels ({names}, …)")
-    peer = totals["make models"]
+    peer = totals["make test"]
     for profile, total in totals.items():
         print(f"{profile:12} {total / peer:7.3f} of the download with torch")
 
