@@ -152,7 +152,8 @@ def test_a_prompt_only_exchange_has_no_response_labels() -> None:
 
 
 def test_a_verdict_from_before_judging_is_read_as_one_that_nobody_judges() -> None:
-    whole = msgspec.json.decode(WHOLE.to_bytes())
+    judged = msgspec.structs.replace(WHOLE, judge_decision="asked", judge_probability=0.5, judge_policy="p")
+    whole = msgspec.json.decode(judged.to_bytes())
     old = {name: value for name, value in whole.items() if not name.startswith("judge_")}
 
     assert len(whole) - len(old) == 3
