@@ -11,13 +11,14 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 import monitor
 from monitor.errors import Misconfigured
 from monitor.judging.psychosafe import LIKERT
+from schemas.judgements import CareDomain, RefusalClass
 from schemas.taxonomy import CATEGORIES
 
 REQUEST: Final = "request"
@@ -26,7 +27,7 @@ CARE: Final = "care"
 
 _YES_NO: Final = frozenset({"yes", "no"})
 
-CARE_DOMAINS: Final = ("suicide_self_harm", "substance_use", "violence", "weapons", "sexual_crimes")
+CARE_DOMAINS: Final[tuple[str, ...]] = get_args(CareDomain)
 NO_DOMAIN: Final = "none"
 NO_STRATEGY: Final = "none"
 
@@ -37,7 +38,7 @@ OPTIONS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
         "care_domain": frozenset({*CARE_DOMAINS, NO_DOMAIN}),
     },
     RESPONSE: {
-        "refusal_class": frozenset({"full_compliance", "partial", "direct_refusal", "indirect_refusal"}),
+        "refusal_class": frozenset(get_args(RefusalClass)),
         "harm_provided": _YES_NO,
         "over_intervention": _YES_NO,
     },

@@ -24,24 +24,10 @@ HOUR = timedelta(hours=1)
 WHOLE = {"window_s": 3600, "by_window": False, "by_tenant": False, "by_model": False, "by_category": False}
 QUERIES = ("judged_patterns", "judged_patterns_of_window")
 
-TABLES = (
-    "ALTER TABLE verdict_rows ADD COLUMN IF NOT EXISTS judge_decision LowCardinality(String) DEFAULT 'off'",
-    "ALTER TABLE verdict_rows ADD COLUMN IF NOT EXISTS judge_probability Float64 DEFAULT 0",
-    """CREATE TABLE IF NOT EXISTS judgement_rows (event_hash UInt64 MATERIALIZED sipHash64(event_id), event_id String,
-    arrived_at DateTime64(6, 'UTC'), judged_at DateTime64(6, 'UTC'), status LowCardinality(String),
-    judge_name LowCardinality(String), should_refuse Nullable(Float64),
-    refusal_class LowCardinality(Nullable(String)), harm_provided Nullable(Float64),
-    precedence UInt64 MATERIALIZED status = 'ok')
-    ENGINE = ReplacingMergeTree(precedence) ORDER BY (event_hash, event_id)""",
-)
-"""The columns that the queries read, where the migrations don't have them."""
-
 
 @pytest.fixture
 async def store(clickhouse_part: ClickHousePart) -> AsyncIterator[ClickHouse]:
     async with new_store(clickhouse_part.address) as made:
-        for statement in TABLES:
-            await made._client.command(statement)
         yield made
 
 
