@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Self
-
 from monitor.errors import Rejected
+from monitor.meaning import Word
 
 
-class Reason(StrEnum):
+class Reason(Word):
     """A reason, with its meaning for a person."""
-
-    meaning: str
-
-    def __new__(cls, slug: str, meaning: str) -> Self:
-        """A slug that carries its meaning."""
-        member = str.__new__(cls, slug)
-        member._value_ = slug
-        member.meaning = meaning
-        return member
 
     TOMBSTONE = "tombstone", "The record has no value."
     EMPTY = "empty", "There is nothing in it: no bytes, an empty list, or an envelope without data."

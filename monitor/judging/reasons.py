@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 
+from monitor.meaning import Word
 from schemas.judgements import JudgeAnswer, JudgeStatus
 
 
-class NotJudged(StrEnum):
+class NotJudged(Word):
     """A reason, with its meaning for a person."""
-
-    meaning: str
-
-    def __new__(cls, slug: str, meaning: str) -> Self:
-        """A slug that carries its meaning."""
-        member = str.__new__(cls, slug)
-        member._value_ = slug
-        member.meaning = meaning
-        return member
 
     NO_RESPONSE = "no_response", "There is only a prompt: what is asked of a response has nothing to look at."
     NOT_A_REFUSAL = "not_a_refusal", "It is asked of refusals alone, and this response isn't one."
