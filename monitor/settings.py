@@ -15,11 +15,14 @@ from typing import Any, Final, Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from monitor.drift_settings import DriftSettings
 from monitor.errors import Misconfigured
 from monitor.health_settings import HealthSettings
 from monitor.judging_settings import JudgingSettings
 from monitor.setting_group import Group
 from schemas.topics import (
+    ALERT_ACTIONS,
+    ALERT_DELIVERIES,
     ALERTS,
     CHAT_LOGS,
     CHAT_LOGS_BACKFILL,
@@ -78,6 +81,12 @@ class KafkaSettings(Group):
     )
     control_topic: str = Field(CONTROL.name, description="Where workers say how they stand; one partition.")
     alerts_topic: str = Field(ALERTS.name, description="Where alerts are written.")
+    alert_actions_topic: str = Field(
+        ALERT_ACTIONS.name, description="Where it is written what people do with alerts; one partition."
+    )
+    alert_deliveries_topic: str = Field(
+        ALERT_DELIVERIES.name, description="Where it is written what each channel was told; one partition."
+    )
     group_prefix: str = Field(
         "watchkeeper",
         description="Consumer groups are <prefix>.<role>, one a role, and <prefix>.control.",
@@ -302,6 +311,7 @@ class Settings(BaseSettings):
     retry: RetrySettings = RetrySettings()
     worker: WorkerSettings = WorkerSettings()
     health: HealthSettings = HealthSettings()
+    drift: DriftSettings = DriftSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
 
     @classmethod

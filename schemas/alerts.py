@@ -12,10 +12,14 @@ from typing import Final, Literal
 
 import msgspec
 
+from schemas.evidence import DriftEvidence
+
 ALERT_SCHEMA: Final = 1
 
 Severity = Literal["info", "warning", "critical"]
-State = Literal["firing", "resolved"]
+State = Literal["firing", "stale", "acknowledged", "resolved"]
+"""stale: it fired, and its stream brings no data now, which is not an end. acknowledged: a person took it for the new normal,
+or has taken note of it. acknowledged and resolved are ends."""
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -31,7 +35,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     `fleet`: the prefix of the consumer groups that it is about. `kind`: what is wrong, a slug of a bounded set. `place`: where
     (role, topic, group, tenant, model, category …), the same for as long as the alert lives. `facts`: figures as of `at`.
     `started_at` is when it began, as far as can be told; `ended_at` is null while it fires. `title` is one sentence, `remedy`
-    the next step for a person.
+    the next step for a person. `drift`: what a shift of a rate rests on; null for all other kinds.
     """
 
     id: str
@@ -47,6 +51,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     facts: dict[str, float | str]
     remedy: str
     source: Source
+    drift: DriftEvidence | None = None
     schema_version: Literal[1] = ALERT_SCHEMA
 
     @classmethod

@@ -42,11 +42,17 @@ CONTROL: Final = Topic("safety.control", "worker", 1, 24, follows_chat_logs=Fals
 """Its one partition has one owner in the fleet, who does what is to be done once: see workers/overseer.py."""
 ALERTS: Final = Topic("safety.alerts", "alert id", 1, 30 * 24, follows_chat_logs=False)
 """One partition: who takes over reads one log, in which the newest record of an alert is the last."""
+ALERT_ACTIONS: Final = Topic("safety.alert_actions", "alert id", 1, 30 * 24, follows_chat_logs=False)
+"""What people do with alerts: acknowledge, resolve, mute."""
+ALERT_DELIVERIES: Final = Topic(
+    "safety.alert_deliveries", "channel and alert id", 1, 30 * 24, follows_chat_logs=False
+)
+"""What each channel was told: whoever takes over tells it neither again nor less."""
 
 TOPICS: Final = (
     *(CHAT_LOGS, CHAT_LOGS_BACKFILL, VERDICTS, CHAT_LOGS_DLQ, VERDICTS_DLQ, CONTROL, ALERTS),
     *(JUDGE_REQUESTS, JUDGE_REQUESTS_BACKFILL, JUDGE_REQUESTS_DLQ, JUDGEMENTS, JUDGEMENTS_DLQ),
-    JUDGE_POLICIES,
+    *(JUDGE_POLICIES, ALERT_ACTIONS, ALERT_DELIVERIES),
 )
 
 DLQ_SUFFIX: Final = ".dlq"

@@ -33,6 +33,8 @@ from monitor.metrics import Metric, Metrics
 from monitor.ports import Headers, OutRecord
 from monitor.settings import KafkaSettings
 from schemas.topics import (
+    ALERT_ACTIONS,
+    ALERT_DELIVERIES,
     ALERTS,
     CHAT_LOGS,
     CHAT_LOGS_BACKFILL,
@@ -201,6 +203,8 @@ def owned_topics(settings: KafkaSettings) -> tuple[Topic, ...]:
         VERDICTS_DLQ: settings.verdicts_dlq_topic,
         CONTROL: settings.control_topic,
         ALERTS: settings.alerts_topic,
+        ALERT_ACTIONS: settings.alert_actions_topic,
+        ALERT_DELIVERIES: settings.alert_deliveries_topic,
         JUDGE_REQUESTS: settings.judge_requests_topic,
         JUDGE_REQUESTS_BACKFILL: settings.judge_requests_backfill_topic,
         JUDGE_REQUESTS_DLQ: settings.judge_requests_dlq_topic,

@@ -18,6 +18,8 @@ from monitor.settings import (
     variable,
 )
 from schemas.topics import (
+    ALERT_ACTIONS,
+    ALERT_DELIVERIES,
     ALERTS,
     CHAT_LOGS,
     CHAT_LOGS_BACKFILL,
@@ -174,6 +176,8 @@ def test_default_topics_are_those_that_the_schemas_describe() -> None:
         VERDICTS_DLQ: kafka.verdicts_dlq_topic,
         CONTROL: kafka.control_topic,
         ALERTS: kafka.alerts_topic,
+        ALERT_ACTIONS: kafka.alert_actions_topic,
+        ALERT_DELIVERIES: kafka.alert_deliveries_topic,
         JUDGE_REQUESTS: kafka.judge_requests_topic,
         JUDGE_REQUESTS_BACKFILL: kafka.judge_requests_backfill_topic,
         JUDGE_REQUESTS_DLQ: kafka.judge_requests_dlq_topic,

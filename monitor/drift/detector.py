@@ -1,0 +1,63 @@
+"""The self-starting mixture Shiryaev-Roberts e-detector, vectorised over streams. Pure numpy, in logarithms.
+
+For a window with k positives of n, a baseline probability p and an odds shift r, the likelihood ratio of "the odds are r
+times those of the baseline" against "they are those" is L = r^k / (1 + (r - 1) p)^n. Of each stream one number is kept
+for each r: R <- (R + drip) L, where `drip` is the stream's share of the budget times the time since its last window, in
+months. M = sum_r w_r R. While nothing changes, M minus all that dripped into it is a martingale, so an alarm at
+M >= 1/budget that sets R to 0 comes at most budget times a month, summed over all streams, whatever the dependence
+between them, and however shares change over time, as long as they are set beforehand (docs/adr/0009).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+RISES: Final = (1.3, 1.7, 2.5, 5.0)
+ODDS: Final[Floats] = np.array([*RISES, *(1.0 / r for r in RISES)])
+"""The odds shifts that are looked for, [8]: rises, then falls."""
+_SIZES: Final[Floats] = np.array([4.0, 3.0, 2.0, 1.0]) / 10.0
+WEIGHTS: Final[Floats] = np.concatenate([_SIZES / 2, _SIZES / 2])
+"""How much of a share each gets, [8], sum 1."""
+HARM_WEIGHTS: Final[Floats] = np.concatenate([_SIZES * 2 / 3, _SIZES / 3])
+"""The same where a rise matters twice as much."""
+
+_LOG_ODDS: Final[Floats] = np.log(ODDS)
+# Gauss-Legendre on [0, 1]: the window is taken as if its positives came evenly, so that what is learned within a long
+# window counts, as it would event by event.
+_NODES: Final[Floats] = np.array([0.5 - np.sqrt(0.15), 0.5, 0.5 + np.sqrt(0.15)])
+_NODE_WEIGHTS: Final[Floats] = np.array([5.0, 8.0, 5.0]) / 18.0
+
+
+def log_ratios(k: Floats, n: Floats, *, a: Floats, b: Floats, offset: Floats, phi: Floats) -> Floats:
+    """Log L of a window for each odds shift, [m, 8], of m streams, each [m].
+
+    `a`, `b`: the baseline's Beta counts before the window, at log-odds offset 0; `offset`: the season's, in log-odds.
+    `phi` >= 1: how many times more than binomial the counts vary; they count as so many fewer. 0 where n is 0.
+    """
+    k, n = k / phi, n / phi
+    log_l = k[:, None] * _LOG_ODDS
+    lift = np.exp(offset)
+    for node, weight in zip(_NODES, _NODE_WEIGHTS, strict=True):
+        odds = (a + k * node) / (b + (n - k) * node) * lift
+        p = odds / (1.0 + odds)
+        log_l -= (weight * n)[:, None] * np.log1p(p[:, None] * (ODDS - 1.0))
+    return log_l
+
+
+def drip(log_r: Floats, months: Floats) -> Floats:
+    """log(R + drip), [m, 8], of `log_r` [m, 8] and share times months [m]. -inf is nothing yet."""
+    with np.errstate(divide="ignore"):
+        return np.logaddexp(log_r, np.log(months)[:, None])
+
+
+def log_m(log_r: Floats, weights: Floats) -> Floats:
+    """Log M, [m], of `log_r` [m, 8] and `weights` [8] or [m, 8]."""
+    top = log_r.max(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        total = top + np.log((weights * np.exp(log_r - top[:, None])).sum(axis=1))
+    return np.where(np.isneginf(top), -np.inf, total)
