@@ -20,7 +20,7 @@ from monitor.drift.detector import HARM_WEIGHTS, ODDS, WEIGHTS, drip, log_m, log
 from monitor.drift.groups import Groups
 from monitor.drift.measures import Measure
 from monitor.drift.policy import LEVEL_SHARES, MONTH_S, DriftPolicy
-from monitor.drift.streams import FREE, HELD, LEVELS, MEASURES, Ints, StreamKey, Streams
+from monitor.drift.streams import FREE, HELD, LEVELS, MEASURES, QUIET, Ints, StreamKey, Streams
 from schemas.evidence import Direction
 from schemas.windows import Window
 
@@ -241,11 +241,14 @@ class Detection:
             self.is_stale = True
         if not rows.size:
             return ()
+        # Who is quiet doesn't learn for good. Held against a baseline that stands still its R would take that one's error
+        # for evidence, more with each event.
+        quiet = np.where(streams.hold[rows] == QUIET, 1.0, 0.0)
         log_l = log_ratios(
             touched.k[watched],
             touched.n[watched],
-            a=streams.a[rows],
-            b=streams.b[rows],
+            a=streams.a[rows] + quiet * streams.k_held[rows],
+            b=streams.b[rows] + quiet * (streams.n_held[rows] - streams.k_held[rows]),
             offset=offset[watched],
             phi=streams.phi[rows],
         )

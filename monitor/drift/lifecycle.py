@@ -196,7 +196,7 @@ class Lifecycle:
         self.next_number += 1
         self.incidents.append(incident)
         self._hold(incident, affected, windows, now)
-        self._quieten(incident, affected, windows, now)
+        self._quieten(incident, place, affected, windows=windows, now=now)
         if crossing.key != place:
             evidence.also.append(crossing.key.place)
         return incident
@@ -233,28 +233,35 @@ class Lifecycle:
             streams.incident[rows] = incident.number
             self.detection.reset(rows, self.detection.groups.overlapping(rows), now)
 
-    def _quieten(self, incident: Incident, rows: Ints, windows: Sequence[Window], now: int) -> None:
-        """Let the other measures of the family in the same cells learn no more."""
-        streams = self.detection.streams
-        family = incident.family
-        others = [at for at, measure in enumerate(MEASURES) if measure.family == family]
-        if len(others) < 2:
-            return
-        is_traffic = family == "traffic"
+    def _quieten(
+        self, incident: Incident, place: StreamKey, rows: Ints, *, windows: Sequence[Window], now: int
+    ) -> None:
+        """Let those that may share the cause learn no more: the family's measures in the same cells as the held `rows`, and in
+        the whole place where half of it shifted or more. They are watched on, alone; groups go on without them."""
+        streams, groups = self.detection.streams, self.detection.groups
+        family = [at for at, measure in enumerate(MEASURES) if measure.family == incident.family]
+        is_traffic = incident.family == "traffic"
         where = {_cell_of(streams.keys[row], is_traffic=is_traffic) for row in rows}
-        candidates = np.flatnonzero(np.isin(streams.measure[: streams.size], others))
-        quiet = [
-            row
-            for row in candidates
-            if streams.hold[row] == FREE and _cell_of(streams.keys[row], is_traffic=is_traffic) in where
-        ]
+        whole = None
+        if place.level != "cell":
+            inside = groups.members(groups.rows.index[place], streams.size)
+            inside = inside[streams.is_armed[inside] & streams.is_active[inside]]
+            if 2 * rows.size >= inside.size:
+                whole = _cell_of(place, is_traffic=is_traffic)
+        quiet = []
+        for row in np.flatnonzero(np.isin(streams.measure[: streams.size], family)):
+            if streams.hold[row] != FREE:
+                continue
+            cell = _cell_of(streams.keys[row], is_traffic=is_traffic)
+            if cell in where or (whole is not None and whole.holds(cell)):
+                quiet.append(row)
         found = np.array(quiet, dtype=np.int64)
         if found.size:
             self._unlearn(incident, found, windows)
             streams.hold[found] = QUIET
             streams.incident[found] = incident.number
             none = np.zeros(0, dtype=np.int64)
-            self.detection.reset(none, self.detection.groups.overlapping(found), now)
+            self.detection.reset(none, groups.overlapping(found), now)
 
     def _unlearn(self, incident: Incident, rows: Ints, windows: Sequence[Window]) -> None:
         """Take what free streams counted since the change out of their baselines, and count it as held."""

@@ -31,10 +31,8 @@ CELLS_AT_MOST: Final = 400
 def need_of(crossing: Crossing, detection: Detection, until: datetime) -> HistoryNeed:
     """The windows that explain `crossing`. A cell is seen within its tenant's model: it may be only the first to tell."""
     key = crossing.key
-    if key.level == "cell":
-        reset_at = int(detection.streams.reset_at[detection.streams.index[key]])
-    else:
-        reset_at = int(detection.groups.rows.reset_at[detection.groups.rows.index[key]])
+    rows = rows_of(crossing, detection)
+    reset_at = int(detection.streams.reset_at[rows].min()) if rows.size else 0
     is_wide = key.level not in ("cell", "tenant_model")
     far = us(until) - (WIDE_US if is_wide else FAR_US)
     scope = Scope(key.tenant, key.model)
