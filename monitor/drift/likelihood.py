@@ -149,7 +149,11 @@ class Counts:
 def _from_each(values: Floats) -> Floats:
     """Sums over the first axis from each place to the end, and 0 at last: one longer."""
     sums = np.zeros((len(values) + 1, *values.shape[1:]))
-    np.cumsum(values[::-1], axis=0, out=sums[:-1][::-1])
+    if values[0].size < 64:
+        np.cumsum(values[::-1], axis=0, out=sums[:-1][::-1])
+        return sums
+    for place in range(len(values) - 1, -1, -1):  # numpy's own walks across the rows: four times slower
+        np.add(sums[place + 1], values[place], out=sums[place])
     return sums
 
 
