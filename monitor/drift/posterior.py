@@ -50,8 +50,8 @@ class _Grid:
     log_bayes: Floats
 
     @classmethod
-    def of(cls, counts: Counts, changes: Ints, shifts: Floats, log_lengths: Floats) -> _Grid:
-        surface = counts.surface(changes, shifts)
+    def of(cls, changes: Ints, shifts: Floats, surface: Surface, log_lengths: Floats) -> _Grid:
+        """`log_lengths` [T]: the log prior of all change times; each of [T'] stands for those nearest to it."""
         middles = (changes[1:] + changes[:-1] + 1) // 2
         lengths = np.add.reduceat(np.exp(log_lengths), np.r_[0, middles])
         widths = np.diff(shifts, prepend=shifts[0], append=shifts[-1])
@@ -64,6 +64,19 @@ class _Grid:
             log_prior=np.log(lengths)[:, None] + log_shifts,
             log_bayes=_mean([_shared(surface.log_bayes, part).sum(axis=1) for part in _parts(surface)]),
         )
+
+    def finer(self, counts: Counts, changes: Ints, shifts: Floats, *, log_lengths: Floats) -> _Grid:
+        """With more change times and more shifts, none of which is there already."""
+        surface, all_shifts, all_changes = self.surface, self.shifts, self.changes
+        if shifts.size:
+            order = np.argsort(np.r_[all_shifts, shifts])
+            surface = surface.joined(counts.surface(all_changes, shifts), 2, order)
+            all_shifts = np.r_[all_shifts, shifts][order]
+        if changes.size:
+            order = np.argsort(np.r_[all_changes, changes])
+            surface = surface.joined(counts.surface(changes, all_shifts), 0, order)
+            all_changes = np.r_[all_changes, changes][order]
+        return _Grid.of(all_changes, all_shifts, surface, log_lengths)
 
     @property
     def log_posterior(self) -> Floats:
@@ -92,10 +105,15 @@ class _Grid:
         between = np.flatnonzero(wide)
         between = between[np.argsort(-reach[between], kind="stable")]
         low, high = self.changes[between], self.changes[between + 1]
-        more = np.stack(
-            [low + np.maximum((high - low) * part, 1).astype(np.int64) for part in _BETWEEN], axis=1
-        )
-        return more.ravel()
+        if (high - low).sum() <= _MOST_CHANGES - len(self.changes):
+            more = [np.arange(one + 1, two) for one, two in zip(low, high, strict=True)]
+        else:
+            more = [
+                np.unique((one + (two - one) * np.array(_BETWEEN)).astype(np.int64))
+                for one, two in zip(low, high, strict=True)
+            ]
+        found = np.concatenate([*more, np.zeros(0, dtype=np.int64)])
+        return found[~np.isin(found, self.changes)]
 
     def by_shift(self) -> Floats:
         """The log posterior of the shifts, [D], not normalised."""
@@ -122,15 +140,14 @@ class Posterior:
     @classmethod
     def of(cls, counts: Counts, log_lengths: Floats) -> Posterior:
         """`log_lengths` [T]: the log prior of the change times, which are the beginnings of the T buckets."""
-        grid = _Grid.of(counts, _spread(len(log_lengths)), _FIRST_SHIFTS, log_lengths)
+        changes = _spread(len(log_lengths))
+        grid = _Grid.of(changes, _FIRST_SHIFTS, counts.surface(changes, _FIRST_SHIFTS), log_lengths)
         for _ in range(_ROUNDS):
             shifts = grid.more_shifts()[: _MOST_SHIFTS - len(grid.shifts)]
             changes = grid.more_changes()[: _MOST_CHANGES - len(grid.changes)]
             if not shifts.size and not changes.size:
                 break
-            grid = _Grid.of(
-                counts, np.union1d(grid.changes, changes), np.union1d(grid.shifts, shifts), log_lengths
-            )
+            grid = grid.finer(counts, changes, shifts, log_lengths=log_lengths)
         weights = np.exp(grid.log_posterior - grid.log_posterior.max())
         return cls(counts=counts, grid=grid, weights=weights / weights.sum())
 
