@@ -185,10 +185,10 @@ class Lifecycle:
             started_at=window.ends_at,
             at=window.ends_at,
             ended_at=None,
-            title=title(kind.value, measure.value, place.place, evidence),
+            title=title(kind.value, measure, place.place, evidence),
             place=place.place,
             facts={},
-            remedy=remedy(kind.value, measure.value),
+            remedy=remedy(kind.value, measure),
             source=SOURCE,
             drift=evidence,
         )

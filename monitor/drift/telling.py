@@ -158,10 +158,10 @@ def jump_alert(
         started_at=window.ends_at,
         at=window.ends_at,
         ended_at=None,
-        title=title(kind.value, clearest.measure.value, key.place, evidence),
+        title=title(kind.value, clearest.measure, key.place, evidence),
         place=key.place,
         facts=facts,
-        remedy=remedy(kind.value, clearest.measure.value),
+        remedy=remedy(kind.value, clearest.measure),
         source=SOURCE,
         drift=evidence,
     )
