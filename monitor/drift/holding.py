@@ -113,9 +113,12 @@ def take_as_normal(incident: Incident, detection: Detection) -> None:
     streams.a0[held], streams.b0[held] = PRIOR_EVENTS * new, PRIOR_EVENTS * (1.0 - new)
     streams.a[held] = streams.a0[held] + came * rate
     streams.b[held] = streams.b0[held] + came * (1.0 - rate)
+    # The shift is known better than by half of what a stream learns from, or it would not have fired.
+    short = np.where(is_main, np.maximum(detection.policy.learn_events / 2.0 - came, 0.0), 0.0)
+    streams.a[held] += short * new
+    streams.b[held] += short * (1.0 - new)
     others = held[~is_main]
-    streams.events[others] = streams.n_held[others]
-    streams.is_armed[others] = streams.events[others] >= detection.policy.learn_events
+    streams.is_armed[others] = came[~is_main] >= detection.policy.learn_events
     detection.is_stale = True
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from monitor.drift.ageing import SEVERITIES, age
+from monitor.drift.ageing import SEVERITIES, age, look_again
 from monitor.drift.cells import sort_key
 from monitor.drift.detection import Crossing, Detection, Seen, us
 from monitor.drift.explanation import Explanation, Series, explain
@@ -88,6 +88,15 @@ class Lifecycle:
                 changed[incident.number] = incident
         return (*over, *(changed[number].alert for number in sorted(changed)))
 
+    def look_again(self, window: Window) -> tuple[Alert, ...]:
+        """The seasons were fitted anew: end what they explain."""
+        ended = []
+        for incident in tuple(self.incidents):
+            if incident.family != INSTRUMENT and not look_again(incident, self.detection):
+                self._end(incident, "resolved", window.ends_at, since=window.ends_at)
+                ended.append(incident.alert)
+        return tuple(ended)
+
     def act(self, action: AlertAction, at: datetime, *, position: datetime | None) -> tuple[Alert, ...]:
         """End what a person says is over, or the new normal. All windows until `position` were taken."""
         for incident in self.incidents:
@@ -126,8 +135,13 @@ class Lifecycle:
             # The others have no part in it, so the figures must not be theirs.
             rows = row
             explanation = self.explain(series_of(windows, rows, detection))
-        affected = rows[list(explanation.affected)] if explanation.affected else self._told(key, rows)
         place = place_of(key, explanation)
+        inside = np.array([place.scope.holds(detection.streams.keys[row].scope) for row in rows])
+        if not inside.all() and inside.any():
+            # It is told of its place, and so are its figures.
+            rows = rows[inside]
+            explanation = self.explain(series_of(windows, rows, detection))
+        affected = rows[list(explanation.affected)] if explanation.affected else self._told(key, rows)
         for incident in self.incidents:
             if self._overlaps(incident, place) and _is_same_time(incident, explanation):
                 return self._join(incident, crossing, affected=affected, window=window, windows=windows)
@@ -139,7 +153,11 @@ class Lifecycle:
 
     def _told(self, key: StreamKey, rows: Ints) -> Ints:
         """Whom it is told of where none stands out: the cell that crossed, or all of the group."""
-        return self._row(key) if key.level == "cell" else rows
+        return (
+            self._row(key)
+            if key.level == "cell" and key in {self.detection.streams.keys[r] for r in rows}
+            else rows
+        )
 
     def _row(self, key: StreamKey) -> Ints:
         row = self.detection.streams.index.get(key)

@@ -82,7 +82,16 @@ def test_the_order_of_rows_makes_no_difference() -> None:
 
 
 def test_names_from_outside_are_only_names() -> None:
-    hostile = ["'; DROP TABLE verdicts; --", "a\x00b", "\n\r\t", "💥" * 200, "", "None", "../..", "{tenant:String}"]
+    hostile = [
+        "'; DROP TABLE verdicts; --",
+        "a\x00b",
+        "\n\r\t",
+        "💥" * 200,
+        "",
+        "None",
+        "../..",
+        "{tenant:String}",
+    ]
     cells = [Cell(tenant=name, model=name, category=name, rate=60.0) for name in hostile]
     told = watched()
     told.see(windows(lambda _: cells, 10, seed=5))

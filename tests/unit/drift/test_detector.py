@@ -22,7 +22,12 @@ def test_with_a_certain_baseline_it_is_the_likelihood_ratio_of_the_binomial() ->
     shifted = r * p / (1 - p + r * p)
     wanted = stats.binom.logpmf(k, n, shifted) - stats.binom.logpmf(k, n, p)
     got = log_ratios(
-        np.array([k]), np.array([n]), a=np.array([1e9 * p]), b=np.array([1e9 * (1 - p)]), offset=np.zeros(1), phi=np.ones(1)
+        np.array([k]),
+        np.array([n]),
+        a=np.array([1e9 * p]),
+        b=np.array([1e9 * (1 - p)]),
+        offset=np.zeros(1),
+        phi=np.ones(1),
     )
     assert got[0] == pytest.approx(wanted, abs=1e-5)
 
@@ -65,7 +70,9 @@ def test_alarms_come_about_as_often_as_promised(p: float, n: int, windows: int) 
     alarms = 0
     for number in range(2 * windows):
         k = rng.binomial(n, p, streams).astype(np.float64)
-        ratios = log_ratios(k, np.full(streams, float(n)), a=a, b=b, offset=np.zeros(streams), phi=np.ones(streams))
+        ratios = log_ratios(
+            k, np.full(streams, float(n)), a=a, b=b, offset=np.zeros(streams), phi=np.ones(streams)
+        )
         log_r = drip(log_r, np.ones(streams)) + ratios
         crossed = log_m(log_r, WEIGHTS) >= log_a
         alarms += int(crossed.sum()) if number >= windows else 0

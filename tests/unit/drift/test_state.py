@@ -16,7 +16,9 @@ from schemas.alerts import Alert
 from schemas.windows import Window
 from tests.unit.drift.traffic import GUARD, Cell, Told, watched, windows
 
-CELLS = [Cell(tenant=t, model=m, category=c, rate=15.0) for t in ("a", "b") for m in ("m", "n") for c in ("x", "y")]
+CELLS = [
+    Cell(tenant=t, model=m, category=c, rate=15.0) for t in ("a", "b") for m in ("m", "n") for c in ("x", "y")
+]
 POLICY = DriftPolicy(learn_events=60.0, dwell_s=300.0)
 
 

@@ -63,7 +63,9 @@ def row_of(cell: Cell, rng: np.random.Generator, guard: tuple[str, str, str, int
     )
 
 
-def window_of(rows: Iterable[WindowCounts], at: datetime, width_s: float = 60.0, *, dead_letters: int = 0) -> Window:
+def window_of(
+    rows: Iterable[WindowCounts], at: datetime, width_s: float = 60.0, *, dead_letters: int = 0
+) -> Window:
     """A window that begins at `at`."""
     rows = tuple(row for row in rows if row.events)
     messages = sum(row.events for row in rows) + dead_letters
@@ -135,7 +137,7 @@ class Told:
 
     def see(self, seen: Iterable[Window]) -> list[Alert]:
         """Give it these windows; what it tells of them."""
-        told = []
+        told: list[Alert] = []
         for window in seen:
             self.memory.windows.append(window)
             step = self.watch.take(window)
@@ -146,7 +148,10 @@ class Told:
     @property
     def begun(self) -> list[Alert]:
         """The first record of each alert."""
-        return list({alert.id: alert for alert in reversed(self.alerts)}.values())[::-1]
+        first: dict[str, Alert] = {}
+        for alert in self.alerts:
+            first.setdefault(alert.id, alert)
+        return list(first.values())
 
 
 def watched(policy: DriftPolicy | None = None) -> Told:
