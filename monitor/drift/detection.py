@@ -315,7 +315,7 @@ class Detection:
 
     def _judge(self, touched: Touched, offset: Floats) -> tuple[Crossing, ...]:
         streams = self.streams
-        watched = streams.is_armed[touched.rows] & (streams.hold[touched.rows] != HELD)
+        watched = streams.is_armed[touched.rows] & (streams.hold[touched.rows] < HELD)
         rows = touched.rows[watched]
         back = rows[~streams.is_active[rows]]
         if back.size:

@@ -121,7 +121,7 @@ class Lifecycle:
         """The incident that tells this crossing: a new one, or the one whose cause it shares."""
         key, detection = crossing.key, self.detection
         for incident in opened:
-            if self._overlaps(incident, key):
+            if self._overlaps(incident, key):  # both crossed in this window: that is the same time
                 return self._join(incident, crossing, affected=(), window=window, windows=())
         windows = history.get(need_of(crossing, detection, window.ends_at), ())
         rows = rows_of(crossing, detection)
@@ -144,6 +144,7 @@ class Lifecycle:
         affected = rows[list(explanation.affected)] if explanation.affected else self._told(key, rows)
         for incident in self.incidents:
             if self._overlaps(incident, place) and _is_same_time(incident, explanation):
+                opened.append(incident)
                 return self._join(incident, crossing, affected=affected, window=window, windows=windows)
         incident = self._open(
             crossing, place, explanation=explanation, affected=affected, window=window, windows=windows
@@ -223,8 +224,9 @@ class Lifecycle:
         )
         self.next_number += 1
         self.incidents.append(incident)
-        hold(incident, detection, affected, windows=windows, now=now)
-        quieten(incident, detection, place, held=affected, windows=windows, now=now)
+        hold(incident, detection, affected, is_rise=incident.is_rise, windows=windows, now=now)
+        leaning = sum(stratum.evidence > 0 for stratum in explanation.strata)
+        quieten(incident, detection, place, held=affected, leaning=leaning, windows=windows, now=now)
         if crossing.key != place:
             evidence.also.append(crossing.key.place)
         return incident
@@ -243,11 +245,12 @@ class Lifecycle:
         held = np.asarray(affected, dtype=np.int64)
         if not held.size and key.level == "cell":
             held = self._row(key)
-        hold(incident, self.detection, held, windows=windows, now=now)
+        is_rise = crossing.direction == "up"
+        hold(incident, self.detection, held, is_rise=is_rise, windows=windows, now=now)
         alert, evidence = incident.alert, incident.alert.drift
         if evidence is not None and key.place not in evidence.also and key.place != alert.place:
             evidence.also.append(key.place)
-        mine = severity_of(key.measure, is_rise=crossing.direction == "up", level=1)
+        mine = severity_of(key.measure, is_rise=is_rise, level=1)
         worst = max(alert.severity, mine, key=SEVERITIES.index)
         incident.alert = msgspec.structs.replace(alert, severity=worst)
         return incident

@@ -62,7 +62,7 @@ def views_of(detection: Detection, stale: Collection[int]) -> Sequence[StreamVie
     views = []
     for row, key in enumerate(streams.keys):
         state: StreamState = "armed" if streams.is_armed[row] else "learning"
-        if streams.hold[row] == HELD:
+        if streams.hold[row] >= HELD:
             state = "stale" if int(streams.incident[row]) in stale else "firing"
         views.append(
             StreamView(
