@@ -105,6 +105,21 @@ def test_borders_give_no_season(filling: str) -> None:
     assert found == pytest.approx(np.zeros((2, COLUMNS)), abs=1e-6)
 
 
+def test_a_few_days_have_no_week_and_a_few_hours_no_day() -> None:
+    rng = np.random.default_rng(5)
+    season = np.tile(np.cos(2.0 * np.pi * WEEK / 24.0) + 0.5 * (WEEK >= 72), HISTORY_WEEKS)[None]
+    n = np.full((3, HISTORY.size), 2_000.0)
+    n[0, 160:] = 0.0  # six days and a half
+    n[1, 60:] = 0.0  # two and a half
+    k = rng.binomial(n.astype(int), _sigmoid(season - 2.0)).astype(float)
+    days, hours, weeks = fit_season(k, n, HISTORY, phi=np.ones(3))
+
+    assert not hours[1:].any()
+    assert days[1] == pytest.approx(1.0, abs=0.15)
+    assert not days[7:12].any()
+    assert weeks[7:12].any()
+
+
 def test_no_streams_are_no_trouble() -> None:
     nothing = np.zeros((0, HISTORY.size))
 
