@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,7 +21,7 @@ from monitor.alerting import Alerts, Due
 from monitor.backoff import Backoff
 from monitor.conditions import Condition
 from monitor.errors import WatchkeeperError
-from monitor.fleet import Fleet, GroupView, Offsets
+from monitor.fleet import Fleet, GroupView, LostWatch, Offsets
 from monitor.health import fleet_findings
 from monitor.metrics import Metric, Metrics
 from monitor.ports import Outbox, OutRecord
@@ -55,13 +56,16 @@ class Overseer(Service):
         *,
         metrics: Metrics,
         policies: InForce | None = None,
+        lost_watch: Callable[[], LostWatch | None] = lambda: None,
     ) -> None:
-        """`policies`: the judging policy in force, which is kept fit then; None where nobody judges."""
+        """`policies`: the judging policy in force, which is kept fit then; None where nobody judges. `lost_watch`: says why
+        drift isn't watched; None while it is, or isn't to be."""
         super().__init__()
         self._who = who
         self._outbox = outbox
         self._settings = settings
         self._metrics = metrics
+        self._lost_watch = lost_watch
         prefix, kafka = settings.kafka.group_prefix, settings.kafka
         watched = (
             ("moderation", kafka.chat_logs_topic, True),
@@ -171,6 +175,7 @@ class Overseer(Service):
             self._restored_term = control.term
         self._looked_s = now_s
         self._fleet.look(views, now_s)
+        self._fleet.lost_watch = self._lost_watch()
         began_s = time.monotonic()
         for due in self._alerts.judge(fleet_findings(self._fleet, now_s), now_s):
             if not control.is_owner or time.monotonic() - began_s > FROZEN_AFTER_S:

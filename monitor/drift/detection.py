@@ -199,12 +199,16 @@ class Detection:
     def _due(self, rows: Ints) -> Floats:
         """Share times time since the last drip, [rows], in months."""
         measure = self.streams.measure[rows]
-        most = np.minimum(self.shares[measure, 0] * (_DRIP_AT_MOST_US / MONTH_US), self._drip_at_most[measure])
+        most = np.minimum(
+            self.shares[measure, 0] * (_DRIP_AT_MOST_US / MONTH_US), self._drip_at_most[measure]
+        )
         return np.minimum(self._dripped(rows) - self.streams.dripped[rows], most)
 
     def _due_of_groups(self, groups: Ints) -> Floats:
         measure, level = self.groups.rows.measure[groups], self.groups.rows.level[groups]
-        most = np.minimum(self.shares[measure, level] * (_DRIP_AT_MOST_US / MONTH_US), self._drip_at_most[measure])
+        most = np.minimum(
+            self.shares[measure, level] * (_DRIP_AT_MOST_US / MONTH_US), self._drip_at_most[measure]
+        )
         return np.minimum(self._group_dripped(groups) - self.groups.rows.dripped[groups], most)
 
     @property

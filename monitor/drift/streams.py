@@ -49,7 +49,10 @@ class StreamKey:
     def place(self) -> dict[str, str]:
         """As an alert tells it."""
         parts = {"tenant": self.tenant, "model": self.model, "category": self.category}
-        return {"measure": self.measure.value, **{name: part for name, part in parts.items() if part is not None}}
+        return {
+            "measure": self.measure.value,
+            **{name: part for name, part in parts.items() if part is not None},
+        }
 
 
 def watched_by(key: StreamKey) -> WatchedBy:
