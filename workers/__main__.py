@@ -43,8 +43,8 @@ from workers.gauges import Gauges
 from workers.heartbeat import Heartbeat
 from workers.identity import Identity
 from workers.judges import connect_judge, require_judge
-from workers.moderation import nobody
 from workers.leadership import Leadership
+from workers.moderation import nobody
 from workers.overseer import Overseer, nothing_lost
 from workers.policies import Policies
 from workers.pulse import pulse
