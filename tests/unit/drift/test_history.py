@@ -80,7 +80,7 @@ def test_what_is_counted_next_leads_to_what_is_closed_in_few_steps(
         position = stretch.until
         steps += 1
     assert position >= closed
-    assert steps <= 7 * 24 + 2 + HOUR / (60 * min(width, MINUTE)) + 2
+    assert steps <= 7 * 24 + 2 + 2 * HOUR / (60 * min(width, MINUTE)) + 2
 
 
 def window(begin: int, end: int) -> Window:
