@@ -44,6 +44,8 @@ less is always allowed."""
 WEIGHTS_OF: Final[Floats] = np.array([HARM_WEIGHTS if measure.is_harm else WEIGHTS for measure in MEASURES])
 """How much of a share each odds shift gets, [measures, 8]."""
 _GROUP_WEIGHTS: Final = np.concatenate([WEIGHTS_OF, WEIGHTS_OF], axis=1) / 2.0
+_OF_ITS_OWN: Final = frozenset({Measure.VOLUME, Measure.MIX, Measure.DEAD_LETTERS})
+"""Measures of which other tenants' and models' say nothing."""
 _VOLUME: Final = MEASURES.index(Measure.VOLUME)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -120,10 +122,9 @@ class Detection:
         self.place(row, key)
         streams.measure[row] = MEASURES.index(key.measure)
         streams.began_at[row] = streams.seen_at[row] = streams.reset_at[row] = began_at
-        if key.measure is Measure.VOLUME:
+        a, b = prior(*self.fleet_counts[self._fleet_of[row]])
+        if key.measure in _OF_ITS_OWN:
             a, b = JEFFREYS, JEFFREYS
-        else:
-            a, b = prior(*self.fleet_counts[self._fleet_of[row]])
         streams.a[row] = streams.a0[row] = a
         streams.b[row] = streams.b0[row] = b
         return row
@@ -255,10 +256,12 @@ class Detection:
         return float(min(due, self.shares[at, 0] * (_DRIP_AT_MOST_US / MONTH_US), self._drip_at_most[at]))
 
     def _dripped(self, rows: Ints) -> Floats:
-        return self.integral[self.streams.measure[rows], 0]
+        dripped: Floats = self.integral[self.streams.measure[rows], 0]
+        return dripped
 
     def _group_dripped(self, groups: Ints) -> Floats:
-        return self.integral[self.groups.rows.measure[groups], self.groups.rows.level[groups]]
+        dripped: Floats = self.integral[self.groups.rows.measure[groups], self.groups.rows.level[groups]]
+        return dripped
 
     def _due(self, rows: Ints) -> Floats:
         """Share times time since the last drip, [rows], in months."""

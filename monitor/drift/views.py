@@ -158,7 +158,8 @@ def _hours(
 def _rates(detection: Detection, rows: Ints) -> Floats:
     streams = detection.streams
     rate = streams.a[rows] / (streams.a[rows] + streams.b[rows])
-    return np.where(streams.measure[rows] == _VOLUME, rate * VOLUME_UNIT, rate)
+    told: Floats = np.where(streams.measure[rows] == _VOLUME, rate * VOLUME_UNIT, rate)
+    return told
 
 
 def _daily(detection: Detection, rows: Ints, now: int) -> Floats:
