@@ -32,6 +32,8 @@ STAGE_PLACES: Final[Mapping[tuple[str, str], str]] = {
     ("judging_backfill", "guard"): "the judge",
     ("judging_backfill", "write"): "writing to Kafka",
     ("judgements", "write"): "ClickHouse",
+    ("alert_rows", "write"): "ClickHouse",
+    ("dead_letter_rows", "write"): "ClickHouse",
 }
 _REMEDIES: Final[Mapping[str, str]] = {
     "the guard": "see whether Triton answers and what it is busy with: `watchkeeper check`",

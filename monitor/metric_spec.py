@@ -36,7 +36,7 @@ class Label(Enum):
         (
             *(reason.value for reason in Reason),
             *("internal_error", "not_a_verdict", "refused_by_store"),
-            *("not_a_request", "not_a_judgement"),
+            *("not_a_request", "not_a_judgement", "not_an_alert", "not_a_dead_letter"),
         ),
     )
     JUDGE_REASON = (

@@ -102,6 +102,23 @@ class Metric(Enum):
         "verdicts",
         "Verdicts that the storage agent has made rows of. One that is delivered again counts again; its row doesn't.",
     )
+    ALERTS_STORED = counter(
+        "alerts_stored",
+        "records",
+        "Records of the alerts topic that have been made rows of. One that is delivered again counts again; its row doesn't.",
+    )
+    LETTERS_STORED = counter(
+        "dead_letters_stored",
+        "letters",
+        "Dead letters of the chat logs whose place has been made a row of. One that is delivered again counts again; its row doesn't.",
+    )
+    LEFT_OUT = counter(
+        "records_left_out",
+        "records",
+        "Records of the alerts and of the dead letters that no row can be made of, because somebody else wrote them; they stay where they are.",
+        Label.ROLE,
+        Label.REASON,
+    )
     DEAD_LETTERS = counter(
         "dead_letters",
         "letters",
