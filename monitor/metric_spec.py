@@ -9,6 +9,7 @@ from typing import Final, Literal, get_args
 
 from monitor.conditions import Condition
 from monitor.ingest.reasons import Reason
+from monitor.notifying.channels import TYPES
 from monitor.roles import ROLES
 from schemas.judgements import JudgeReason
 
@@ -78,6 +79,12 @@ class Label(Enum):
     )
     ALERT = "kind", "The kind of alert (docs/alerts.md).", tuple(condition.value for condition in Condition)
     ALERT_STATE = "state", "Whether the alert said that it fires or that it is over.", ("firing", "resolved")
+    CHANNEL = "channel", "The type of channel (docs/channels.md).", tuple(TYPES)
+    TELLING = (
+        "outcome",
+        "told: taken. refused: it will never take this one. retryable, misconfigured: tried again, soon or rarely. defect: an exception of ours that nobody expected.",
+        ("told", "refused", "retryable", "misconfigured", "defect"),
+    )
     VERSION = "version", "The release that runs.", None
 
     def __init__(self, key: str, meaning: str, values: tuple[str, ...] | None) -> None:

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 import structlog
 
 from monitor import logs
+from monitor.adapters.channels.connect import alert_channel
 from monitor.adapters.clickhouse import (
     ALERTS_TABLE,
     JUDGEMENTS_TABLE,
@@ -30,7 +31,10 @@ from monitor.adapters.triton import connect as connect_triton
 from monitor.backoff import Backoff
 from monitor.errors import Misconfigured, Retryable
 from monitor.metrics import Metric, Metrics
-from monitor.ports import Judge
+from monitor.notifying.channels import Channel
+from monitor.notifying.channels_file import read_channels
+from monitor.notifying.references import Secrets
+from monitor.ports import AlertChannel, Judge
 from monitor.roles import ROLES, needed_roles
 from monitor.settings import Settings, load
 from monitor.version import watchkeeper_version
@@ -42,6 +46,7 @@ from workers.heartbeat import Heartbeat
 from workers.identity import Identity
 from workers.judges import connect_judge, require_judge
 from workers.moderation import nobody
+from workers.notifier import Notifier
 from workers.overseer import Overseer
 from workers.policies import Policies
 from workers.pulse import pulse
@@ -142,6 +147,14 @@ def _endpoints(worker: _Worker, stack: AsyncExitStack) -> Endpoints:
     return endpoints
 
 
+def _channels(settings: Settings) -> list[tuple[Channel, AlertChannel]]:
+    """Those of the file, each with what speaks to it. Raises Misconfigured."""
+    if settings.channels.file is None:
+        return []
+    secrets = Secrets(os.environ)
+    return [(one, alert_channel(one, secrets)) for one in read_channels(settings.channels.file)]
+
+
 async def _watchers(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack) -> Policies | None:
     """On as soon as Kafka is there, before anything else is waited for, until after the drain: a worker that waits for
     Triton, and a fleet of such, is told of too. Returns the judging policy in force; None where nobody judges."""
@@ -150,7 +163,11 @@ async def _watchers(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack)
     policies = None if settings.judging.judge == "off" else Policies(settings, who.started_at)
     heartbeat = Heartbeat(who, worker.vitals, outbox, settings, metrics=metrics)
     overseer = Overseer(who, outbox, settings, metrics=metrics, policies=policies)
-    for service in (heartbeat, overseer, *(() if policies is None else (policies,))):
+    channels = _channels(settings)
+    notifiers = (
+        [Notifier(who, outbox, settings, overseer.leadership, channels, metrics=metrics)] if channels else []
+    )
+    for service in (heartbeat, overseer, *notifiers, *(() if policies is None else (policies,))):
         stack.push_async_callback(service.stop)
         await service.start()
     return policies
@@ -300,6 +317,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = load()
         roles = roles or list(needed_roles(settings))
         require_judge(settings, roles)
+        _channels(settings)  # before anything is started
         logs.configure(settings.worker)
         return asyncio.run(_main(settings, roles))
     except Misconfigured as exc:

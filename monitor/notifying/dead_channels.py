@@ -11,22 +11,15 @@ import msgspec
 
 from monitor.backoff import Backoff
 from monitor.channel_settings import ChannelSettings
+from monitor.notifying.news import CHANNEL_DEAD
 from monitor.settings import RetrySettings
 from schemas.alerts import Alert, Source, alert_id
 
-CHANNEL_DEAD: Final = "channel_dead"
-"""The kind of alert."""
-MEANING: Final = "A channel takes no alerts: it has failed for some minutes, or only a person can mend it."
 FIRST_RETRY_S: Final = 1.0
 LONGEST_RETRY_AFTER_S: Final = 3600.0
 """A channel that asks for more patience isn't given it: what is due would be late for certain."""
 
 Trouble = Literal["retryable", "refused", "misconfigured"]
-
-
-def is_about(alert: Alert, channel: str) -> bool:
-    """Whether it says that this channel is dead: the one that can't, and needn't, be told."""
-    return alert.kind == CHANNEL_DEAD and alert.place.get("channel") == channel
 
 
 @dataclass
@@ -57,7 +50,7 @@ class Standing:
         """It has taken a message. Returns the end of the alert about it, if one fires."""
         self.failing_since_s, self.next_try_s, self._backoff = None, now_s, self._new_backoff()
         dead, self.dead = self.dead, None
-        return None if dead is None else self.ended(dead, now_s)
+        return None if dead is None else ended(dead, now_s, self.source)
 
     def failed(
         self, trouble: Trouble, said: str, now_s: float, *, retry_after_s: float | None = None
@@ -87,11 +80,6 @@ class Standing:
         self.dead = msgspec.structs.replace(self.dead, at=_moment(now_s), source=self.source)
         return self.dead
 
-    def ended(self, dead: Alert, now_s: float) -> Alert:
-        """The alert, as it is over."""
-        at = max(_moment(now_s), dead.started_at)
-        return msgspec.structs.replace(dead, state="resolved", at=at, ended_at=at, source=self.source)
-
     def _begun(self, said: str, now_s: float) -> Alert:
         started_at = _moment(now_s if self.failing_since_s is None else self.failing_since_s)
         place = {"channel": self.name}
@@ -119,6 +107,12 @@ class Standing:
     def _new_backoff(self) -> Backoff:
         longest_s = max(self.settings.retry_max_s, FIRST_RETRY_S)
         return Backoff(RetrySettings(first_s=FIRST_RETRY_S, max_s=longest_s), rng=self.rng)
+
+
+def ended(dead: Alert, now_s: float, source: Source) -> Alert:
+    """The alert about a channel, as it is over."""
+    at = max(_moment(now_s), dead.started_at)
+    return msgspec.structs.replace(dead, state="resolved", at=at, ended_at=at, source=source)
 
 
 def _moment(seconds: float) -> datetime:

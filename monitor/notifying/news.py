@@ -52,3 +52,12 @@ def news_of(alert: Alert, known: AlertDelivery | None) -> News | None:
     if alert.state != known.state:
         return News.STALE if alert.state == "stale" else News.BACK
     return News.EASED if rank < before else None
+
+
+CHANNEL_DEAD: Final = "channel_dead"
+"""The kind of alert about a channel that takes none."""
+
+
+def is_about(alert: Alert, channel: str) -> bool:
+    """Whether it says that this channel is dead: the one that can't, and needn't, be told."""
+    return alert.kind == CHANNEL_DEAD and alert.place.get("channel") == channel

@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from typing import Final, Literal, cast
 
 from monitor.notifying.channels import Alertmanager, Channel
-from monitor.notifying.dead_channels import is_about
 from monitor.notifying.history import Acknowledgement, Change, History, Step
 from monitor.notifying.message import Message, Telling
-from monitor.notifying.news import RANKS, News, is_known_as_live, is_over, level_of, news_of
+from monitor.notifying.news import RANKS, News, is_about, is_known_as_live, is_over, level_of, news_of
 from monitor.notifying.quiet_hours import is_quiet
 from schemas.alert_actions import AlertAction
 from schemas.alert_deliveries import AlertDelivery, DeliveryNews, Outcome
