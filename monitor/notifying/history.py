@@ -55,11 +55,12 @@ class History:
     def hear(self, alert: Alert, offset: int, at_s: float) -> None:
         """The next record of this alert."""
         before = self.changes[-1].alert if self.changes else None
-        self.newest, self.heard_s = alert, at_s
-        if before is not None and _standing(before) == _standing(alert):
-            return
+        self.heard_s = at_s
         if before is not None and is_over(before) and is_over(alert):
             return  # over is over
+        self.newest = alert
+        if before is not None and _standing(before) == _standing(alert):
+            return
         self.changes.append(Change(offset, at_s, alert))
         if len(self.changes) > MOST_CHANGES:
             del self.changes[1]
@@ -81,7 +82,11 @@ class History:
 
     def is_muted(self, at_s: float) -> bool:
         """Whether no channel is told of it at that moment."""
-        return any(mute.from_s <= at_s < self._until(mute) for mute in self._mutes)
+        return self.was_muted(at_s, at_s)
+
+    def was_muted(self, from_s: float, until_s: float) -> bool:
+        """Whether no channel was to be told of it at some moment from then to then."""
+        return any(mute.from_s <= until_s and from_s < self._until(mute) for mute in self._mutes)
 
     def steps(self, offset: int, action_offset: int) -> list[Step]:
         """What came after these two offsets, in the order in which it happened."""

@@ -235,7 +235,7 @@ class Schedule:
             return "before"
         if now_s - step.at_s > self._late_after_s:
             return "late"
-        if history.is_muted(step.at_s):
+        if history.was_muted(step.at_s, now_s):
             return "muted"
         severity = step.alert.severity
         quiet = _quiet(channel, severity, step.at_s) or _quiet(channel, severity, now_s)
