@@ -62,7 +62,13 @@ def parse_channels(text: str) -> tuple[tuple[Channel, ...], list[str]]:
             faults += found
         else:
             channels.append(found)
-    return tuple(channels), faults
+    return tuple(channels), sorted(faults, key=_line)
+
+
+def _line(fault: str) -> int:
+    """By which faults are sorted; those without a line come last."""
+    found = re.match(r"line (\d+): ", fault)
+    return int(found[1]) if found else 1 << 30
 
 
 def _channel(name: str, given: Any, lines: _Lines) -> Channel | list[str]:
@@ -110,7 +116,8 @@ class _Lines:
                 if header[1]:
                     counts[table] = counts.get(table, -1) + 1
                     table = (*table, str(counts[table]))
-                self._found.setdefault(table, number)
+                for length in range(1, len(table) + 1):
+                    self._found.setdefault(table[:length], number)
             elif (key := _KEY.match(line)) is not None:
                 self._found.setdefault((*table, key[1].strip("\"'")), number)
 

@@ -128,8 +128,7 @@ class EmailChannel:
         except (OSError, ValueError) as exc:
             raise Retryable(f"the exchange with {channel.host} broke off ({type(exc).__name__})") from None
         finally:
-            client.close()
-            connection.close()
+            client.close()  # and with it the connection, which is its own from `connect` on
 
     def _translated(self, exc: aiosmtplib.SMTPException) -> Exception:
         """Ours for the library's, without what the server said: it may quote what it was sent."""
@@ -143,7 +142,8 @@ class EmailChannel:
             return Misconfigured(
                 f"{host} refuses the user name or password ({exc.code})", "correct the secret"
             )
-        if isinstance(exc, aiosmtplib.SMTPNotSupported):
+        # It raises the root of its tree where the server offers neither STARTTLS nor login.
+        if isinstance(exc, aiosmtplib.SMTPNotSupported) or type(exc) is aiosmtplib.SMTPException:
             return Misconfigured(f"{host} can't do what is asked of it: STARTTLS or login", "see `security`")
         if isinstance(exc, aiosmtplib.SMTPRecipientsRefused):
             codes = [refused.code for refused in exc.recipients]
@@ -167,7 +167,8 @@ def email_of(message: Message, channel: Email, now: datetime) -> EmailMessage:
     try:
         mail["From"] = Address(display_name="Watchkeeper", addr_spec=channel.sender)
         mail["To"] = tuple(Address(addr_spec=to) for to in channel.to)
-        mail["Subject"] = subject(message)[:SUBJECT]
+        # Python decodes an encoded word (=?utf-8?q?=0d=0aBcc=3a…?=) in what it is given, and lets the line end in it through.
+        mail["Subject"] = subject(message)[:SUBJECT].replace("=?", "= ?")
         mail["Date"] = format_datetime(now)
         mail["Message-ID"] = f"<{message.key}@{domain}>"
         threads = dict.fromkeys(_thread(telling.alert.id, channel.name) for telling in message.tellings)
