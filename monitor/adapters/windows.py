@@ -105,6 +105,8 @@ class WatchTables:
                 last_end = window.ends_at
                 yield window
             at = last + A_MOMENT
+            if last == sizes[-1]["begins_at"] and len(sizes) < MANY_WINDOWS:
+                return
 
     async def last_end(self) -> datetime | None:
         """See ports.WindowLog."""
