@@ -63,6 +63,8 @@ class Fleet:
             judge_policies_topic=f"safety.judge_policies.{name}",
             control_topic=f"safety.control.{name}",
             alerts_topic=f"safety.alerts.{name}",
+            alert_actions_topic=f"safety.alert_actions.{name}",
+            alert_deliveries_topic=f"safety.alert_deliveries.{name}",
             group_prefix=f"wk-{name}",
             session_timeout_s=6,
         )
