@@ -8,9 +8,11 @@ from enum import Enum
 from typing import Final, Literal, get_args
 
 from monitor.conditions import Condition
+from monitor.drift.kinds import DriftKind
 from monitor.ingest.reasons import Reason
 from monitor.notifying.channels import TYPES
 from monitor.roles import ROLES
+from schemas.alerts import State
 from schemas.judgements import JudgeReason
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -77,8 +79,17 @@ class Label(Enum):
         "retryable: away, slow or overloaded. rejected: it refused the rows. misconfigured: a person has to change it.",
         ("ok", "retryable", "rejected", "misconfigured"),
     )
-    ALERT = "kind", "The kind of alert (docs/alerts.md).", tuple(condition.value for condition in Condition)
-    ALERT_STATE = "state", "Whether the alert said that it fires or that it is over.", ("firing", "resolved")
+    ALERT = (
+        "kind",
+        "The kind of alert (docs/alerts.md).",
+        (*(condition.value for condition in Condition), *(kind.value for kind in DriftKind)),
+    )
+    ALERT_STATE = "state", "What the alert said: whether it fires, has no data, or is over.", get_args(State)
+    STREAM_STATE = (
+        "state",
+        "learning: too few events to fire. stale: it fires, and has no data.",
+        ("learning", "armed", "firing", "stale"),
+    )
     CHANNEL = "channel", "The type of channel (docs/channels.md).", tuple(TYPES)
     TELLING = (
         "outcome",

@@ -29,6 +29,7 @@ from monitor.adapters.kafka import KafkaOutbox, ensure_topics
 from monitor.adapters.triton import TritonGuard
 from monitor.adapters.triton import connect as connect_triton
 from monitor.backoff import Backoff
+from monitor.drift.policy import policy_of
 from monitor.errors import Misconfigured, Retryable
 from monitor.metrics import Metric, Metrics
 from monitor.notifying.channels import Channel
@@ -40,14 +41,16 @@ from monitor.settings import Settings, load
 from monitor.version import watchkeeper_version
 from workers.app import App, Role, build_app
 from workers.endpoints import Endpoints
+from workers.engines import Watches
 from workers.gate import LiveFirst, Queue
 from workers.gauges import Gauges
 from workers.heartbeat import Heartbeat
 from workers.identity import Identity
 from workers.judges import connect_judge, require_judge
+from workers.leadership import Leadership
 from workers.moderation import nobody
 from workers.notifier import Notifier
-from workers.overseer import Overseer
+from workers.overseer import Overseer, nothing_lost
 from workers.policies import Policies
 from workers.pulse import pulse
 from workers.roles import (
@@ -63,6 +66,7 @@ from workers.roles import (
 )
 from workers.tally import BreakerState
 from workers.vitals import Vitals
+from workers.watch import Watcher
 
 log = structlog.get_logger("watchkeeper.workers")
 
@@ -162,12 +166,19 @@ async def _watchers(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack)
     settings, metrics = worker.settings, worker.metrics
     policies = None if settings.judging.judge == "off" else Policies(settings, who.started_at)
     heartbeat = Heartbeat(who, worker.vitals, outbox, settings, metrics=metrics)
-    overseer = Overseer(who, outbox, settings, metrics=metrics, policies=policies)
-    channels = _channels(settings)
-    notifiers = (
-        [Notifier(who, outbox, settings, overseer.leadership, channels, metrics=metrics)] if channels else []
+    leadership = Leadership(settings.health.leader_session_timeout_s / 2)
+    watcher: Watcher | None = None
+    if settings.drift.enabled:
+        engines = Watches(policy_of(settings.drift), settings.kafka.group_prefix)
+        watcher = Watcher(who, outbox, settings, leadership, engines, metrics=metrics)
+    lost_watch = nothing_lost if watcher is None else watcher.lost
+    overseer = Overseer(
+        who, outbox, settings, leadership, metrics=metrics, policies=policies, lost_watch=lost_watch
     )
-    for service in (heartbeat, overseer, *notifiers, *(() if policies is None else (policies,))):
+    channels = _channels(settings)
+    notifier = Notifier(who, outbox, settings, leadership, channels, metrics=metrics) if channels else None
+    more = [service for service in (watcher, notifier, policies) if service is not None]
+    for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)
         await service.start()
     return policies
@@ -317,6 +328,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = load()
         roles = roles or list(needed_roles(settings))
         require_judge(settings, roles)
+        policy_of(settings.drift)  # before anything is started
         _channels(settings)  # before anything is started
         logs.configure(settings.worker)
         return asyncio.run(_main(settings, roles))

@@ -84,7 +84,10 @@ type = "slack"
         ('type = "alertmanager"\nurl = "https://a.b"\nusername = "u"', "belong together"),
         ('type = "email"\nhost = "m"\nsender = "a@b"\nto = ["a@b"]\nusername = "u"', "belong together"),
         ('type = "email"\nhost = "m x"\nsender = "a@b"\nto = ["a@b"]', "is no host name"),
-        ('type = "email"\nhost = "m"\nsender = "a@b"\nto = ["a@b", "a@b\\r\\nX: y"]', "no plain e-mail address"),
+        (
+            'type = "email"\nhost = "m"\nsender = "a@b"\nto = ["a@b", "a@b\\r\\nX: y"]',
+            "no plain e-mail address",
+        ),
         (
             'type = "slack"\nurl = "env:U"\n[[channels.x.quiet]]\ntime_zone = "Mars/Olympus"\nfrom = 22:00:00\nuntil = 07:00:00',
             "no time zone",
