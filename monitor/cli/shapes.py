@@ -56,34 +56,6 @@ class CheckDocument(Document):
     checks: list[PartCheck] = Field(description="Every check, failed or not.")
 
 
-class AlertLine(Document):
-    """One alert as it stands; with `--watch` one a line, whenever one changes."""
-
-    id: str = Field(description="The alert's id; the same for as long as it lives.")
-    kind: str = Field(description="What is wrong: one of the kinds of docs/alerts.md.")
-    severity: Literal["info", "warning", "critical"] = Field(description="How bad it is.")
-    state: Literal["firing", "resolved"] = Field(description="Whether it goes on.")
-    started_at: datetime = Field(description="When it began, as far as can be told.")
-    at: datetime = Field(description="When this was written.")
-    ended_at: datetime | None = Field(description="When it ended; null while it fires.")
-    title: str = Field(description="One sentence.")
-    place: dict[str, str] = Field(description="Where: role, topic, group, and what else names it.")
-    facts: dict[str, float | str] = Field(description="The figures, as of `at`.")
-    remedy: str = Field(description="The next step for a person.")
-    worker: str = Field(description="The worker that wrote it.")
-    version: str = Field(description="The release that it runs.")
-
-
-class AlertsDocument(Document):
-    """`watchkeeper alerts --json`."""
-
-    since: datetime = Field(description="Alerts that were written from then on.")
-    firing: int = Field(description="How many fire.")
-    alerts: list[AlertLine] = Field(
-        description="Each as it stands: those that fire first, then by their beginning."
-    )
-
-
 class MigrationLine(Document):
     """One migration."""
 

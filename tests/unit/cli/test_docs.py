@@ -19,7 +19,8 @@ def leaves(entries: tuple[Entry, ...] = COMMANDS, prefix: str = "") -> list[tupl
     found: list[tuple[str, Entry]] = []
     for entry in entries:
         name = f"{prefix}{entry.name}"
-        found += leaves(entry.commands, f"{name} ") if entry.commands else [(name, entry)]
+        found += [(name, entry)] if entry.function else []
+        found += leaves(entry.commands, f"{name} ")
     return found
 
 
