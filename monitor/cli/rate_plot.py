@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,7 +61,8 @@ def rate_plot(
         tick = ticks.get(number, "")
         row = Text(f"{tick:>{margin}.{margin}} ", style="dim").append("┤" if tick else "│", style="dim")
         rows.append(row.append_text(_row(columns, number, bottom, top, step)))
-    change = min(bisect_left([column.at for column in columns], changed_at), len(columns) - 1)
+    # The first stretch that ends after it.
+    change = min(bisect_right([column.at for column in columns], changed_at), len(columns) - 1)
     return [
         *rows,
         _axis(len(columns) * step, change * step, margin),
