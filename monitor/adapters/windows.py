@@ -43,7 +43,7 @@ class WatchTables:
     async def count(self, since: datetime, until: datetime, width: timedelta) -> list[Window]:
         """See ports.Counting."""
         asked = {"since": since, "until": until, "topic": self.topic, "tile_us": microseconds(width)}
-        cells = _by_tile(await self.store.query("watch_cells", **asked))
+        cells = by_tile(await self.store.query("watch_cells", **asked))
         messages = {row["tile"]: row for row in await self.store.query("watch_messages", **asked)}
         found = []
         for begins_at, ends_at in tiles(since, until, width):
@@ -53,7 +53,7 @@ class WatchTables:
                 Window(
                     begins_at=begins_at,
                     ends_at=ends_at,
-                    rows=tuple(_counted(row) for row in cells.get(tile, ())),
+                    rows=tuple(counted(row) for row in cells.get(tile, ())),
                     messages=total["messages"],
                     dead_letters=total["dead_letters"],
                 )
@@ -212,11 +212,13 @@ _RENAMED: Final = {
 """Columns of watch_cells.sql, whose names may not be those of the table's own."""
 
 
-def _counted(row: Mapping[str, Any]) -> WindowCounts:
+def counted(row: Mapping[str, Any]) -> WindowCounts:
+    """A cell of watch_cells.sql."""
     return WindowCounts(**{field: row[_RENAMED.get(field, field)] for field in _FIELDS})
 
 
-def _by_tile(rows: Iterable[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
+def by_tile(rows: Iterable[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
+    """The rows of each tile; they come in order of their tiles."""
     return {tile: list(group) for tile, group in groupby(rows, key=lambda row: row["tile"])}
 
 

@@ -66,12 +66,15 @@ def mute(
     alert: _Id,
     *,
     length: Annotated[
-        str | None, typer.Option("--for", help="For so long: 30m, 2h, 3d, 1w.", metavar="LENGTH", show_default="")
+        str | None,
+        typer.Option("--for", help="For so long: 30m, 2h, 3d, 1w.", metavar="LENGTH", show_default=""),
     ] = None,
     until: Annotated[
         str | None,
         typer.Option(
-            help="Until then: 2026-05-01 or 2026-05-01T10:30Z; UTC.", metavar="TIME", show_default="it is over"
+            help="Until then: 2026-05-01 or 2026-05-01T10:30Z; UTC.",
+            metavar="TIME",
+            show_default="it is over",
         ),
     ] = None,
     note: _Note = "",
@@ -174,7 +177,8 @@ def check_action(alert: Alert, verb: Verb, log: AlertLog, now: datetime) -> None
         )
     if verb == "unmute" and log.mute_of(alert, now) is None:
         raise Misconfigured(
-            f"the alert {alert.id[:8]} ({alert.kind}) isn't muted", "`watchkeeper alerts` marks those that are"
+            f"the alert {alert.id[:8]} ({alert.kind}) isn't muted",
+            "`watchkeeper alerts` marks those that are",
         )
 
 
@@ -183,15 +187,11 @@ def what_happens(
 ) -> str:
     """What will happen, and when, for a person. `within_s`: a window and its settling."""
     evidence = alert.drift
-    when = (
-        f"with the first window that ends after {moment(written_at)}, within about {max(within_s, 1.0) * 2:.0f} s while data come"
-    )
+    when = f"with the first window that ends after {moment(written_at)}, within about {max(within_s, 1.0) * 2:.0f} s while data come"
     match verb:
         case "acknowledge":
             level = f" ({rate_text(evidence.measure, evidence.rate_after.value)})" if evidence else ""
-            return (
-                f"The new level{level} is normal, {when}. The alert ends as acknowledged, and its cells are watched from there."
-            )
+            return f"The new level{level} is normal, {when}. The alert ends as acknowledged, and its cells are watched from there."
         case "resolve":
             level = f" ({rate_text(evidence.measure, evidence.rate_before.value)})" if evidence else ""
             return (

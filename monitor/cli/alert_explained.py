@@ -65,7 +65,9 @@ def _head(alert: Alert, now: datetime, mute: Mute | None) -> Text:
     ended_at = alert.ended_at or alert.at
     if alert.state in ENDED:
         text = Text("✓ ", style="green").append(visible(alert.kind), style="bold")
-        text.append(f"  {alert.state} after {duration(ended_at - alert.started_at)}, {duration(now - ended_at)} ago")
+        text.append(
+            f"  {alert.state} after {duration(ended_at - alert.started_at)}, {duration(now - ended_at)} ago"
+        )
     else:
         text = Text(f"{mark} ", style=style).append(visible(alert.kind), style="bold")
         text.append(f"  {alert.severity}, {alert.state} for {duration(now - alert.started_at)}")
@@ -109,10 +111,10 @@ def _drift(alert: Alert, evidence: DriftEvidence, width: int) -> list[Renderable
     if evidence.strata:
         parts += [Text(), Text("Contributing cells", style="bold"), _strata(evidence.strata, width)]
         if len(evidence.strata) > MOST_STRATA:
-            parts.append(Text(f"… and {len(evidence.strata) - MOST_STRATA:,} more; --json has all.", style="dim"))
-        parts.append(
-            Text("● affected: told with at most 5 % false ones (e-BH).", style="dim")
-        )
+            parts.append(
+                Text(f"… and {len(evidence.strata) - MOST_STRATA:,} more; --json has all.", style="dim")
+            )
+        parts.append(Text("● affected: told with at most 5 % false ones (e-BH).", style="dim"))
     parts += [Text(), _facts(_background(evidence))]
     if evidence.query:
         query = Text("\n".join(visible(line) for line in evidence.query.strip().splitlines()), style="cyan")
@@ -123,7 +125,10 @@ def _drift(alert: Alert, evidence: DriftEvidence, width: int) -> list[Renderable
 def _shift(alert: Alert, evidence: DriftEvidence) -> Iterable[tuple[str, str]]:
     measure = evidence.measure
     yield "what", _MEANINGS.get(measure, measure)
-    yield "where", ", ".join(f"{name} {alert.place[name]}" for name in _PLACES if name in alert.place) or "everywhere"
+    yield (
+        "where",
+        ", ".join(f"{name} {alert.place[name]}" for name in _PLACES if name in alert.place) or "everywhere",
+    )
     yield "before", _interval(evidence.rate_before, measure)
     yield "after", _interval(evidence.rate_after, measure)
     change = evidence.rate_change
@@ -133,7 +138,10 @@ def _shift(alert: Alert, evidence: DriftEvidence) -> Iterable[tuple[str, str]]:
     kind = "" if measure == Measure.VOLUME else "odds "
     yield "", f"{kind}× {times_text(odds.value)} ({times_text(odds.low)} to {times_text(odds.high)})"
     of = "exchanges" if measure == Measure.VOLUME else f"of {number(evidence.n)}"
-    yield "counted", f"{number(evidence.k)} {of} since the change; {number(evidence.expected)} were to be expected"
+    yield (
+        "counted",
+        f"{number(evidence.k)} {of} since the change; {number(evidence.expected)} were to be expected",
+    )
     yield "since", moment(evidence.changed_at)
     yield "", f"95 %: {moment(evidence.changed_from)} to {moment(evidence.changed_until)}"
     yield (
@@ -152,10 +160,10 @@ def _shift(alert: Alert, evidence: DriftEvidence) -> Iterable[tuple[str, str]]:
 def _background(evidence: DriftEvidence) -> Iterable[tuple[str, str]]:
     measure = evidence.measure
     if evidence.mix is not None:
+        within = f"{change_text(measure, evidence.mix.within)} within the classes"
         yield (
             "mix",
-            f"{change_text(measure, evidence.mix.within)} within the classes, "
-            f"{change_text(measure, evidence.mix.mix)} because classes come more or less often",
+            f"{within}, {change_text(measure, evidence.mix.mix)} because classes come more or less often",
         )
     if evidence.also:
         yield "also seen", "; ".join(" ".join(one.values()).replace("_", " ") for one in evidence.also)
@@ -164,10 +172,17 @@ def _background(evidence: DriftEvidence) -> Iterable[tuple[str, str]]:
             f"× {factor.lstrip('x×')} in {duration(_hours(hours))}"
             for factor, hours in evidence.planning.noticed_after_h.items()
         )
-        yield "planning", f"at {number(evidence.planning.events_per_day)} a day a shift of the odds is noticed: {after}"
+        yield (
+            "planning",
+            f"at {number(evidence.planning.events_per_day)} a day a shift of the odds is noticed: {after}",
+        )
     guard = evidence.watched_by
     prompt = f", prompt {guard.guard_prompt_hash[:12]}" if guard.guard_prompt_hash else ""
-    calibration = f"calibration {guard.calibration_version}" if guard.calibration_version else "thresholds of the settings"
+    calibration = (
+        f"calibration {guard.calibration_version}"
+        if guard.calibration_version
+        else "thresholds of the settings"
+    )
     yield "watched by", f"{guard.guard_name} {guard.guard_version}{prompt}, {calibration}"
     if evidence.event_ids:
         yield "for example", "  ".join(evidence.event_ids)

@@ -24,13 +24,17 @@ class AlertLine(Document):
     at: datetime = Field(description="When this was written.")
     ended_at: datetime | None = Field(description="When it ended; null while it fires.")
     title: str = Field(description="One sentence.")
-    place: dict[str, str] = Field(description="Where: role, topic, tenant, model, category, and what else names it.")
+    place: dict[str, str] = Field(
+        description="Where: role, topic, tenant, model, category, and what else names it."
+    )
     facts: dict[str, float | str] = Field(description="The figures, as of `at`.")
     remedy: str = Field(description="The next step for a person.")
     worker: str = Field(description="The worker that wrote it.")
     version: str = Field(description="The release that it runs.")
     muted: bool = Field(False, description="Whether no channel is told of it now.")
-    muted_until: datetime | None = Field(None, description="Until when; null: until it is over, or not at all.")
+    muted_until: datetime | None = Field(
+        None, description="Until when; null: until it is over, or not at all."
+    )
 
 
 class AlertsDocument(Document):
@@ -43,7 +47,8 @@ class AlertsDocument(Document):
         description="Each as it stands: those that fire first, then stale ones, then by their beginning."
     )
     unreadable: int = Field(
-        0, description="Records of the topic that this release can't read: a newer one wrote them, or another program."
+        0,
+        description="Records of the topic that this release can't read: a newer one wrote them, or another program.",
     )
 
 
@@ -64,8 +69,12 @@ class StratumLine(Document):
     k: float = Field(description="How many were counted.")
     n: float = Field(description="Of how many.")
     expected: float = Field(description="How many were to be expected.")
-    evidence: float = Field(description="Natural logarithm of its likelihood ratio: changed against unchanged.")
-    is_affected: bool = Field(description="Whether it is among the affected, with a false discovery rate of 5 %.")
+    evidence: float = Field(
+        description="Natural logarithm of its likelihood ratio: changed against unchanged."
+    )
+    is_affected: bool = Field(
+        description="Whether it is among the affected, with a false discovery rate of 5 %."
+    )
 
 
 class MixLine(Document):
@@ -121,7 +130,9 @@ class EvidenceDocument(Document):
     rate_after: Estimate = Field(description="The rate after.")
     rate_change: Estimate = Field(description="After minus before.")
     strata: list[StratumLine] = Field(description="The cells that contribute.")
-    mix: MixLine | None = Field(description="How much of it is a change of the mix; null where there is no mix.")
+    mix: MixLine | None = Field(
+        description="How much of it is a change of the mix; null where there is no mix."
+    )
     also: list[dict[str, str]] = Field(description="Other streams that say the same: measure and place.")
     event_ids: list[str] = Field(description="Ids of some of the exchanges.")
     query: str = Field(description="SQL that brings the rows.")

@@ -91,7 +91,9 @@ def alert_text(alert: Alert, now: datetime, mute: Mute | None = None) -> Text:
     if alert.state == "stale":
         line.append(f", no data since {alert.at:%H:%M:%S}", style="yellow")
     if mute is not None:
-        line.append("  muted" if mute.until is None else f"  muted until {mute.until:%m-%d %H:%M}", style="yellow")
+        line.append(
+            "  muted" if mute.until is None else f"  muted until {mute.until:%m-%d %H:%M}", style="yellow"
+        )
     return line.append(f"  {visible(alert.title)}", style="default")
 
 

@@ -67,11 +67,7 @@ def rate_plot(
         *rows,
         _axis(len(columns) * step, change * step, margin),
         _clocks(points, changed_at, change * step, margin=margin, edge=margin + 2 + len(columns) * step),
-        Text(" " * (margin + 2))
-        .append("● observed", style="bold cyan")
-        .append("  │ 95 % interval" if is_share else "", style="cyan")
-        .append("  ╌ expected", style="dim")
-        .append("  ▲ change", style="magenta"),
+        *_legend(margin, width, is_share=is_share),
     ]
 
 
@@ -93,11 +89,13 @@ def _column(points: Sequence[Point], *, is_share: bool) -> _Column:
 
 def _scale(columns: Sequence[_Column]) -> tuple[float, float]:
     """From what to what. From 0, unless all is far from it; intervals of few don't stretch it."""
-    seen = [v for column in columns for v in (column.rate, column.expected) if v is not None and math.isfinite(v)]
+    seen = [
+        v for column in columns for v in (column.rate, column.expected) if v is not None and math.isfinite(v)
+    ]
     if not seen:
         return 0.0, 0.0
     highs = sorted(column.high for column in columns if column.high is not None)
-    top = max(max(seen), highs[len(highs) * 3 // 4]) * _ROOM
+    top = max(*seen, highs[len(highs) * 3 // 4]) * _ROOM
     lowest = min(seen)
     bottom = 0.0 if lowest < top / 2 else lowest - (top - lowest)
     if not math.isfinite(top):
@@ -149,3 +147,21 @@ def _clocks(points: Sequence[Point], changed_at: datetime, change: int, *, margi
     if edge - len(end) > len(text):
         text.append(" " * (edge - len(end) - len(text))).append(end, style="dim")
     return text
+
+
+def _legend(margin: int, width: int, *, is_share: bool) -> list[Text]:
+    """What the marks mean, on as many lines as it takes."""
+    marks = [
+        ("● observed", "bold cyan"),
+        ("│ 95 % interval", "cyan"),
+        ("╌ expected", "dim"),
+        ("▲ change", "magenta"),
+    ]
+    lines = [Text(" " * margin)]
+    for mark, style in marks:
+        if mark.startswith("│") and not is_share:
+            continue
+        if len(lines[-1]) + 2 + len(mark) > width and lines[-1].plain.strip():
+            lines.append(Text(" " * margin))
+        lines[-1].append("  ").append(mark, style=style)
+    return lines

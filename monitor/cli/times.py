@@ -58,5 +58,7 @@ def parse_span(text: str, *, option: str) -> timedelta:
     except OverflowError:
         span = timedelta()
     if not timedelta() < span <= LONGEST:
-        raise Misconfigured(f"{option} {text!r} is no length", "write it as 30s, 15m, 2h, 3d or 1w; at most ten years")
+        raise Misconfigured(
+            f"{option} {text!r} is no length", "write it as 30s, 15m, 2h, 3d or 1w; at most ten years"
+        )
     return span

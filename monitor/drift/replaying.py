@@ -5,20 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from monitor.drift.needs import Need, Scope
+from monitor.drift.needs import Scope
 from schemas.alerts import Alert
 from schemas.windows import Window
-
-
-class Asked(Protocol):
-    """What a step asks for."""
-
-    @property
-    def needs(self) -> tuple[Need, ...]:
-        """Before the watch can finish the step."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +66,9 @@ def compare(replays: Sequence[Ledger]) -> list[Finding]:
     for number, replay in enumerate(replays):
         for told in replay.shifts:
             for together in found:
-                if together[number] is None and any(one is not None and _is_same(one, told) for one in together):
+                if together[number] is None and any(
+                    one is not None and _is_same(one, told) for one in together
+                ):
                     together[number] = told
                     break
             else:

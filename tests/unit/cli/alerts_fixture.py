@@ -64,7 +64,9 @@ def evidence(**fields: object) -> DriftEvidence:
             ),
         ],
         "mix": MixSplit(0.1601, 0.0013),
-        "also": [{"measure": "over_refusal", "tenant": "northwind", "model": "atlas-mini", "category": "benign"}],
+        "also": [
+            {"measure": "over_refusal", "tenant": "northwind", "model": "atlas-mini", "category": "benign"}
+        ],
         "event_ids": ["chatcmpl-1f", "chatcmpl-2a"],
         "query": "SELECT *\nFROM verdicts\nWHERE tenant = 'northwind'",
         "series": series(),
@@ -112,7 +114,9 @@ def stalled(**fields: object) -> Alert:
     return shift(**{**given, **fields})
 
 
-def done(alert: Alert, verb: Verb, *, after_s: float = 60.0, until: datetime | None = None, note: str = "") -> Done:
+def done(
+    alert: Alert, verb: Verb, *, after_s: float = 60.0, until: datetime | None = None, note: str = ""
+) -> Done:
     """An action on it, `after_s` after it began."""
     action = AlertAction(alert_id=alert.id, fleet=alert.fleet, verb=verb, by="ada", note=note, until=until)
     return Done(action, alert.started_at + timedelta(seconds=after_s))
