@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from monitor.cli.shapes import Document
+from monitor.cli.shapes import Document, Estimate
 
 
 class AlertLine(Document):
@@ -50,14 +50,6 @@ class AlertsDocument(Document):
         0,
         description="Records of the topic that this release can't read: a newer one wrote them, or another program.",
     )
-
-
-class Estimate(Document):
-    """An estimate with its interval."""
-
-    value: float = Field(description="The estimate.")
-    low: float = Field(description="Where its 95 % interval begins.")
-    high: float = Field(description="Where it ends.")
 
 
 class StratumLine(Document):

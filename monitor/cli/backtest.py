@@ -105,8 +105,7 @@ def backtest(
     if as_json:
         print_json(document)
     else:
-        console = output()
-        console.print(backtest_view(document, console.width))
+        output().print(backtest_view(document))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +199,9 @@ async def _run(plan: _Plan) -> BacktestDocument:
                 on_progress=lambda at: status.update(f"replaying: {at:%Y-%m-%d %H:%M} UTC…"),
             )
     fired, note = (Ledger(), "") if plan.by == "occurred" else await _fired(settings.kafka, *span)
-    return document_of(plan.by, tally, trials, fired, past.closed, [note] if note else [])
+    return document_of(
+        plan.by, tally, trials, fired=fired, closed=past.closed, remarks=[note] if note else []
+    )
 
 
 @dataclass(slots=True)
@@ -257,7 +258,13 @@ async def _fired(settings: KafkaSettings, since: datetime, until: datetime) -> t
 
 
 def document_of(
-    by: By, tally: Tally, trials: Sequence[Trial], fired: Ledger, closed: int, remarks: Sequence[str]
+    by: By,
+    tally: Tally,
+    trials: Sequence[Trial],
+    *,
+    fired: Ledger,
+    closed: int,
+    remarks: Sequence[str] = (),
 ) -> BacktestDocument:
     """What the trials say, beside what did fire."""
     found = compare([*(trial.ledger for trial in trials), fired])

@@ -18,8 +18,8 @@ MOST_SHOWN: Final = 40
 _PLACES: Final = ("measure", "tenant", "model", "category")
 
 
-def backtest_view(document: BacktestDocument, width: int) -> Group:
-    """For `width` columns."""
+def backtest_view(document: BacktestDocument) -> Group:
+    """The comparison."""
     counted = document.windows - document.closed_windows
     source = f"{document.windows:,} windows" + (f", {counted:,} of them counted from rows" if counted else "")
     parts: list[RenderableType] = [
@@ -30,7 +30,7 @@ def backtest_view(document: BacktestDocument, width: int) -> Group:
     ]
     if document.findings:
         parts += [Text(), Text("What would have fired", style="bold")]
-        parts += [_finding(document, one, width) for one in document.findings[:MOST_SHOWN]]
+        parts += [_finding(document, one) for one in document.findings[:MOST_SHOWN]]
         if len(document.findings) > MOST_SHOWN:
             parts.append(
                 Text(f"… and {len(document.findings) - MOST_SHOWN:,} more; --json has all.", style="dim")
@@ -57,7 +57,7 @@ def _budgets(document: BacktestDocument) -> Table:
     return table
 
 
-def _finding(document: BacktestDocument, finding: FindingLine, width: int) -> Group:
+def _finding(document: BacktestDocument, finding: FindingLine) -> Group:
     told = [one for one in (*finding.told, finding.fired) if one is not None]
     first = min(told, key=lambda one: one.at)
     since = first.changed_at or first.at

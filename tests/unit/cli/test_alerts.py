@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.text import Text
 
 from monitor.cli.alert_actions import check_action, what_happens
@@ -493,11 +494,12 @@ alerts = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(alerts, st.integers(20, 140))
 def test_any_valid_alert_is_shown_and_printed(alert: Alert, width: int) -> None:
     known = Alert.from_bytes(alert.to_bytes())
     shown = rendered(explained(known, NOW, width), width)
-    assert max(map(len, shown.splitlines())) <= width
+    assert max(map(cell_len, shown.splitlines())) <= width
     assert not any(ord(char) < 32 for char in shown.replace("\n", ""))
     assert isinstance(alert_text(known, NOW), Text)
     assert json.loads(json.dumps(alert_document(known, log(known), NOW).model_dump(mode="json")))
