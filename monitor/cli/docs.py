@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from monitor.cli import alerts_shapes, shapes
+from monitor.cli import alerts_shapes, drift_shapes, shapes
 from monitor.cli.evaluation_shapes import EvaluateDocument
 from monitor.cli.exits import MEANINGS
 from monitor.cli.help_text import paragraphs
@@ -34,6 +34,10 @@ DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "alerts resolve": alerts_shapes.ActionDocument,
     "alerts mute": alerts_shapes.ActionDocument,
     "alerts unmute": alerts_shapes.ActionDocument,
+    "plan": drift_shapes.PlanDocument,
+    "backtest": drift_shapes.BacktestDocument,
+    "drift status": drift_shapes.DriftStatusDocument,
+    "drift rebuild": drift_shapes.RebuildDocument,
     "account": shapes.AccountDocument,
     "agreement": shapes.AgreementDocument,
     "evaluate": EvaluateDocument,

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from monitor.adapters.clickhouse import connect
 from monitor.adapters.windows import WatchTables
-from monitor.drift.policy import DriftPolicy, policy_of
+from monitor.drift.policy import DriftPolicy
 from monitor.drift.ports import Checkpoint
 from monitor.drift.watch import Watch
 from monitor.errors import Misconfigured
@@ -46,16 +46,6 @@ async def newest(tables: WatchTables) -> Kept | None:
     for checkpoint in await tables.checkpoints():
         return Kept(checkpoint, await tables.state(checkpoint))
     return None
-
-
-async def known_watch(settings: Settings, policy: DriftPolicy | None = None) -> Watch:
-    """The watch as it was kept last, by another policy where that is given. Raises Misconfigured where there is none yet, saying
-    why, or where it can't be read."""
-    async with watch_tables(settings) as tables:
-        kept = await newest(tables)
-        if kept is None:
-            raise nothing_kept(settings, await tables.last_end())
-        return kept.watch(policy or policy_of(settings.drift), tables.fleet)
 
 
 def nothing_kept(settings: Settings, last_end: datetime | None) -> Misconfigured:

@@ -125,7 +125,10 @@ def test_the_end_compares_the_drifting_cell_before_and_after_with_what_was_writt
 def test_a_drift_from_nothing_is_not_a_multiple() -> None:
     drift = Drift(before=rate(0, 20), after=rate(3, 20), true_before=0.0, true_after=0.2)
 
-    assert not any("times as many" in line for line in shown(final_view(DAY, FIGURES, drift, judged=NOTHING, account=Text())))
+    assert not any(
+        "times as many" in line
+        for line in shown(final_view(DAY, FIGURES, drift, judged=NOTHING, account=Text()))
+    )
 
 
 def test_nothing_counted_is_a_dash_not_a_nought() -> None:
