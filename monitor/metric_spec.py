@@ -8,8 +8,10 @@ from enum import Enum
 from typing import Final, Literal, get_args
 
 from monitor.conditions import Condition
+from monitor.drift.kinds import DriftKind
 from monitor.ingest.reasons import Reason
 from monitor.roles import ROLES
+from schemas.alerts import State
 from schemas.judgements import JudgeReason
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -36,7 +38,7 @@ class Label(Enum):
         (
             *(reason.value for reason in Reason),
             *("internal_error", "not_a_verdict", "refused_by_store"),
-            *("not_a_request", "not_a_judgement"),
+            *("not_a_request", "not_a_judgement", "not_an_alert", "not_a_dead_letter"),
         ),
     )
     JUDGE_REASON = (
@@ -76,8 +78,17 @@ class Label(Enum):
         "retryable: away, slow or overloaded. rejected: it refused the rows. misconfigured: a person has to change it.",
         ("ok", "retryable", "rejected", "misconfigured"),
     )
-    ALERT = "kind", "The kind of alert (docs/alerts.md).", tuple(condition.value for condition in Condition)
-    ALERT_STATE = "state", "Whether the alert said that it fires or that it is over.", ("firing", "resolved")
+    ALERT = (
+        "kind",
+        "The kind of alert (docs/alerts.md).",
+        (*(condition.value for condition in Condition), *(kind.value for kind in DriftKind)),
+    )
+    ALERT_STATE = "state", "What the alert said: whether it fires, has no data, or is over.", get_args(State)
+    STREAM_STATE = (
+        "state",
+        "learning: too few events to fire. stale: it fires, and has no data.",
+        ("learning", "armed", "firing", "stale"),
+    )
     VERSION = "version", "The release that runs.", None
 
     def __init__(self, key: str, meaning: str, values: tuple[str, ...] | None) -> None:

@@ -102,6 +102,23 @@ class Metric(Enum):
         "verdicts",
         "Verdicts that the storage agent has made rows of. One that is delivered again counts again; its row doesn't.",
     )
+    ALERTS_STORED = counter(
+        "alerts_stored",
+        "records",
+        "Records of the alerts topic that have been made rows of. One that is delivered again counts again; its row doesn't.",
+    )
+    LETTERS_STORED = counter(
+        "dead_letters_stored",
+        "letters",
+        "Dead letters of the chat logs whose place has been made a row of. One that is delivered again counts again; its row doesn't.",
+    )
+    LEFT_OUT = counter(
+        "records_left_out",
+        "records",
+        "Records of the alerts and of the dead letters that no row can be made of, because somebody else wrote them; they stay where they are.",
+        Label.ROLE,
+        Label.REASON,
+    )
     DEAD_LETTERS = counter(
         "dead_letters",
         "letters",
@@ -295,7 +312,10 @@ class Metric(Enum):
         "1 where this worker oversees the fleet, else 0. Only that one's figures of the fleet are not 0: take the `max`. A fleet that nobody oversees tells nothing: watch `sum` of this.",
     )
     ALERTS_FIRING = gauge(
-        "alerts_firing", "alerts", "Alerts about the stream itself that fire (docs/alerts.md).", Label.ALERT
+        "alerts_firing",
+        "alerts",
+        "Alerts that fire, about the stream itself and about drift (docs/alerts.md).",
+        Label.ALERT,
     )
     ALERTS_SENT = counter(
         "alerts_sent",
@@ -314,6 +334,31 @@ class Metric(Enum):
         "partitions",
         "Partitions that nobody in the role's group owns; all of them while it rebalances.",
         Label.ROLE,
+    )
+
+    # The watch over drift
+    WATCH_LAG = gauge(
+        "watch_lag_seconds",
+        "seconds",
+        "How long ago, by the broker's time, the last closed window ended; 0 where this worker doesn't oversee, as the next four.",
+    )
+    WATCH_STREAMS = gauge(
+        "watch_streams", "streams", "What is watched, by how it stands.", Label.STREAM_STATE
+    )
+    WATCH_CHECKPOINT_BYTES = gauge("watch_checkpoint_bytes", "bytes", "Size of the last checkpoint.")
+    WATCH_CHECKPOINT_AGE = gauge(
+        "watch_checkpoint_age_seconds",
+        "seconds",
+        "How much time of arrival, up to the last closed window, would be taken again after a crash.",
+    )
+    WATCH_WINDOWS = counter(
+        "watch_windows", "windows", "Windows taken; those that are taken again after a restart count again."
+    )
+    WATCH_SECONDS = histogram(
+        "watch_window_duration_seconds",
+        "seconds",
+        "Time that one window took, from the engine to its last alert.",
+        SECONDS,
     )
 
     # The process

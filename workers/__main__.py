@@ -16,7 +16,13 @@ from typing import Final, TypeVar
 import structlog
 
 from monitor import logs
-from monitor.adapters.clickhouse import ClickHouse, JudgementTable
+from monitor.adapters.clickhouse import (
+    ALERTS_TABLE,
+    JUDGEMENTS_TABLE,
+    LETTERS_TABLE,
+    ClickHouse,
+    RowTable,
+)
 from monitor.adapters.clickhouse import connect as connect_clickhouse
 from monitor.adapters.kafka import KafkaOutbox, ensure_topics
 from monitor.adapters.triton import TritonGuard
@@ -41,7 +47,9 @@ from workers.policies import Policies
 from workers.pulse import pulse
 from workers.roles import (
     ChooserInForce,
+    alert_rows_role,
     backfill_role,
+    dead_letter_rows_role,
     judgements_role,
     judging_backfill_role,
     judging_role,
@@ -60,6 +68,8 @@ PARTS: Final = {
     "judging": ("Kafka", "judge"),
     "judging_backfill": ("Kafka", "judge"),
     "judgements": ("Kafka", "ClickHouse"),
+    "alert_rows": ("Kafka", "ClickHouse"),
+    "dead_letter_rows": ("Kafka", "ClickHouse"),
 }
 """What a role can't begin without."""
 LIVE: Final = frozenset({"moderation", "storage"})
@@ -231,12 +241,16 @@ async def _build(worker: _Worker, roles: Sequence[str], stack: AsyncExitStack) -
             made.append(judging_role(settings, outbox, judge, metrics=metrics))
         if "judging_backfill" in roles:
             made.append(judging_backfill_role(settings, outbox, judge, gate=judging_gate, metrics=metrics))
-    if "storage" in roles or "judgements" in roles:
+    if any("ClickHouse" in PARTS[role] for role in roles):
         store = await _store(worker, stack)
         if "storage" in roles:
             made.append(storage_role(settings, outbox, store, metrics=metrics))
         if "judgements" in roles:
-            made.append(judgements_role(settings, outbox, JudgementTable(store), metrics=metrics))
+            made.append(judgements_role(settings, outbox, RowTable(store, JUDGEMENTS_TABLE), metrics=metrics))
+        if "alert_rows" in roles:
+            made.append(alert_rows_role(settings, RowTable(store, ALERTS_TABLE), metrics=metrics))
+        if "dead_letter_rows" in roles:
+            made.append(dead_letter_rows_role(settings, RowTable(store, LETTERS_TABLE), metrics=metrics))
     app = build_app(settings, made, metrics)
     worker.vitals.watch(app.intakes)
     gate.give_way_to = [Queue(intake) for intake in app.intakes if intake.role in LIVE]

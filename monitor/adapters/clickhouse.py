@@ -23,6 +23,8 @@ from monitor.store.sql import Migration
 
 TABLE: Final = "verdict_rows"
 JUDGEMENTS_TABLE: Final = "judgement_rows"
+ALERTS_TABLE: Final = "alert_rows"
+LETTERS_TABLE: Final = "dead_letter_rows"
 
 _INSERT_SETTINGS: Final = {
     "date_time_input_format": "best_effort",
@@ -211,14 +213,15 @@ class ClickHouse:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgementTable:
-    """Implements ports.RowStore: keeps judgements."""
+class RowTable:
+    """Implements ports.RowStore: keeps what goes into one table."""
 
     store: ClickHouse
+    table: str
 
     async def insert(self, rows: Sequence[bytes], /) -> None:
         """See ports.RowStore."""
-        await self.store.insert_into(JUDGEMENTS_TABLE, rows)
+        await self.store.insert_into(self.table, rows)
 
 
 def _code(exc: BaseException) -> int:

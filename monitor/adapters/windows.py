@@ -146,9 +146,9 @@ class WatchTables:
         }
         if evidence.measure == "dead_letters":
             return [row["place"] for row in await self.store.query("watch_dead_places", **asked)]
-        cells = [(one.tenant, one.model, one.category) for one in evidence.strata if one.is_affected] or [
-            tuple(alert.place.get(key, "") for key in ("tenant", "model", "category"))
-        ]
+        place = alert.place
+        cells = [(one.tenant, one.model, one.category) for one in evidence.strata if one.is_affected]
+        cells = cells or [(place.get("tenant", ""), place.get("model", ""), place.get("category", ""))]
         tenants, models, categories = (list(column) for column in zip(*cells, strict=True))
         rows = await self.store.query(
             "watch_event_ids",
@@ -213,12 +213,12 @@ _RENAMED: Final = {
 
 
 def counted(row: Mapping[str, Any]) -> WindowCounts:
-    """A cell of watch_cells.sql."""
+    """The counts in a row of watch_cells.sql."""
     return WindowCounts(**{field: row[_RENAMED.get(field, field)] for field in _FIELDS})
 
 
 def by_tile(rows: Iterable[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
-    """The rows of each tile; they come in order of their tiles."""
+    """Rows of a query that is ordered by tile."""
     return {tile: list(group) for tile, group in groupby(rows, key=lambda row: row["tile"])}
 
 

@@ -69,6 +69,8 @@ async def kafka_checks(settings: Settings) -> list[PartCheck]:
             ("moderation", kafka.chat_logs_topic),
             ("backfill", kafka.chat_logs_backfill_topic),
             ("storage", kafka.verdicts_topic),
+            ("alert_rows", kafka.alerts_topic),
+            ("dead_letter_rows", kafka.chat_logs_dlq_topic),
         ):
             group = f"{kafka.group_prefix}.{role}"
             state = await admin.group(group)
@@ -78,7 +80,7 @@ async def kafka_checks(settings: Settings) -> list[PartCheck]:
                 is_shared = state.is_settled and state.members > 0
                 unowned = set(ranges) - state.owned.get(topic, frozenset()) if is_shared else ()
                 backlogs[role] = Backlog(waiting, frozenset(unowned))
-                if role == "backfill":
+                if role not in ("moderation", "storage"):
                     checks.append(idle_group_check(role, group, members=state.members, lag=waiting))
                 else:
                     checks.append(group_check(role, group, members=state.members, lag=waiting))

@@ -81,3 +81,23 @@ def chained(windows: Iterable[Window], *, after: datetime | None = None) -> Iter
         if after is None or window.begins_at >= after:
             yield window
             after = window.ends_at
+
+
+FURTHEST_BACK: Final = timedelta(days=7)
+"""Windows that ended longer ago are not made up for: so long are chat logs kept, and there is a gap."""
+FAR_BEHIND: Final = timedelta(hours=1)
+"""What is further back than that is closed in windows of a minute: nobody waits for it to the second."""
+MOST_AT_ONCE: Final = 60
+
+
+def next_stretch(position: datetime, closed: datetime, width: timedelta) -> Stretch | None:
+    """What is counted next, by one query: from the end of the last window on, not beyond `closed`. None: nothing."""
+    since = max(position, floor(closed - FURTHEST_BACK, HOUR))
+    if since >= closed:
+        return None
+    far = floor(closed - FAR_BEHIND, HOUR)
+    if since < far and width < MINUTE:
+        return Stretch(since, min(far, floor(since, MINUTE) + MOST_AT_ONCE * MINUTE), MINUTE)
+    return Stretch(
+        since, min(closed, floor(since, width) + max(1, min(MOST_AT_ONCE, HOUR // width)) * width), width
+    )

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.conditions import Condition
+from monitor.fleet import LostWatch
 from monitor.health import spans
 from monitor.health_settings import HealthSettings
 from tests.unit.health.simulation import START_S, Simulation
@@ -50,6 +51,10 @@ def stop_all_moderation(sim: Simulation) -> None:
     sim.leave(moderating)
 
 
+def lose_the_watch(sim: Simulation) -> None:
+    sim.fleet.lost_watch = LostWatch(sim.now_s, "no state can be used", "`watchkeeper drift rebuild`")
+
+
 CAUSES: dict[Condition, Callable[[Simulation], None]] = {
     Condition.WORKER_STALLED: stall,
     Condition.PARTITION_HALTED: halt,
@@ -58,6 +63,7 @@ CAUSES: dict[Condition, Callable[[Simulation], None]] = {
     Condition.GUARD_UNANSWERING: stop_answering,
     Condition.DEAD_LETTER_SHARE: feed_badly,
     Condition.WORKER_SILENT: fall_mute,
+    Condition.WATCH_STATE_DAMAGED: lose_the_watch,
 }
 
 
