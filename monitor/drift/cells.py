@@ -81,26 +81,25 @@ class Cells:
                 continue
             n = table.counts[:, ANSWERED] if measure is Measure.MIX else k_and_n(measure, table.counts)[1]
             for at in np.flatnonzero((n > 0) & (self._rows[cells, position] < 0)):
-                tenant, model, category, *by = table.keys[at]
-                found.add(StreamKey(measure, "cell", tenant, model, category, tuple(by)))
+                key = table.keys[at]
+                found.add(StreamKey(measure, "cell", key[0], key[1], key[2], key[3:]))
         if policy.share(Measure.PROMPT_HARM):
             new = (table.counts[:, ANSWERED] > 0) & (self._row_of_pair[self._pair_of[cells]] < 0)
             for at in np.flatnonzero(new):
-                tenant, model, _, *by = table.keys[at]
-                found.add(StreamKey(Measure.PROMPT_HARM, "cell", tenant, model, None, tuple(by)))
+                key = table.keys[at]
+                found.add(StreamKey(Measure.PROMPT_HARM, "cell", key[0], key[1], None, key[3:]))
         for position, measure in enumerate((Measure.COVERAGE, Measure.VOLUME)):
             if not policy.share(measure):
                 continue
             n = table.counts[:, EVENTS] if measure is Measure.VOLUME else k_and_n(measure, table.counts)[1]
             for at in np.flatnonzero((n > 0) & (self._rows_of_link[self._link_of[cells], position] < 0)):
-                tenant, model, *_ = table.keys[at]
-                found.add(StreamKey(measure, "cell", tenant, model))
+                found.add(StreamKey(measure, "cell", table.keys[at][0], table.keys[at][1]))
         if window.messages and self._dead_letters < 0 and policy.share(Measure.DEAD_LETTERS):
             found.add(StreamKey(Measure.DEAD_LETTERS, "cell"))
         return sorted(found, key=sort_key)
 
     def touched(self, table: Table, window: Window, policy: DriftPolicy) -> Touched:
-        """What the window says. `missing` is none: all have rows."""
+        """What the window says of the streams that have rows."""
         cells = self._of(table)
         parts: list[tuple[Ints, Ints | Floats, Ints | Floats]] = []
         for position, measure in enumerate(OF_CELL):
@@ -110,7 +109,9 @@ class Cells:
             some = n > 0
             parts.append((self._rows[cells[some], position], k[some], n[some]))
         pairs, links = self._pair_of[cells], self._link_of[cells]
-        answered = np.bincount(pairs, table.counts[:, ANSWERED], minlength=len(self._pairs))
+        answered: Floats = np.bincount(pairs, table.counts[:, ANSWERED], minlength=len(self._pairs)).astype(
+            np.float64
+        )
         if policy.share(Measure.MIX):
             parts.append(self._mix(cells, table, answered))
         if policy.share(Measure.PROMPT_HARM):
@@ -137,6 +138,7 @@ class Cells:
             return Touched(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
         rows = np.concatenate([part[0] for part in parts])
         order = np.argsort(rows, kind="stable")
+        order = order[rows[order] >= 0]
         k_all = np.concatenate([part[1] for part in parts]).astype(np.float64)
         n_all = np.concatenate([part[2] for part in parts]).astype(np.float64)
         return Touched(rows[order], k_all[order], n_all[order])
@@ -167,8 +169,8 @@ class Cells:
                 self._rows = _longer(self._rows, -1)
                 self._pair_of = _longer(self._pair_of, 0)
                 self._link_of = _longer(self._link_of, 0)
-            tenant, model, _, *by = key
-            self._pair_of[cell] = self._pair(tenant, model, (by[0], by[1], by[2], by[3]))
+            tenant, model = key[:2]
+            self._pair_of[cell] = self._pair(tenant, model, key[3:])
             self._link_of[cell] = self._link(tenant, model)
         return cell
 

@@ -60,7 +60,8 @@ def log_m(log_r: Floats, weights: Floats) -> Floats:
     top = log_r.max(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         total = top + np.log((weights * np.exp(log_r - top[:, None])).sum(axis=1))
-    return np.where(np.isneginf(top), -np.inf, total)
+    log_total: Floats = np.where(np.isneginf(top), -np.inf, total)
+    return log_total
 
 
 def log_threshold(budget_per_month: float, weights: Floats) -> Floats:
