@@ -28,6 +28,7 @@ from monitor.adapters.kafka import KafkaOutbox, ensure_topics
 from monitor.adapters.triton import TritonGuard
 from monitor.adapters.triton import connect as connect_triton
 from monitor.backoff import Backoff
+from monitor.drift.policy import policy_of
 from monitor.errors import Misconfigured, Retryable
 from monitor.metrics import Metric, Metrics
 from monitor.ports import Judge
@@ -36,13 +37,15 @@ from monitor.settings import Settings, load
 from monitor.version import watchkeeper_version
 from workers.app import App, Role, build_app
 from workers.endpoints import Endpoints
+from workers.engines import Watches
 from workers.gate import LiveFirst, Queue
 from workers.gauges import Gauges
 from workers.heartbeat import Heartbeat
 from workers.identity import Identity
 from workers.judges import connect_judge, require_judge
+from workers.leadership import Leadership
 from workers.moderation import nobody
-from workers.overseer import Overseer
+from workers.overseer import Overseer, nothing_lost
 from workers.policies import Policies
 from workers.pulse import pulse
 from workers.roles import (
@@ -58,6 +61,7 @@ from workers.roles import (
 )
 from workers.tally import BreakerState
 from workers.vitals import Vitals
+from workers.watch import Watcher
 
 log = structlog.get_logger("watchkeeper.workers")
 
@@ -149,8 +153,17 @@ async def _watchers(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack)
     settings, metrics = worker.settings, worker.metrics
     policies = None if settings.judging.judge == "off" else Policies(settings, who.started_at)
     heartbeat = Heartbeat(who, worker.vitals, outbox, settings, metrics=metrics)
-    overseer = Overseer(who, outbox, settings, metrics=metrics, policies=policies)
-    for service in (heartbeat, overseer, *(() if policies is None else (policies,))):
+    leadership = Leadership(settings.health.leader_session_timeout_s / 2)
+    watcher: Watcher | None = None
+    if settings.drift.enabled:
+        engines = Watches(policy_of(settings.drift), settings.kafka.group_prefix)
+        watcher = Watcher(who, outbox, settings, leadership, engines, metrics=metrics)
+    lost_watch = nothing_lost if watcher is None else watcher.lost
+    overseer = Overseer(
+        who, outbox, settings, leadership, metrics=metrics, policies=policies, lost_watch=lost_watch
+    )
+    more = [service for service in (watcher, policies) if service is not None]
+    for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)
         await service.start()
     return policies
@@ -300,6 +313,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = load()
         roles = roles or list(needed_roles(settings))
         require_judge(settings, roles)
+        policy_of(settings.drift)  # before anything is started
         logs.configure(settings.worker)
         return asyncio.run(_main(settings, roles))
     except Misconfigured as exc:

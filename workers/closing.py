@@ -126,9 +126,11 @@ class Closer:
             before, looks = self._stood.get(partition, (-1, 0))
             self._stood[partition] = (at, looks + 1 if before == at else 1)
             known_from, known_to = self._nothing_until.get(partition, (-1, -1))
-            if known_from == at and known_to >= to:
-                commits[partition] = to
-            elif self._stood[partition][1] >= STILL_LOOKS and to - at <= MOST_COUNTED:
+            if known_from == at:
+                commits[partition] = known_to
+            if commits.get(partition, 0) >= to:
+                continue
+            if self._stood[partition][1] >= STILL_LOOKS and to - at <= MOST_COUNTED:
                 self._stood[partition] = (at, 0)
                 topic = self.settings.kafka.chat_logs_topic
                 if await self.topics.count(topic, partition, Range(at, to)) == 0:

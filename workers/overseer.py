@@ -43,6 +43,10 @@ FAILURES_IN_A_ROW: Final = 5
 CLOSE_WITHIN_S: Final = 10.0
 
 
+def nothing_lost() -> None:
+    """Drift is watched, or isn't to be."""
+
+
 class Overseer(Service):
     """Takes part in who oversees, and oversees while it is us. Goes on whatever fails."""
 
@@ -53,13 +57,15 @@ class Overseer(Service):
         who: Identity,
         outbox: Outbox,
         settings: Settings,
+        leadership: Leadership,
         *,
         metrics: Metrics,
         policies: InForce | None = None,
-        lost_watch: Callable[[], LostWatch | None] = lambda: None,
+        lost_watch: Callable[[], LostWatch | None] = nothing_lost,
     ) -> None:
-        """`policies`: the judging policy in force, which is kept fit then; None where nobody judges. `lost_watch`: says why
-        drift isn't watched; None while it is, or isn't to be."""
+        """`leadership` is told of every turn, for all else that is done once in the fleet. `policies`: the judging policy in
+        force, which is kept fit then; None where nobody judges. `lost_watch`: says why drift isn't watched; None while it is,
+        or isn't to be."""
         super().__init__()
         self._who = who
         self._outbox = outbox
@@ -83,8 +89,7 @@ class Overseer(Service):
         self._maker = None if policies is None else PolicyMaker(settings, policies, outbox, metrics)
         self._fleet = Fleet(prefix, settings.health)
         self._alerts = Alerts(prefix, settings.health, who.source)
-        self.leadership = Leadership(settings.health.leader_session_timeout_s / 2)
-        """For all else that is done once in the fleet."""
+        self._leadership = leadership
         self._term = 0
         self._restored_term = 0
         self._looked_s = 0.0
@@ -107,7 +112,7 @@ class Overseer(Service):
             control = Control(self._settings, self._who)
             try:
                 await control.join()
-                self.leadership.joined(control)
+                self._leadership.joined(control)
                 backoff = Backoff(self._settings.retry)
                 async with AsyncExitStack() as stack:
                     await self._oversee(control, stack)
@@ -124,7 +129,7 @@ class Overseer(Service):
                 self._show_nothing()
                 await self.sleep(wait_s)
             finally:
-                self.leadership.left()
+                self._leadership.left()
                 await control.leave()
 
     async def _oversee(self, control: Control, stack: AsyncExitStack) -> None:
@@ -136,7 +141,7 @@ class Overseer(Service):
         while not self.should_stop:
             heard = await control.hear(min(1.0, health.look_every_s))
             now_s = time.monotonic()
-            if self.leadership.turned():
+            if self._leadership.turned():
                 # We may have been replaced, and there has been no time to hear of it.
                 self._restored_term = 0
             if control.term != self._term:
@@ -150,7 +155,7 @@ class Overseer(Service):
                     self._maker.hear(one.status, one.at_s)
             if not control.is_owner:
                 self._show_nothing()
-            elif control.is_live and now_s >= next_look_s and self.leadership.is_sure:
+            elif control.is_live and now_s >= next_look_s and self._leadership.is_sure:
                 next_look_s = now_s + health.look_every_s
                 try:
                     if admin is None:
@@ -162,7 +167,7 @@ class Overseer(Service):
                     if failures == FAILURES_IN_A_ROW:
                         raise
                     log.warning("looking at the fleet failed, tried again", error=str(exc), in_a_row=failures)
-                self.leadership.waited()
+                self._leadership.waited()
 
     async def _look(self, control: Control, admin: KafkaAdmin) -> None:
         began_s = control.now_s

@@ -53,11 +53,6 @@ class Replaced(Exception):
 class Engine(Protocol):
     """What watches (monitor/drift/watch.py). Deterministic, no I/O; not for two threads at once."""
 
-    @property
-    def position(self) -> datetime | None:
-        """End of the last window taken."""
-        ...
-
     def take(self, window: Window) -> Any:
         """A step, with `needs`. Raises Rejected, unchanged, for a window that can't be."""
         ...

@@ -63,6 +63,8 @@ class Fleet:
             judge_policies_topic=f"safety.judge_policies.{name}",
             control_topic=f"safety.control.{name}",
             alerts_topic=f"safety.alerts.{name}",
+            alert_actions_topic=f"safety.alert_actions.{name}",
+            alert_deliveries_topic=f"safety.alert_deliveries.{name}",
             group_prefix=f"wk-{name}",
             session_timeout_s=6,
         )
@@ -85,10 +87,13 @@ class Fleet:
         self.workers: list[WorkersPart] = []
 
     async def start(self, *roles: str, **settings: str) -> WorkersPart:
-        """One more worker."""
+        """One more worker. What alerts and dead letters are rows for is played by all."""
         folder = self.folder / f"workers-{len(self.workers)}"
+        recording = [role for role in ("alert_rows", "dead_letter_rows") if role not in roles]
         worker = WorkersPart(
-            folder, {**self.environment, **settings}, roles=roles or ("moderation", "storage")
+            folder,
+            {**self.environment, **settings},
+            roles=[*(roles or ("moderation", "storage")), *recording],
         )
         self.workers.append(worker)
         await worker.start()

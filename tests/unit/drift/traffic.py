@@ -60,7 +60,9 @@ def row_of(cell: Cell, rng: np.random.Generator, guard: tuple[str, str, str, int
     )
 
 
-def window_of(rows: Iterable[WindowCounts], at: datetime, width_s: float = 60.0, *, dead_letters: int = 0) -> Window:
+def window_of(
+    rows: Iterable[WindowCounts], at: datetime, width_s: float = 60.0, *, dead_letters: int = 0
+) -> Window:
     """A window that begins at `at`."""
     rows = tuple(row for row in rows if row.events)
     messages = sum(row.events for row in rows) + dead_letters
