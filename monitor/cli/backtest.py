@@ -138,10 +138,7 @@ def read_policies(settings: DriftSettings, budget: str | None, shares: str | Non
     budgets = read_budgets(budget) if budget is not None else [settings.budget_per_month]
     try:
         # Anew, so that what a setting may be is what an option may be.
-        checked = [
-            DriftSettings(**{**given.model_dump(), "budget_per_month": one})  # type: ignore[arg-type]
-            for one in budgets
-        ]
+        checked = [DriftSettings(**{**given.model_dump(), "budget_per_month": one}) for one in budgets]
     except ValidationError as exc:
         raise Misconfigured(
             f"--budget {budget!r} can't be used", "give numbers above 0, at most 10000"

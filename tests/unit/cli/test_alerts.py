@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -506,6 +506,6 @@ def test_any_valid_alert_is_shown_and_printed(alert: Alert, width: int) -> None:
 
 
 def test_the_states_and_severities_that_are_drawn_are_all_there_are() -> None:
-    assert set(State.__args__) == {"firing", "stale", "acknowledged", "resolved"}
-    assert set(Severity.__args__) == {"info", "warning", "critical"}
-    assert set(Direction.__args__) == {"up", "down"}
+    assert set(get_args(State)) == {"firing", "stale", "acknowledged", "resolved"}
+    assert set(get_args(Severity)) == {"info", "warning", "critical"}
+    assert set(get_args(Direction)) == {"up", "down"}
