@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-SHIFT_SCALE: Final = 1.0
+SHIFT_SCALE: Final = 1.2
 """The prior of the log odds shift is normal around 0 with this deviation: tuned once (benchmarks/drift/effects.py)."""
 WIDEST_SHIFT: Final = 6.0
 PARTS: Final = (0.1, 0.5, 1.0)
@@ -51,9 +51,7 @@ class _Grid:
 
     @classmethod
     def of(cls, changes: Ints, shifts: Floats, surface: Surface, log_lengths: Floats) -> _Grid:
-        """`log_lengths` [T]: the log prior of all change times; each of [T'] stands for those nearest to it."""
-        middles = (changes[1:] + changes[:-1] + 1) // 2
-        lengths = np.add.reduceat(np.exp(log_lengths), np.r_[0, middles])
+        """`log_lengths` [T]: the log prior of all change times."""
         widths = np.diff(shifts, prepend=shifts[0], append=shifts[-1])
         density = np.exp(-0.5 * (shifts / SHIFT_SCALE) ** 2) / (SHIFT_SCALE * np.sqrt(2.0 * np.pi))
         log_shifts = np.log((widths[1:] + widths[:-1]) / 2.0 * density)
@@ -61,7 +59,7 @@ class _Grid:
             changes=changes,
             shifts=shifts,
             surface=surface,
-            log_prior=np.log(lengths)[:, None] + log_shifts,
+            log_prior=_nearest(changes, log_lengths)[:, None] + log_shifts,
             log_bayes=_mean([_shared(surface.log_bayes, part).sum(axis=1) for part in _parts(surface)]),
         )
 
@@ -113,11 +111,16 @@ class _Grid:
                 for one, two in zip(low, high, strict=True)
             ]
         found = np.concatenate([*more, np.zeros(0, dtype=np.int64)])
-        return found[~np.isin(found, self.changes)]
+        new: Ints = found[~np.isin(found, self.changes)]
+        return new
 
     def by_shift(self) -> Floats:
         """The log posterior of the shifts, [D], not normalised."""
         return _log_sum(self.log_posterior, axis=0)
+
+    def with_prior(self, log_prior: Floats) -> _Grid:
+        """The same with another log prior of all change times, [T]."""
+        return _Grid.of(self.changes, self.shifts, self.surface, log_prior)
 
     def log_without_each(self) -> Floats:
         """The log posterior that each cell's others have, [T', C, D], not normalised."""
@@ -155,16 +158,15 @@ class Posterior:
         """The log likelihood of each of the T change times, up to a constant; between those looked at, as between them."""
         return np.interp(np.arange(buckets), self.grid.changes, self.grid.by_change())
 
-    def log_evidence(self) -> float:
-        """The log Bayes factor of a shift, against none."""
-        return float(_log_sum(self.grid.log_posterior.ravel(), axis=0))
-
-    def log_e_values(self) -> Floats:
+    def log_e_values(self, log_prior: Floats) -> tuple[Floats, float]:
         """Of each cell, [C], the log of its likelihood ratio averaged over what the other cells say of the shift: an e-value
-        where cells don't depend on each other, because nothing of its own chose the weights."""
-        others = self.grid.log_without_each()
-        together = _log_sum(others + self.grid.surface.log_bayes, axis=(0, 2))
-        return together - _log_sum(others, axis=(0, 2))
+        where cells don't depend on each other, because nothing of its own chose the weights. And the log Bayes factor of
+        all together. `log_prior` [T]: of the change times."""
+        grid = self.grid.with_prior(log_prior)
+        others = grid.log_without_each()
+        together = _log_sum(others + grid.surface.log_bayes, axis=(0, 2))
+        everything = _log_sum(grid.log_posterior.ravel(), axis=0)
+        return together - _log_sum(others, axis=(0, 2)), float(everything)
 
     def is_rise(self) -> bool:
         """Whether a rise is the likelier."""
@@ -173,14 +175,15 @@ class Posterior:
 
     def levels(self) -> Floats:
         """The posterior mean of the cells' log-odds before the change, season apart, [C]."""
-        inside = np.einsum("td,tcd->c", self.weights, self.grid.surface.level)
+        inside: Floats = np.einsum("td,tcd->c", self.weights, self.grid.surface.level)
         return inside * self.counts.sign[:, 0]
 
     def odds_ratio(self) -> Floats:
         """Median, 2.5 % and 97.5 % quantile of the odds ratio, [3]."""
         until = np.cumsum(self.weights.sum(axis=0))[:-1]  # the probability up to half-way to the next shift
         middles = (self.grid.shifts[1:] + self.grid.shifts[:-1]) / 2.0
-        return np.exp(np.interp(_QUANTILES, until, middles))
+        quantiles: Floats = np.exp(np.interp(_QUANTILES, until, middles))
+        return quantiles
 
     def rates(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
         """Median, 2.5 % and 97.5 % quantile, [3] each, of the rate before, after, and of the change, for `weights` [T, C] events,
@@ -203,6 +206,13 @@ class Posterior:
         return _quantiles(before, mass), _quantiles(after, mass), _quantiles(after - before, mass)
 
 
+def _nearest(changes: Ints, log_prior: Floats) -> Floats:
+    """The log prior of `changes`, each with all change times that are nearest to it, [T']."""
+    middles = (changes[1:] + changes[:-1] + 1) // 2
+    prior: Floats = np.log(np.add.reduceat(np.exp(log_prior), np.r_[0, middles]))
+    return prior
+
+
 def _parts(surface: Surface) -> tuple[float, ...]:
     return PARTS if surface.log_bayes.shape[1] > 1 else (1.0,)
 
@@ -211,7 +221,8 @@ def _shared(log_bayes: Floats, part: float) -> Floats:
     """The log Bayes factor of a cell that takes part with probability `part`."""
     if part == 1.0:
         return log_bayes
-    return np.logaddexp(np.log1p(-part), np.log(part) + log_bayes)
+    mixed: Floats = np.logaddexp(np.log1p(-part), np.log(part) + log_bayes)
+    return mixed
 
 
 def _mean(logs: list[Floats]) -> Floats:
@@ -219,13 +230,15 @@ def _mean(logs: list[Floats]) -> Floats:
     total = logs[0]
     for more in logs[1:]:
         total = np.logaddexp(total, more)
-    return total - np.log(len(logs))
+    mean: Floats = total - np.log(len(logs))
+    return mean
 
 
 def _log_sum(logs: Floats, axis: int | tuple[int, ...]) -> Floats:
     """The log of the sum of what these are the logs of."""
     top = logs.max(axis=axis, keepdims=True)
-    return np.log(np.exp(logs - top).sum(axis=axis)) + top.squeeze(axis=axis)
+    total: Floats = np.log(np.exp(logs - top).sum(axis=axis)) + top.squeeze(axis=axis)
+    return total
 
 
 def _spread(buckets: int) -> Ints:
@@ -234,7 +247,8 @@ def _spread(buckets: int) -> Ints:
         return np.arange(buckets)
     near = buckets - np.geomspace(1, buckets, _FIRST_CHANGES // 2)
     even = np.linspace(0, buckets - 1, _FIRST_CHANGES // 2)
-    return np.unique(np.r_[near, even].astype(np.int64))
+    chosen: Ints = np.unique(np.r_[near, even].astype(np.int64))
+    return chosen
 
 
 def _quantiles(values: Floats, mass: Floats) -> Floats:
