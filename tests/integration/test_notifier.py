@@ -118,14 +118,10 @@ class Team:
 @pytest.fixture
 async def team(tmp_path: Path, kafka_part: KafkaPart, clickhouse_part: ClickHousePart) -> AsyncIterator[Team]:
     async with AsyncExitStack() as stack:
-        receivers = [await stack.enter_async_context(Receiver()) for _ in range(4)]
+        manager, slack, hook, pager = [await stack.enter_async_context(Receiver()) for _ in range(4)]
         mail = await stack.enter_async_context(MailServer(login=("wk", SECRET)))
-        made = Team(
-            Fleet(tmp_path, kafka_part, clickhouse_part, "127.0.0.1:1"),
-            tmp_path / "channels.toml",
-            *receivers,
-            mail,
-        )
+        fleet = Fleet(tmp_path, kafka_part, clickhouse_part, "127.0.0.1:1")
+        made = Team(fleet, tmp_path / "channels.toml", manager, slack, hook, pager, mail)
         (tmp_path / "key").write_text(SECRET)
         (tmp_path / "slack").write_text(f"{made.slack.address}/services/{SECRET}")
         made.file.write_text(f"""
