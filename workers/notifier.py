@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from mode import Service
@@ -27,11 +27,12 @@ from monitor.notifying.message import Message, Telling
 from monitor.notifying.news import CHANNEL_DEAD, News
 from monitor.notifying.schedule import Schedule
 from monitor.ports import AlertChannel, Outbox, OutRecord
-from monitor.settings import KafkaSettings, Settings
+from monitor.settings import Settings
 from schemas.alert_actions import AlertAction
 from schemas.alert_deliveries import AlertDelivery
 from schemas.alerts import Alert
 from workers.identity import Identity
+from workers.notifier_ports import Feed, Leads, OpenFeed
 from workers.trouble import said, where
 
 log = structlog.get_logger("watchkeeper.notifier")
@@ -43,52 +44,6 @@ TURN_S: Final = 0.5
 SHOW_EVERY_S: Final = 2.0
 TIDY_EVERY_S: Final = 60.0
 CLOSE_WITHIN_S: Final = 10.0
-
-
-class Leads(Protocol):
-    """Whether this worker oversees (workers/leadership.py)."""
-
-    @property
-    def term(self) -> int:
-        """Another number whenever somebody else may have acted in between."""
-        ...
-
-    @property
-    def is_owner(self) -> bool:
-        """Whether it does, for sure."""
-        ...
-
-    @property
-    def is_live(self) -> bool:
-        """Whether `now_s` can be told."""
-        ...
-
-    @property
-    def now_s(self) -> float:
-        """The broker's time, seconds since 1970."""
-        ...
-
-
-class Feed(Protocol):
-    """The logs that the notifier goes by (monitor/adapters/alert_feed.py)."""
-
-    @property
-    def past(self) -> Sequence[Entry]:
-        """What stood in them when it was opened."""
-        ...
-
-    @property
-    def alerts_end(self) -> int:
-        """The offset after the last alert of the past."""
-        ...
-
-    async def next(self, within_s: float) -> list[Entry]:
-        """What came since, as soon as something did; nothing after that time. Raises Retryable or Misconfigured."""
-        ...
-
-
-OpenFeed = Callable[[KafkaSettings, datetime], AbstractAsyncContextManager[Feed]]
-"""Opens the feed from that time on."""
 
 
 @dataclass

@@ -31,7 +31,7 @@ WHO = Identity("host-1-ab", "0.1.0", NOON)
 
 @dataclass
 class Leads:
-    """Implements workers.notifier.Leads."""
+    """Implements workers.notifier_ports.Leads."""
 
     term: int = 1
     is_owner: bool = True
@@ -69,7 +69,7 @@ class FakeChannel:
 
 @dataclass
 class FakeFeed:
-    """Implements workers.notifier.Feed over what was published and said."""
+    """Implements workers.notifier_ports.Feed over what was published and said."""
 
     outbox: FakeOutbox
     alerts: list[Alert] = field(default_factory=list)
