@@ -255,19 +255,9 @@ class Metric(Enum):
         "judgements",
         "Judgements that have been made rows of. One that is delivered again counts again; its row doesn't.",
     )
-    JUDGE_BUDGET = gauge(
-        "judge_budget_per_hour",
-        "exchanges",
-        "The budget, as the worker that oversees shares it out; 0 elsewhere, as the next two.",
-    )
-    JUDGE_ASKED = gauge(
-        "judge_asked_in_hour", "exchanges", "Questions about live traffic in the last hour, as far as known."
-    )
-    JUDGE_MUSTS = gauge(
-        "judge_musts_probability",
-        "",
-        "Probability with which what is harmful and not refused, or uncertain, is judged: below 1 it is more than the budget.",
-    )
+    JUDGE_BUDGET = overseeing_metrics.JUDGE_BUDGET
+    JUDGE_ASKED = overseeing_metrics.JUDGE_ASKED
+    JUDGE_MUSTS = overseeing_metrics.JUDGE_MUSTS
 
     # The store
     STORE_INSERTS = counter(

@@ -1,4 +1,5 @@
-"""What the worker that oversees the fleet counts besides: how the fleet stands, the watch over drift, the channels of alerts.
+"""What the worker that oversees the fleet counts besides: how the fleet stands, the judge's budget, the watch over drift, the
+channels of alerts.
 
 They are members of monitor.metrics.Metric under the same names.
 """
@@ -93,4 +94,19 @@ CHANNEL_OLDEST: Final = gauge(
 )
 CHANNELS_DEAD: Final = gauge(
     "channels_dead", "channels", "Channels about which the alert `channel_dead` fires.", Label.CHANNEL
+)
+
+# The judge's budget
+JUDGE_BUDGET: Final = gauge(
+    "judge_budget_per_hour",
+    "exchanges",
+    "The budget, as the worker that oversees shares it out; 0 elsewhere, as the next two.",
+)
+JUDGE_ASKED: Final = gauge(
+    "judge_asked_in_hour", "exchanges", "Questions about live traffic in the last hour, as far as known."
+)
+JUDGE_MUSTS: Final = gauge(
+    "judge_musts_probability",
+    "",
+    "Probability with which what is harmful and not refused, or uncertain, is judged: below 1 it is more than the budget.",
 )
