@@ -12,6 +12,9 @@ from typing import Final
 
 from monitor.adapters.clickhouse import connect
 from monitor.adapters.kafka import KafkaOutbox
+from monitor.adapters.kafka_admin import KafkaAdmin
+from monitor.adapters.windows import WatchTables
+from monitor.demo.alarms import Alarms, Judged, judge
 from monitor.demo.figures import Figures
 from monitor.demo.looking import look, look_at_drift
 from monitor.demo.messages import messages
@@ -24,16 +27,21 @@ from schemas.topics import CHAT_LOGS
 
 LOOK_EVERY_S: Final = 1.0
 SETTLE_WITHIN_S: Final = 120.0
+WATCHED_WITHIN_S: Final = 30.0
+"""The watch has so long to see what was stored last."""
 _CLOCK_SLACK: Final = timedelta(seconds=5)
 """The broker's clock and ours are one machine's, but its stamps are whole milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """How it ended. `first_after_s`: from the start of the stream to the first figures."""
+    """How it ended. `first_after_s`: from the start of the stream to the first figures. `is_watched`: whether the watch has seen
+    all of it."""
 
     figures: Figures
     drift: Drift
+    judged: Judged
+    is_watched: bool
     sent: Sent
     first_after_s: float | None
     elapsed_s: float
@@ -42,18 +50,20 @@ class Played:
 async def play(settings: Settings, day: Day, *, stream_s: float, show: Callable[[Moment], None]) -> Played:
     """Stream `day` in about `stream_s` seconds, calling `show` about once a second; return when all is stored.
 
-    Raises Retryable if the stack stays behind for SETTLE_WITHIN_S after the last message.
+    Then the watch has WATCHED_WITHIN_S to see it too. Raises Retryable if the stack stays behind for SETTLE_WITHIN_S after the
+    last message.
     """
     async with AsyncExitStack() as stack:
         outbox = await KafkaOutbox.connect(settings.kafka)
         stack.push_async_callback(outbox.aclose)
         store = await stack.enter_async_context(await connect(settings.clickhouse))
+        admin = await stack.enter_async_context(KafkaAdmin.connect(settings.kafka))
+        alarms = Alarms(admin, settings.kafka.alerts_topic, settings.kafka.group_prefix)
         since = datetime.now(UTC) - _CLOCK_SLACK
         began_s = time.monotonic()
         sent = Sent()
-        streamer = Streamer(
-            outbox, settings.kafka.chat_logs_topic, CHAT_LOGS.partitions, DAY.total_seconds() / stream_s, sent
-        )
+        speed = DAY.total_seconds() / stream_s
+        streamer = Streamer(outbox, settings.kafka.chat_logs_topic, CHAT_LOGS.partitions, speed, sent)
         streaming = asyncio.ensure_future(streamer.run(messages(day), day.begins_at))
         stack.callback(streaming.cancel)
         pace = _Pace(began_s)
@@ -65,7 +75,8 @@ async def play(settings: Settings, day: Day, *, stream_s: float, show: Callable[
             if figures.exchanges and first_after_s is None:
                 first_after_s = now_s - began_s
             phase = "streaming" if not streaming.done() else "the last verdicts are on their way"
-            show(Moment(phase, now_s - began_s, sent, figures, pace.per_s(now_s, figures.stored)))
+            told = await alarms.look()
+            show(Moment(phase, now_s - began_s, sent, figures, pace.per_s(now_s, figures.stored), told))
             if streaming.done():
                 await streaming  # raises what ended it
                 if figures.stored >= sent.exchanges:
@@ -78,7 +89,29 @@ async def play(settings: Settings, day: Day, *, stream_s: float, show: Callable[
                     )
             await _whichever(streaming, asyncio.sleep(LOOK_EVERY_S))
         drift = await look_at_drift(store, day)
-        return Played(figures, drift, sent, first_after_s, time.monotonic() - began_s)
+        elapsed_s = time.monotonic() - began_s
+        tables = WatchTables(store, settings.kafka.group_prefix, settings.kafka.chat_logs_topic)
+        is_watched = not settings.drift.enabled or await _watched(tables, datetime.now(UTC))
+        await alarms.look()
+        judged = await judge(
+            store,
+            day,
+            tuple(alarms.first.values()),
+            learn_events=settings.drift.learn_events,
+            speed=speed,
+        )
+        return Played(figures, drift, judged, is_watched, sent, first_after_s, elapsed_s)
+
+
+async def _watched(tables: WatchTables, until: datetime) -> bool:
+    """Wait until the windows are closed until then; False where they aren't within WATCHED_WITHIN_S."""
+    deadline_s = time.monotonic() + WATCHED_WITHIN_S
+    while time.monotonic() < deadline_s:
+        last_end = await tables.last_end()
+        if last_end is not None and last_end >= until:
+            return True
+        await asyncio.sleep(0.5)
+    return False
 
 
 @dataclass(slots=True)
