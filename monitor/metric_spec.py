@@ -10,6 +10,7 @@ from typing import Final, Literal, get_args
 from monitor.conditions import Condition
 from monitor.drift.kinds import DriftKind
 from monitor.ingest.reasons import Reason
+from monitor.notifying.channels import TYPES
 from monitor.roles import ROLES
 from schemas.alerts import State
 from schemas.judgements import JudgeReason
@@ -88,6 +89,12 @@ class Label(Enum):
         "state",
         "learning: too few events to fire. stale: it fires, and has no data.",
         ("learning", "armed", "firing", "stale"),
+    )
+    CHANNEL = "channel", "The type of channel (docs/channels.md).", tuple(TYPES)
+    TELLING = (
+        "outcome",
+        "told: taken. refused: it will never take this one. retryable, misconfigured: tried again, soon or rarely. defect: an exception of ours that nobody expected.",
+        ("told", "refused", "retryable", "misconfigured", "defect"),
     )
     VERSION = "version", "The release that runs.", None
 

@@ -361,6 +361,30 @@ class Metric(Enum):
         SECONDS,
     )
 
+    # The channels of alerts
+    CHANNEL_MESSAGES = counter(
+        "channel_messages",
+        "messages",
+        "Messages to channels by what came of them, each try on its own. Only the worker that oversees sends any.",
+        Label.CHANNEL,
+        Label.TELLING,
+    )
+    CHANNEL_WAITING = gauge(
+        "channel_waiting_alerts",
+        "alerts",
+        "Alerts of which a channel is still to be told; 0 where another worker oversees, as the next two.",
+        Label.CHANNEL,
+    )
+    CHANNEL_OLDEST = gauge(
+        "channel_oldest_waiting_seconds",
+        "seconds",
+        "For how long the oldest of them has waited.",
+        Label.CHANNEL,
+    )
+    CHANNELS_DEAD = gauge(
+        "channels_dead", "channels", "Channels about which the alert `channel_dead` fires.", Label.CHANNEL
+    )
+
     # The process
     INFO = gauge("worker_info", "", "1; the labels say what runs.", Label.VERSION)
     START_TIME = gauge("start_time_seconds", "seconds", "When the worker started, in seconds since 1970.")

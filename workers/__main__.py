@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 import structlog
 
 from monitor import logs
+from monitor.adapters.channels.connect import alert_channel
 from monitor.adapters.clickhouse import (
     ALERTS_TABLE,
     JUDGEMENTS_TABLE,
@@ -31,7 +32,10 @@ from monitor.backoff import Backoff
 from monitor.drift.policy import policy_of
 from monitor.errors import Misconfigured, Retryable
 from monitor.metrics import Metric, Metrics
-from monitor.ports import Judge
+from monitor.notifying.channels import Channel
+from monitor.notifying.channels_file import read_channels
+from monitor.notifying.references import Secrets
+from monitor.ports import AlertChannel, Judge
 from monitor.roles import ROLES, needed_roles
 from monitor.settings import Settings, load
 from monitor.version import watchkeeper_version
@@ -45,6 +49,7 @@ from workers.identity import Identity
 from workers.judges import connect_judge, require_judge
 from workers.leadership import Leadership
 from workers.moderation import nobody
+from workers.notifier import Notifier
 from workers.overseer import Overseer, nothing_lost
 from workers.policies import Policies
 from workers.pulse import pulse
@@ -146,6 +151,14 @@ def _endpoints(worker: _Worker, stack: AsyncExitStack) -> Endpoints:
     return endpoints
 
 
+def _channels(settings: Settings) -> list[tuple[Channel, AlertChannel]]:
+    """Those of the file, each with what speaks to it. Raises Misconfigured."""
+    if settings.channels.file is None:
+        return []
+    secrets = Secrets(os.environ)
+    return [(one, alert_channel(one, secrets)) for one in read_channels(settings.channels.file)]
+
+
 async def _watchers(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack) -> Policies | None:
     """On as soon as Kafka is there, before anything else is waited for, until after the drain: a worker that waits for
     Triton, and a fleet of such, is told of too. Returns the judging policy in force; None where nobody judges."""
@@ -162,7 +175,9 @@ async def _watchers(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack)
     overseer = Overseer(
         who, outbox, settings, leadership, metrics=metrics, policies=policies, lost_watch=lost_watch
     )
-    more = [service for service in (watcher, policies) if service is not None]
+    channels = _channels(settings)
+    notifier = Notifier(who, outbox, settings, leadership, channels, metrics=metrics) if channels else None
+    more = [service for service in (watcher, notifier, policies) if service is not None]
     for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)
         await service.start()
@@ -314,6 +329,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         roles = roles or list(needed_roles(settings))
         require_judge(settings, roles)
         policy_of(settings.drift)  # before anything is started
+        _channels(settings)  # before anything is started
         logs.configure(settings.worker)
         return asyncio.run(_main(settings, roles))
     except Misconfigured as exc:
