@@ -36,7 +36,7 @@ class FakePast:
                 yield window
 
 
-async def tested(
+async def backtested(
     *,
     count: int = 300,
     shift_at: int = 240,
@@ -58,7 +58,7 @@ async def tested(
 
 
 async def test_a_shift_is_told_by_every_budget_and_sooner_by_larger_ones() -> None:
-    document = await tested()
+    document = await backtested()
 
     assert [trial.budget_per_month for trial in document.trials] == [0.1, 2.0, 100.0]
     found = [one for one in document.findings if one.place.get("model") == "atlas"]
@@ -73,7 +73,7 @@ async def test_a_shift_is_told_by_every_budget_and_sooner_by_larger_ones() -> No
 
 
 async def test_traffic_that_does_not_change_tells_nothing() -> None:
-    document = await tested(shift_at=10_000)
+    document = await backtested(shift_at=10_000)
 
     assert document.findings == []
     assert [trial.alerts for trial in document.trials] == [0, 0, 0]
@@ -81,7 +81,7 @@ async def test_traffic_that_does_not_change_tells_nothing() -> None:
 
 
 async def test_too_little_history_is_said() -> None:
-    document = await tested(count=3, shift_at=1, learn=1_000)
+    document = await backtested(count=3, shift_at=1, learn=1_000)
 
     assert [trial.armed for trial in document.trials] == [0, 0, 0]
     shown = rendered(backtest_view(document), 200)
@@ -90,7 +90,7 @@ async def test_too_little_history_is_said() -> None:
 
 
 async def test_days_of_history_give_a_rough_figure_a_month() -> None:
-    document = await tested(count=60 * 26, shift_at=60 * 25, budgets="2")
+    document = await backtested(count=60 * 26, shift_at=60 * 25, budgets="2")
 
     assert document.trials[0].per_month is not None
     assert any("a rough figure" in note for note in document.notes)
@@ -98,7 +98,7 @@ async def test_days_of_history_give_a_rough_figure_a_month() -> None:
 
 async def test_what_did_fire_stands_beside_it() -> None:
     elsewhere = shift(state="acknowledged")
-    document = await tested(budgets="2", fired=(elsewhere,))
+    document = await backtested(budgets="2", fired=(elsewhere,))
 
     assert [
         (one.fired is not None, [told is not None for told in one.told]) for one in document.findings
@@ -115,13 +115,13 @@ async def test_what_did_fire_stands_beside_it() -> None:
 
 @pytest.mark.parametrize("width", [40, 60, 100])
 async def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    shown = rendered(backtest_view(await tested()), width)
+    shown = rendered(backtest_view(await backtested()), width)
     assert max(map(len, shown.splitlines())) <= width
 
 
 async def test_hostile_names_are_harmless() -> None:
     place = {"measure": "refusal", "tenant": "\x1b[31m\u202e"}
-    document = await tested(budgets="2", fired=(shift(place=place, title="\x1b[31m\u202e", kind="\x1b"),))
+    document = await backtested(budgets="2", fired=(shift(place=place, title="\x1b[31m\u202e", kind="\x1b"),))
     assert not set(rendered(backtest_view(document), 80)) & set("\x1b\u202e")
 
 

@@ -40,10 +40,13 @@ def taken(windows: list[Window]) -> Memory:
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(0, 3_600), st.integers(1, 40), st.sampled_from([10, 20, 60]), st.booleans())
-def test_history_is_as_wide_as_a_store_would_give_it(
-    gap: int, since_h: int, step_s: int, is_season: bool
-) -> None:
+@given(
+    st.integers(0, 3_600),
+    st.integers(1, 40),
+    st.sampled_from([10, 20, 60]),
+    st.sampled_from(["season", "shift"]),
+)
+def test_history_is_as_wide_as_a_store_would_give_it(gap: int, since_h: int, step_s: int, kind: str) -> None:
     step = timedelta(seconds=step_s)
     count = int(timedelta(hours=30) / step) if step_s == 60 else 900
     windows = [window(BEGIN + n * step, cell(3, n % 2), width=step) for n in range(count)]
@@ -51,7 +54,7 @@ def test_history_is_as_wide_as_a_store_would_give_it(
     windows += [window(after + n * step, cell(2, 1), width=step) for n in range(5)]
     until = windows[-1].ends_at
     since = BEGIN + HOUR * min(since_h, 20)
-    need: Need = SeasonNeed(since, until) if is_season else HistoryNeed(Scope(), since, until)
+    need: Need = SeasonNeed(since, until) if kind == "season" else HistoryNeed(Scope(), since, until)
 
     assert taken(windows).history(need) == asked_all(windows, need)
 
