@@ -92,7 +92,11 @@ async def play(settings: Settings, day: Day, *, stream_s: float, show: Callable[
         elapsed_s = time.monotonic() - began_s
         end = Moment("the watch looks at the last of it", elapsed_s, sent, figures, pace.value, ())
         is_watched = not settings.drift.enabled or await _watched(
-            WatchTables(store, settings.kafka.group_prefix, settings.kafka.chat_logs_topic), alarms, end, show
+            WatchTables(store, settings.kafka.group_prefix, settings.kafka.chat_logs_topic),
+            alarms,
+            end,
+            show,
+            window=timedelta(seconds=settings.drift.window_s),
         )
         return Played(
             figures=figures,
@@ -113,13 +117,41 @@ async def play(settings: Settings, day: Day, *, stream_s: float, show: Callable[
 
 async def _watched(tables: WatchTables, alarms: Alarms, end: Moment, show: Callable[[Moment], None]) -> bool:
     """Wait until the windows are closed until now, showing what is told; False where they aren't within WATCHED_WITHIN_S."""
-    until = datetime.now(UTC)
+    # One window more: alerts come after the window that makes them is closed, and before the next one is.
+    until = datetime.now(UTC) + window
     deadline_s = time.monotonic() + WATCHED_WITHIN_S
     while True:
         last_end = await tables.last_end()
         is_done = last_end is not None and last_end >= until
-        # After the windows: what they made was told before the next one was closed.
         show(replace(end, alerts=await alarms.look()))
         if is_done or time.monotonic() > deadline_s:
             return is_done
         await asyncio.sleep(WATCHED_EVERY_S)
+
+
+@dataclass(slots=True)
+class _Pace:
+    """Exchanges stored a second, over the last few looks."""
+
+    since_s: float
+    stored: int = 0
+    value: float = 0.0
+
+    def per_s(self, now_s: float, stored: int) -> float:
+        """The pace now, smoothed so that one slow look doesn't make it jump."""
+        lately = (stored - self.stored) / max(now_s - self.since_s, 0.05)
+        self.value = lately if not self.value else 0.6 * self.value + 0.4 * lately
+        self.since_s, self.stored = now_s, stored
+        return self.value
+
+
+async def _whichever(running: asyncio.Future[None], pause: Awaitable[None]) -> None:
+    """Pause, but not on after a stream that has just failed."""
+    pausing = asyncio.ensure_future(pause)
+    await asyncio.wait(
+        {pausing} if running.done() else {pausing, running}, return_when=asyncio.FIRST_COMPLETED
+    )
+    if running.done() and not running.cancelled() and running.exception() is not None:
+        pausing.cancel()
+        return
+    await pausing
