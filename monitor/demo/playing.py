@@ -115,7 +115,9 @@ async def play(settings: Settings, day: Day, *, stream_s: float, show: Callable[
         )
 
 
-async def _watched(tables: WatchTables, alarms: Alarms, end: Moment, show: Callable[[Moment], None]) -> bool:
+async def _watched(
+    tables: WatchTables, alarms: Alarms, end: Moment, show: Callable[[Moment], None], *, window: timedelta
+) -> bool:
     """Wait until the windows are closed until now, showing what is told; False where they aren't within WATCHED_WITHIN_S."""
     # One window more: alerts come after the window that makes them is closed, and before the next one is.
     until = datetime.now(UTC) + window
