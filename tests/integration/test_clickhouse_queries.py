@@ -228,7 +228,7 @@ OF_THE_WATCH = {
         "watch_cells",
         "watch_messages",
         "watch_windows",
-        "watch_next_window",
+        "watch_sizes",
         "watch_last_window",
         "watch_history",
     ),
