@@ -56,6 +56,11 @@ class Condition(StrEnum):
         "warning",
         "A worker has stopped saying how it stands, without a goodbye: it was killed, is frozen, or is cut off.",
     )
+    WATCH_STATE_DAMAGED = (
+        "watch_state_damaged",
+        "critical",
+        "No state of the watch over drift can be used, so drift isn't watched.",
+    )
 
 
 KINDS: Final = frozenset(condition.value for condition in Condition)

@@ -107,6 +107,15 @@ class _Uncommitted:
     for_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class LostWatch:
+    """Drift isn't watched, because no state of it can be used: since when, in seconds since 1970, and why."""
+
+    since_s: float
+    cause: str
+    remedy: str
+
+
 @dataclass
 class Fleet:
     """The fleet of this name: statuses and groups of others, on the same topic, are passed over.
@@ -119,6 +128,7 @@ class Fleet:
     sighted_since_s: float = 0.0
     workers: dict[str, Heard] = field(default_factory=dict)
     views: dict[str, GroupView] = field(default_factory=dict)
+    lost_watch: LostWatch | None = None
     _counts: dict[str, deque[Counts]] = field(default_factory=dict)
     _looked_s: float | None = None
     _unowned_s: dict[tuple[str, int], float] = field(default_factory=dict)

@@ -32,6 +32,8 @@ STAGE_PLACES: Final[Mapping[tuple[str, str], str]] = {
     ("judging_backfill", "guard"): "the judge",
     ("judging_backfill", "write"): "writing to Kafka",
     ("judgements", "write"): "ClickHouse",
+    ("alert_rows", "write"): "ClickHouse",
+    ("dead_letter_rows", "write"): "ClickHouse",
 }
 _REMEDIES: Final[Mapping[str, str]] = {
     "the guard": "see whether Triton answers and what it is busy with: `watchkeeper check`",
@@ -70,6 +72,7 @@ def fleet_findings(fleet: Fleet, now_s: float) -> list[Finding]:
         found += _dead_letters(fleet, view, now_s)
     found += _guard(fleet, now_s)
     found += _silent(fleet, now_s)
+    found += _watch(fleet)
     return found
 
 
@@ -270,6 +273,20 @@ def _silent(fleet: Fleet, now_s: float) -> Iterator[Finding]:
         "see whether the process was killed (memory?), is frozen, or can't reach Kafka; start it again",
         {"workers": _listed(names), "silent_s": round(longest_s, 1)},
     )
+
+
+def _watch(fleet: Fleet) -> Iterator[Finding]:
+    lost = fleet.lost_watch
+    if lost is not None:
+        yield Finding(
+            Condition.WATCH_STATE_DAMAGED,
+            (("part", "watch"),),
+            frozenset(),
+            lost.since_s,
+            f"drift isn't watched: {lost.cause}",
+            lost.remedy,
+            {"cause": lost.cause},
+        )
 
 
 def _place(of: RoleStatus | GroupView) -> Place:

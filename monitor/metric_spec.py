@@ -8,8 +8,11 @@ from enum import Enum
 from typing import Final, Literal, get_args
 
 from monitor.conditions import Condition
+from monitor.drift.kinds import DriftKind
 from monitor.ingest.reasons import Reason
+from monitor.notifying.channels import TYPES
 from monitor.roles import ROLES
+from schemas.alerts import State
 from schemas.judgements import JudgeReason
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -17,6 +20,14 @@ Kind = Literal["counter", "gauge", "histogram"]
 PREFIX: Final = "watchkeeper_"
 OTHER: Final = "other"
 """What a label says whose value isn't among those it may have."""
+
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""From an insert into memory to a call that runs into its deadline."""
+DELAYS: Final = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
+"""From an idle judge to one that comes a day late."""
+MESSAGES: Final = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0)
+BYTES: Final = tuple(float(1 << power) for power in range(10, 25, 2))
+"""1 KiB to 16 MiB."""
 
 
 class Label(Enum):
@@ -36,7 +47,7 @@ class Label(Enum):
         (
             *(reason.value for reason in Reason),
             *("internal_error", "not_a_verdict", "refused_by_store"),
-            *("not_a_request", "not_a_judgement"),
+            *("not_a_request", "not_a_judgement", "not_an_alert", "not_a_dead_letter"),
         ),
     )
     JUDGE_REASON = (
@@ -76,8 +87,23 @@ class Label(Enum):
         "retryable: away, slow or overloaded. rejected: it refused the rows. misconfigured: a person has to change it.",
         ("ok", "retryable", "rejected", "misconfigured"),
     )
-    ALERT = "kind", "The kind of alert (docs/alerts.md).", tuple(condition.value for condition in Condition)
-    ALERT_STATE = "state", "Whether the alert said that it fires or that it is over.", ("firing", "resolved")
+    ALERT = (
+        "kind",
+        "The kind of alert (docs/alerts.md).",
+        (*(condition.value for condition in Condition), *(kind.value for kind in DriftKind)),
+    )
+    ALERT_STATE = "state", "What the alert said: whether it fires, has no data, or is over.", get_args(State)
+    STREAM_STATE = (
+        "state",
+        "learning: too few events to fire. stale: it fires, and has no data.",
+        ("learning", "armed", "firing", "stale"),
+    )
+    CHANNEL = "channel", "The type of channel (docs/channels.md).", tuple(TYPES)
+    TELLING = (
+        "outcome",
+        "told: taken. refused: it will never take this one. retryable, misconfigured: tried again, soon or rarely. defect: an exception of ours that nobody expected.",
+        ("told", "refused", "retryable", "misconfigured", "defect"),
+    )
     VERSION = "version", "The release that runs.", None
 
     def __init__(self, key: str, meaning: str, values: tuple[str, ...] | None) -> None:

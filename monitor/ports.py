@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from monitor.notifying.message import Message
 from schemas.events import Status
 from schemas.judgements import JudgeAnswer, JudgeRequest
 
@@ -109,6 +110,20 @@ class LetterBox(Outbox, Protocol):
     async def last_headers(self, topic: str, partition: int, count: int) -> Sequence[Headers]:
         """The headers of up to `count` of the last records of one partition (modulo the topic's partition count), oldest
         first. Raises Retryable."""
+        ...
+
+
+class AlertChannel(Protocol):
+    """Tells people, or their programs, of alerts."""
+
+    async def tell(self, message: Message) -> None:
+        """Taken by the other side on return. It may be told the same again: the message's key is the same then. Raises
+        Retryable (with the other side's wish to be left alone, if it has one), Rejected where it will never take this
+        message, or Misconfigured. No error holds a secret or anything of an answer."""
+        ...
+
+    async def ready(self) -> None:
+        """Whether it has all that telling needs: secrets, an address that is allowed. Tells nothing. Raises likewise."""
         ...
 
 

@@ -6,7 +6,8 @@ from typing import Final
 
 from monitor.settings import Settings
 
-MODERATING: Final = ("moderation", "backfill", "storage")
+MODERATING: Final = ("moderation", "backfill", "storage", "alert_rows", "dead_letter_rows")
+"""alert_rows: what stands on the alerts topic to rows. dead_letter_rows: where messages were that could not be read, to rows."""
 JUDGING: Final = ("judging", "judging_backfill", "judgements")
 """judging: questions about live traffic to judgements. judging_backfill: the same for what is replayed, when no live question
 waits. judgements: judgements to rows."""

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from monitor.channel_settings import ChannelSettings
 from monitor.drift_settings import DriftSettings
 from monitor.errors import Misconfigured
 from monitor.health_settings import HealthSettings
@@ -312,6 +313,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     health: HealthSettings = HealthSettings()
     drift: DriftSettings = DriftSettings()
+    channels: ChannelSettings = ChannelSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
 
     @classmethod

@@ -16,32 +16,48 @@ from typing import Final, TypeVar
 import structlog
 
 from monitor import logs
-from monitor.adapters.clickhouse import ClickHouse, JudgementTable
+from monitor.adapters.channels.connect import alert_channel
+from monitor.adapters.clickhouse import (
+    ALERTS_TABLE,
+    JUDGEMENTS_TABLE,
+    LETTERS_TABLE,
+    ClickHouse,
+    RowTable,
+)
 from monitor.adapters.clickhouse import connect as connect_clickhouse
 from monitor.adapters.kafka import KafkaOutbox, ensure_topics
 from monitor.adapters.triton import TritonGuard
 from monitor.adapters.triton import connect as connect_triton
 from monitor.backoff import Backoff
+from monitor.drift.policy import policy_of
 from monitor.errors import Misconfigured, Retryable
 from monitor.metrics import Metric, Metrics
-from monitor.ports import Judge
+from monitor.notifying.channels import Channel
+from monitor.notifying.channels_file import read_channels
+from monitor.notifying.references import Secrets
+from monitor.ports import AlertChannel, Judge
 from monitor.roles import ROLES, needed_roles
 from monitor.settings import Settings, load
 from monitor.version import watchkeeper_version
 from workers.app import App, Role, build_app
 from workers.endpoints import Endpoints
+from workers.engines import Watches
 from workers.gate import LiveFirst, Queue
 from workers.gauges import Gauges
 from workers.heartbeat import Heartbeat
 from workers.identity import Identity
 from workers.judges import connect_judge, require_judge
+from workers.leadership import Leadership
 from workers.moderation import nobody
-from workers.overseer import Overseer
+from workers.notifier import Notifier
+from workers.overseer import Overseer, nothing_lost
 from workers.policies import Policies
 from workers.pulse import pulse
 from workers.roles import (
     ChooserInForce,
+    alert_rows_role,
     backfill_role,
+    dead_letter_rows_role,
     judgements_role,
     judging_backfill_role,
     judging_role,
@@ -50,6 +66,7 @@ from workers.roles import (
 )
 from workers.tally import BreakerState
 from workers.vitals import Vitals
+from workers.watch import Watcher
 
 log = structlog.get_logger("watchkeeper.workers")
 
@@ -60,6 +77,8 @@ PARTS: Final = {
     "judging": ("Kafka", "judge"),
     "judging_backfill": ("Kafka", "judge"),
     "judgements": ("Kafka", "ClickHouse"),
+    "alert_rows": ("Kafka", "ClickHouse"),
+    "dead_letter_rows": ("Kafka", "ClickHouse"),
 }
 """What a role can't begin without."""
 LIVE: Final = frozenset({"moderation", "storage"})
@@ -132,6 +151,14 @@ def _endpoints(worker: _Worker, stack: AsyncExitStack) -> Endpoints:
     return endpoints
 
 
+def _channels(settings: Settings) -> list[tuple[Channel, AlertChannel]]:
+    """Those of the file, each with what speaks to it. Raises Misconfigured."""
+    if settings.channels.file is None:
+        return []
+    secrets = Secrets(os.environ)
+    return [(one, alert_channel(one, secrets)) for one in read_channels(settings.channels.file)]
+
+
 async def _watchers(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack) -> Policies | None:
     """On as soon as Kafka is there, before anything else is waited for, until after the drain: a worker that waits for
     Triton, and a fleet of such, is told of too. Returns the judging policy in force; None where nobody judges."""
@@ -139,8 +166,19 @@ async def _watchers(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack)
     settings, metrics = worker.settings, worker.metrics
     policies = None if settings.judging.judge == "off" else Policies(settings, who.started_at)
     heartbeat = Heartbeat(who, worker.vitals, outbox, settings, metrics=metrics)
-    overseer = Overseer(who, outbox, settings, metrics=metrics, policies=policies)
-    for service in (heartbeat, overseer, *(() if policies is None else (policies,))):
+    leadership = Leadership(settings.health.leader_session_timeout_s / 2)
+    watcher: Watcher | None = None
+    if settings.drift.enabled:
+        engines = Watches(policy_of(settings.drift), settings.kafka.group_prefix)
+        watcher = Watcher(who, outbox, settings, leadership, engines, metrics=metrics)
+    lost_watch = nothing_lost if watcher is None else watcher.lost
+    overseer = Overseer(
+        who, outbox, settings, leadership, metrics=metrics, policies=policies, lost_watch=lost_watch
+    )
+    channels = _channels(settings)
+    notifier = Notifier(who, outbox, settings, leadership, channels, metrics=metrics) if channels else None
+    more = [service for service in (watcher, notifier, policies) if service is not None]
+    for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)
         await service.start()
     return policies
@@ -231,12 +269,16 @@ async def _build(worker: _Worker, roles: Sequence[str], stack: AsyncExitStack) -
             made.append(judging_role(settings, outbox, judge, metrics=metrics))
         if "judging_backfill" in roles:
             made.append(judging_backfill_role(settings, outbox, judge, gate=judging_gate, metrics=metrics))
-    if "storage" in roles or "judgements" in roles:
+    if any("ClickHouse" in PARTS[role] for role in roles):
         store = await _store(worker, stack)
         if "storage" in roles:
             made.append(storage_role(settings, outbox, store, metrics=metrics))
         if "judgements" in roles:
-            made.append(judgements_role(settings, outbox, JudgementTable(store), metrics=metrics))
+            made.append(judgements_role(settings, outbox, RowTable(store, JUDGEMENTS_TABLE), metrics=metrics))
+        if "alert_rows" in roles:
+            made.append(alert_rows_role(settings, RowTable(store, ALERTS_TABLE), metrics=metrics))
+        if "dead_letter_rows" in roles:
+            made.append(dead_letter_rows_role(settings, RowTable(store, LETTERS_TABLE), metrics=metrics))
     app = build_app(settings, made, metrics)
     worker.vitals.watch(app.intakes)
     gate.give_way_to = [Queue(intake) for intake in app.intakes if intake.role in LIVE]
@@ -286,6 +328,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = load()
         roles = roles or list(needed_roles(settings))
         require_judge(settings, roles)
+        policy_of(settings.drift)  # before anything is started
+        _channels(settings)  # before anything is started
         logs.configure(settings.worker)
         return asyncio.run(_main(settings, roles))
     except Misconfigured as exc:

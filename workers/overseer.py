@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,13 +21,14 @@ from monitor.alerting import Alerts, Due
 from monitor.backoff import Backoff
 from monitor.conditions import Condition
 from monitor.errors import WatchkeeperError
-from monitor.fleet import Fleet, GroupView, Offsets
+from monitor.fleet import Fleet, GroupView, LostWatch, Offsets
 from monitor.health import fleet_findings
 from monitor.metrics import Metric, Metrics
 from monitor.ports import Outbox, OutRecord
 from monitor.settings import Settings
 from workers.control import Control
 from workers.identity import Identity
+from workers.leadership import FROZEN_AFTER_S, Leadership
 from workers.policy_maker import InForce, PolicyMaker
 from workers.trouble import said
 
@@ -34,13 +36,15 @@ log = structlog.get_logger("watchkeeper.overseer")
 
 BLIND_AFTER_S: Final = 8.0
 """After so long between two looks nothing is counted from before: it is less than any silence that is told."""
-FROZEN_AFTER_S: Final = 5.0
-"""A loop that comes round so much too late may no longer own what it thinks it owns: it waits to hear."""
 LOG_OF: Final = timedelta(hours=24)
 """How far back the log of alerts is read on taking over; a firing alert is in it every few minutes."""
 TOPICS_EVERY_S: Final = 60.0
 FAILURES_IN_A_ROW: Final = 5
 CLOSE_WITHIN_S: Final = 10.0
+
+
+def nothing_lost() -> None:
+    """Drift is watched, or isn't to be."""
 
 
 class Overseer(Service):
@@ -53,29 +57,39 @@ class Overseer(Service):
         who: Identity,
         outbox: Outbox,
         settings: Settings,
+        leadership: Leadership,
         *,
         metrics: Metrics,
         policies: InForce | None = None,
+        lost_watch: Callable[[], LostWatch | None] = nothing_lost,
     ) -> None:
-        """`policies`: the judging policy in force, which is kept fit then; None where nobody judges."""
+        """`leadership` is told of every turn, for all else that is done once in the fleet. `policies`: the judging policy in
+        force, which is kept fit then; None where nobody judges. `lost_watch`: says why drift isn't watched; None while it is,
+        or isn't to be."""
         super().__init__()
         self._who = who
         self._outbox = outbox
         self._settings = settings
         self._metrics = metrics
+        self._lost_watch = lost_watch
         prefix, kafka = settings.kafka.group_prefix, settings.kafka
         watched = (
             ("moderation", kafka.chat_logs_topic, True),
             ("storage", kafka.verdicts_topic, True),
             ("backfill", kafka.chat_logs_backfill_topic, False),
+            ("alert_rows", kafka.alerts_topic, False),
+            ("dead_letter_rows", kafka.chat_logs_dlq_topic, False),
+        )
+        judging = (
             ("judging", kafka.judge_requests_topic, False),
             ("judging_backfill", kafka.judge_requests_backfill_topic, False),
             ("judgements", kafka.judgements_topic, False),
         )
-        self._watched = watched if policies is not None else watched[:3]
+        self._watched = watched if policies is None else watched + judging
         self._maker = None if policies is None else PolicyMaker(settings, policies, outbox, metrics)
         self._fleet = Fleet(prefix, settings.health)
         self._alerts = Alerts(prefix, settings.health, who.source)
+        self._leadership = leadership
         self._term = 0
         self._restored_term = 0
         self._looked_s = 0.0
@@ -98,6 +112,7 @@ class Overseer(Service):
             control = Control(self._settings, self._who)
             try:
                 await control.join()
+                self._leadership.joined(control)
                 backoff = Backoff(self._settings.retry)
                 async with AsyncExitStack() as stack:
                     await self._oversee(control, stack)
@@ -114,23 +129,21 @@ class Overseer(Service):
                 self._show_nothing()
                 await self.sleep(wait_s)
             finally:
+                self._leadership.left()
                 await control.leave()
 
     async def _oversee(self, control: Control, stack: AsyncExitStack) -> None:
         """Until the end, or until looks have failed FAILURES_IN_A_ROW times."""
         health = self._settings.health
         admin: KafkaAdmin | None = None
-        failures, next_look_s, sure_from_s = 0, 0.0, 0.0
+        failures, next_look_s = 0, 0.0
         self._term = self._restored_term = 0
-        turned_s = time.monotonic()
         while not self.should_stop:
             heard = await control.hear(min(1.0, health.look_every_s))
             now_s = time.monotonic()
-            if now_s - turned_s > FROZEN_AFTER_S:
+            if self._leadership.turned():
                 # We may have been replaced, and there has been no time to hear of it.
-                sure_from_s = now_s + health.leader_session_timeout_s / 2
                 self._restored_term = 0
-            turned_s = now_s
             if control.term != self._term:
                 self._term = control.term
                 self._fleet.hear_anew()
@@ -142,7 +155,7 @@ class Overseer(Service):
                     self._maker.hear(one.status, one.at_s)
             if not control.is_owner:
                 self._show_nothing()
-            elif control.is_live and now_s >= max(next_look_s, sure_from_s):
+            elif control.is_live and now_s >= next_look_s and self._leadership.is_sure:
                 next_look_s = now_s + health.look_every_s
                 try:
                     if admin is None:
@@ -154,7 +167,7 @@ class Overseer(Service):
                     if failures == FAILURES_IN_A_ROW:
                         raise
                     log.warning("looking at the fleet failed, tried again", error=str(exc), in_a_row=failures)
-                turned_s = time.monotonic()
+                self._leadership.waited()
 
     async def _look(self, control: Control, admin: KafkaAdmin) -> None:
         began_s = control.now_s
@@ -167,6 +180,7 @@ class Overseer(Service):
             self._restored_term = control.term
         self._looked_s = now_s
         self._fleet.look(views, now_s)
+        self._fleet.lost_watch = self._lost_watch()
         began_s = time.monotonic()
         for due in self._alerts.judge(fleet_findings(self._fleet, now_s), now_s):
             if not control.is_owner or time.monotonic() - began_s > FROZEN_AFTER_S:

@@ -20,7 +20,7 @@ from workers.gate import Gate
 from workers.judging import Judging
 from workers.moderation import Moderation, nobody
 from workers.partition import BatchLimits
-from workers.storage import JUDGEMENTS, Storage
+from workers.storage import ALERTS, DEAD_LETTERS, JUDGEMENTS, Storage
 
 REQUESTS_MAX_BYTES: Final = 4_194_304
 """Of a batch for the judge: as many of the longest questions as it takes, and no more."""
@@ -85,6 +85,19 @@ def judgements_role(
     dead_letters = _dead_letters(settings, outbox, settings.kafka.judgements_dlq_topic)
     agent = Storage(store, dead_letters, metrics or Metrics(), JUDGEMENTS)
     return Role("judgements", settings.kafka.judgements_topic, _storage_limits(settings), agent.consume)
+
+
+def alert_rows_role(settings: Settings, store: RowStore, *, metrics: Metrics | None = None) -> Role:
+    """What stands on the alerts topic to rows."""
+    agent = Storage(store, None, metrics or Metrics(), ALERTS)
+    return Role("alert_rows", settings.kafka.alerts_topic, _storage_limits(settings), agent.consume)
+
+
+def dead_letter_rows_role(settings: Settings, store: RowStore, *, metrics: Metrics | None = None) -> Role:
+    """Where messages were that could not be read, to rows."""
+    agent = Storage(store, None, metrics or Metrics(), DEAD_LETTERS)
+    topic = settings.kafka.chat_logs_dlq_topic
+    return Role("dead_letter_rows", topic, _storage_limits(settings), agent.consume)
 
 
 def judging_role(

@@ -23,6 +23,8 @@ from monitor.store.sql import Migration
 
 TABLE: Final = "verdict_rows"
 JUDGEMENTS_TABLE: Final = "judgement_rows"
+ALERTS_TABLE: Final = "alert_rows"
+LETTERS_TABLE: Final = "dead_letter_rows"
 
 _INSERT_SETTINGS: Final = {
     "date_time_input_format": "best_effort",
@@ -41,6 +43,12 @@ _INSERT_SETTINGS: Final = {
     "input_format_allow_errors_num": 0,
     "input_format_allow_errors_ratio": 0,
     "input_format_null_as_default": 0,
+}
+_ONE_BLOCK: Final = {
+    # Parsed side by side, a large insert would be several blocks, each on its own.
+    "input_format_parallel_parsing": 0,
+    "max_insert_block_size": 10_000_000,
+    "max_insert_threads": 1,
 }
 
 # Codes of ClickHouse's ErrorCodes.cpp.
@@ -91,12 +99,20 @@ class ClickHouse:
 
     async def insert_into(self, table: str, rows: Sequence[bytes]) -> None:
         """Insert into one of our tables; see ports.RowStore."""
+        await self._insert_rows(table, rows, _INSERT_SETTINGS)
+
+    async def insert_once(self, table: str, rows: Sequence[bytes], *, token: str) -> None:
+        """Insert as one block into a table that remembers tokens: nothing if a block with this one is there. Raises as `insert_into`."""
+        once = {"insert_deduplicate": 1, "insert_deduplication_token": token}
+        await self._insert_rows(table, rows, {**_INSERT_SETTINGS, **_ONE_BLOCK, **once})
+
+    async def _insert_rows(self, table: str, rows: Sequence[bytes], settings: Mapping[str, Any]) -> None:
         if not rows:
             return
         began_s = time.perf_counter()
         try:
             await self._client.raw_insert(
-                table, insert_block=b"\n".join(rows), fmt="JSONEachRow", settings=_INSERT_SETTINGS
+                table, insert_block=b"\n".join(rows), fmt="JSONEachRow", settings=dict(settings)
             )
         except Exception as exc:
             trouble = self._translated(exc, f"inserting into {table}")
@@ -197,14 +213,15 @@ class ClickHouse:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgementTable:
-    """Implements ports.RowStore: keeps judgements."""
+class RowTable:
+    """Implements ports.RowStore: keeps what goes into one table."""
 
     store: ClickHouse
+    table: str
 
     async def insert(self, rows: Sequence[bytes], /) -> None:
         """See ports.RowStore."""
-        await self.store.insert_into(JUDGEMENTS_TABLE, rows)
+        await self.store.insert_into(self.table, rows)
 
 
 def _code(exc: BaseException) -> int:

@@ -180,10 +180,11 @@ class KafkaAdmin:
             ends = await self._consumer.end_offsets(partitions)
         return {p.partition: Range(starts[p], ends[p]) for p in partitions}
 
-    async def commits(self, group: str, topic: str) -> dict[int, Commit]:
-        """The group's commits in a topic, by partition; partitions it never committed are missing."""
-        count = (await self.partitions()).get(topic, 0)
-        partitions = [TopicPartition(topic, number) for number in range(count)]
+    async def commits(self, group: str, topic: str, count: int | None = None) -> dict[int, Commit]:
+        """The group's commits in a topic, by partition; partitions it never committed are missing. The number of partitions
+        is asked for unless the caller knows it."""
+        known = (await self.partitions()).get(topic, 0) if count is None else count
+        partitions = [TopicPartition(topic, number) for number in range(known)]
         with _translating(f"reading the offsets of group {group}"):
             offsets = await _patiently(lambda: committed_offsets(self._admin, group, partitions))
         return {
@@ -205,9 +206,9 @@ class KafkaAdmin:
             raise fault(f"describing group {group}")
         return dict(described)
 
-    async def offsets_at(self, topic: str, moment: datetime) -> dict[int, int]:
+    async def offsets_at(self, topic: str, moment: datetime, count: int | None = None) -> dict[int, int]:
         """For each partition the first offset whose record is not older than `moment`; its end where none is."""
-        ranges = await self.ranges(topic)
+        ranges = await self.ranges(topic, count)
         asked = {TopicPartition(topic, number): int(moment.timestamp() * 1000) for number in ranges}
         with _translating(f"looking for a time in {topic}"):
             found = await self._consumer.offsets_for_times(asked)

@@ -9,6 +9,7 @@ from typing import Final
 from monitor.adapters import triton
 from monitor.adapters.kafka import judging_topics, owned_topics
 from monitor.adapters.kafka_admin import KafkaAdmin
+from monitor.cli.channel_checks import channel_checks
 from monitor.cli.fleet_checks import Backlog, fleet_checks
 from monitor.cli.judging_checks import idle_group_check, judging_checks, lag
 from monitor.cli.outcomes import PartName, failed, passed, warned
@@ -36,6 +37,7 @@ async def all_checks(
         ("kafka", kafka_checks(settings)),
         ("triton", triton_checks(settings)),
         ("clickhouse", store_checks()),
+        ("channels", channel_checks(settings)),
     )
     answers = await asyncio.gather(*(_within(deadline_s, part, job) for part, job in jobs))
     return [check for answer in answers for check in answer]
@@ -69,6 +71,8 @@ async def kafka_checks(settings: Settings) -> list[PartCheck]:
             ("moderation", kafka.chat_logs_topic),
             ("backfill", kafka.chat_logs_backfill_topic),
             ("storage", kafka.verdicts_topic),
+            ("alert_rows", kafka.alerts_topic),
+            ("dead_letter_rows", kafka.chat_logs_dlq_topic),
         ):
             group = f"{kafka.group_prefix}.{role}"
             state = await admin.group(group)
@@ -78,7 +82,7 @@ async def kafka_checks(settings: Settings) -> list[PartCheck]:
                 is_shared = state.is_settled and state.members > 0
                 unowned = set(ranges) - state.owned.get(topic, frozenset()) if is_shared else ()
                 backlogs[role] = Backlog(waiting, frozenset(unowned))
-                if role == "backfill":
+                if role not in ("moderation", "storage"):
                     checks.append(idle_group_check(role, group, members=state.members, lag=waiting))
                 else:
                     checks.append(group_check(role, group, members=state.members, lag=waiting))

@@ -26,16 +26,23 @@ from monitor.cli.console import notes, output, print_json
 from monitor.cli.exits import ExitCode
 from monitor.cli.failures import Interrupted
 from monitor.cli.parts import ADDRESSES
-from monitor.cli.shapes import DemoDocument
+from monitor.cli.shapes import DemoAlert, DemoDocument, Estimate
 from monitor.cli.stack_progress import StackProgress
 from monitor.cli.stock_taking import take_account
+from monitor.demo.alarm_view import alert_lines
 from monitor.demo.playing import Played, play
 from monitor.demo.traffic import DRIFTING, Day
 from monitor.demo.view import Moment, final_view, live_view, next_steps, plain_line
 from monitor.embedded.progress import OnProgress, Progress
 from monitor.embedded.stack import STACK_DEFAULTS, Stack
-from monitor.settings import Settings, load
+from monitor.settings import Settings, load, variable
 
+WATCH_DEFAULTS = {
+    # A day in a minute: a window of a second is 24 minutes of it.
+    variable("drift", "window_s"): "1",
+    variable("drift", "settle_s"): "0.2",
+}
+"""What the watch is set to where the environment is silent, other than a deployment."""
 _PLAIN_EVERY_S = 5.0
 _ACCOUNT_WITHIN_S = 30.0
 
@@ -73,8 +80,9 @@ def demo(
 
     Starts the whole embedded stack, streams a day of chat logs in four formats (two tenants, three models, harmless and
     harmful prompts, repeats, a few broken messages) at many times its speed, and shows refusal and harm rates per
-    category as they come in. At a known minute one model begins to refuse harmless questions: watch it appear. It ends
-    with the rates, the account (every message and exchange, counted), and what to try next.
+    category as they come in. At a known minute one model begins to refuse harmless questions: watch it appear, and the
+    watch over the rates find it. It ends with the rates, the alert held against what was injected (which cell, since when,
+    how much, and nothing else), the account (every message and exchange, counted), and what to try next.
 
     All texts were written for this demo. Everything it starts is gone when it ends. The first run downloads Kafka
     (43 MB) and keeps it.
@@ -87,8 +95,7 @@ def demo(
     plan = _Plan(Day(events, seed, datetime.now(UTC)), seconds, data, keep, as_json)
     # The demo's parts are its own: addresses in the environment are other parts'.
     environ = {name: value for name, value in os.environ.items() if name.upper() not in ADDRESSES}
-    state = asyncio.run(_until_signal(plan, environ))
-    if state in ("unbalanced", "unproven"):
+    if not asyncio.run(_until_signal(plan, environ)):
         raise typer.Exit(ExitCode.PROBLEM)
 
 
@@ -97,7 +104,7 @@ class _Ending:
     """A signal, once: it ends what runs, or the wait for it. Further ones change nothing while all is stopped."""
 
     asked: asyncio.Event
-    running: asyncio.Future[str] | None = None
+    running: asyncio.Future[bool] | None = None
     is_awaited: bool = False
 
     def __call__(self) -> None:
@@ -112,8 +119,8 @@ class _Ending:
         await self.asked.wait()
 
 
-async def _until_signal(plan: _Plan, environ: Mapping[str, str]) -> str:
-    """Run the demo; a signal ends it in order, wherever it is."""
+async def _until_signal(plan: _Plan, environ: Mapping[str, str]) -> bool:
+    """Run the demo, and say whether all was as it should be; a signal ends it in order, wherever it is."""
     ending = _Ending(asyncio.Event())
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -125,7 +132,7 @@ async def _until_signal(plan: _Plan, environ: Mapping[str, str]) -> str:
         raise Interrupted("interrupted: everything that the demo started has been stopped") from None
 
 
-async def _demo(plan: _Plan, environ: Mapping[str, str], ending: _Ending) -> str:
+async def _demo(plan: _Plan, environ: Mapping[str, str], ending: _Ending) -> bool:
     console = notes()
     with ExitStack() as cleanup:
         data = plan.data or Path(tempfile.mkdtemp(prefix="watchkeeper-demo-"))
@@ -134,10 +141,14 @@ async def _demo(plan: _Plan, environ: Mapping[str, str], ending: _Ending) -> str
         progress = StackProgress(console)
         _say(console, "Starting Kafka, Triton and the ClickHouse engine, all on this machine")
         with progress:
-            stack = Stack(data, load(environ, STACK_DEFAULTS), on_progress=_without_stops(progress))
+            stack = Stack(
+                data,
+                load(environ, {**STACK_DEFAULTS, **WATCH_DEFAULTS}),
+                on_progress=_without_stops(progress),
+            )
             await stack.__aenter__()
         try:
-            settings = load({**environ, **stack.environment()})
+            settings = load({**environ, **stack.environment()}, WATCH_DEFAULTS)
             _say(console, _facts(stack))
             day = plan.day
             _say(
@@ -154,7 +165,8 @@ async def _demo(plan: _Plan, environ: Mapping[str, str], ending: _Ending) -> str
                 console.print(next_steps("It keeps running. In another terminal:"))
                 console.print(Text("Ctrl-C stops it.", style="dim"))
                 await ending.wait()
-            return account.state
+            is_sound = account.state not in ("unbalanced", "unproven")
+            return is_sound and played.is_watched and (played.judged.holds or not settings.drift.enabled)
         finally:
             _say(console, "Stopping all that the demo started")
             await stack.__aexit__(None, None, None)
@@ -175,7 +187,11 @@ def _report(plan: _Plan, played: Played, account: Account) -> None:
         print_json(_document(plan.day, played, account))
         return
     console = output()
-    console.print(final_view(plan.day, played.figures, played.drift, summary(account)))
+    console.print(
+        final_view(plan.day, played.figures, played.drift, judged=played.judged, account=summary(account))
+    )
+    if not played.is_watched:
+        console.print(Text("✗ The watch over the rates didn't see all of the day in time.", style="bold red"))
     console.print()
     if not plan.is_kept:
         console.print(next_steps("Where to look next: `watchkeeper demo --keep`, and in another terminal"))
@@ -208,7 +224,35 @@ def _document(day: Day, played: Played, account: Account) -> DemoDocument:
         drift_model=DRIFTING.model,
         refused_before=drift.before.value if drift.before.denominator else None,
         refused_after=drift.after.value if drift.after.denominator else None,
+        alert=_alert(played),
         account=account_document(account),
+    )
+
+
+def _alert(played: Played) -> DemoAlert:
+    judged = played.judged
+    alert, evidence, after = judged.alert, judged.evidence, judged.noticed_after
+    return DemoAlert(
+        holds=judged.holds and played.is_watched,
+        expected=judged.is_expected,
+        detected=alert is not None,
+        id=alert.id if alert else None,
+        kind=alert.kind if alert else None,
+        title=alert.title if alert else None,
+        place=alert.place if alert else {},
+        noticed_after_s=after.total_seconds() if after is not None else None,
+        noticed_after_day_s=after.total_seconds() * judged.speed if after is not None else None,
+        noticed_after_exchanges=judged.exchanges_until if alert else None,
+        cell_right=judged.is_cell_right,
+        injected_at=judged.injected_at,
+        changed_from=evidence.changed_from if evidence else None,
+        changed_until=evidence.changed_until if evidence else None,
+        start_within=judged.is_start_within,
+        rate_change=Estimate.model_validate(evidence.rate_change) if evidence else None,
+        true_change=judged.true_change,
+        size_within=judged.is_size_within,
+        others=[f"{one.kind}: {one.title}" for one in judged.others],
+        watched=played.is_watched,
     )
 
 
@@ -233,6 +277,7 @@ class _Screen(AbstractContextManager[Callable[[Moment], None]]):
         is_live = console.is_terminal and not as_json
         self._live = Live(console=console, auto_refresh=False, transient=True) if is_live else None
         self._said_s = -_PLAIN_EVERY_S
+        self._told: set[str] = set()
 
     def __enter__(self) -> Callable[[Moment], None]:
         (self._live or nullcontext()).__enter__()
@@ -245,6 +290,11 @@ class _Screen(AbstractContextManager[Callable[[Moment], None]]):
     def _show(self, moment: Moment) -> None:
         if self._live is not None:
             self._live.update(live_view(self._day, moment), refresh=True)
-        elif moment.elapsed_s - self._said_s >= _PLAIN_EVERY_S:
+            return
+        if moment.elapsed_s - self._said_s >= _PLAIN_EVERY_S:
             self._said_s = moment.elapsed_s
             self._console.print(plain_line(self._day, moment), soft_wrap=True)
+        for alert in moment.alerts:
+            if alert.id not in self._told:
+                self._told.add(alert.id)
+                self._console.print(*alert_lines([alert]), soft_wrap=True)

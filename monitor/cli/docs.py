@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from monitor.cli import shapes
+from monitor.cli import alerts_shapes, channel_shapes, drift_shapes, shapes
 from monitor.cli.evaluation_shapes import EvaluateDocument
 from monitor.cli.exits import MEANINGS
 from monitor.cli.help_text import paragraphs
@@ -28,10 +28,21 @@ DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "replay": shapes.ReplayDocument,
     "rates": RatesDocument,
     "tail": shapes.TailLine,
-    "alerts": shapes.AlertsDocument,
+    "alerts": alerts_shapes.AlertsDocument,
+    "alerts show": alerts_shapes.AlertDocument,
+    "alerts ack": alerts_shapes.ActionDocument,
+    "alerts resolve": alerts_shapes.ActionDocument,
+    "alerts mute": alerts_shapes.ActionDocument,
+    "alerts unmute": alerts_shapes.ActionDocument,
+    "plan": drift_shapes.PlanDocument,
+    "backtest": drift_shapes.BacktestDocument,
+    "drift status": drift_shapes.DriftStatusDocument,
+    "drift rebuild": drift_shapes.RebuildDocument,
     "account": shapes.AccountDocument,
     "agreement": shapes.AgreementDocument,
     "evaluate": EvaluateDocument,
+    "channels": channel_shapes.ChannelsDocument,
+    "channels test": channel_shapes.TriedDocument,
     "check": shapes.CheckDocument,
     "migrate": shapes.MigrateDocument,
     "config": shapes.ConfigDocument,
@@ -85,10 +96,9 @@ def render() -> str:
 
 def _commands(entries: Sequence[Entry], prefix: str) -> Iterator[tuple[str, Entry]]:
     for entry in entries:
-        if entry.commands:
-            yield from _commands(entry.commands, f"{prefix}{entry.name} ")
-        else:
+        if entry.function:
             yield f"{prefix}{entry.name}", entry
+        yield from _commands(entry.commands, f"{prefix}{entry.name} ")
 
 
 def _section(name: str, entry: Entry) -> str:

@@ -25,7 +25,8 @@ _HELP: Final = {"help_option_names": ["-h", "--help"]}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A command: `function` of `module`, or a group of `commands`. `summary` is what --help lists."""
+    """A command: `function` of `module`, or a group of `commands`, or both: then that function is what the group does by
+    itself. `summary` is what --help lists."""
 
     name: str
     summary: str
@@ -41,10 +42,33 @@ COMMANDS: Final = (
     Entry("replay", "Send chat logs from files or stdin through the stream.", _STACK, "monitor.cli.replay", "replay"),
     Entry("rates", "Refusal and harm rates, with intervals and coverage.", _WATCH, "monitor.cli.rates", "rates"),
     Entry("tail", "Verdicts as they arrive, one line each.", _WATCH, "monitor.cli.tail", "tail"),
-    Entry("alerts", "What is wrong with the stream, and what was.", _WATCH, "monitor.cli.alerts", "alerts"),
+    Entry(
+        "alerts",
+        "What drifts, what is wrong with the stream, and what was; acknowledge, resolve, mute.",
+        _WATCH,
+        "monitor.cli.alerts",
+        "alerts",
+        commands=(
+            Entry("show", "One alert, explained: what, where, how much, since when.", None, "monitor.cli.alert_show", "show"),
+            Entry("ack", "The new level is normal: go on from there.", None, "monitor.cli.alert_actions", "acknowledge"),
+            Entry("resolve", "It is over: go on from the old level.", None, "monitor.cli.alert_actions", "resolve"),
+            Entry("mute", "Tell no channel of it for a while.", None, "monitor.cli.alert_actions", "mute"),
+            Entry("unmute", "Tell the channels of it again.", None, "monitor.cli.alert_actions", "unmute"),
+        ),
+    ),
+    Entry("plan", "How soon a shift would be noticed in each cell, at today's traffic.", _WATCH, "monitor.cli.plan", "plan"),
+    Entry("backtest", "Replay history with other budgets: what would have fired, beside what did.", _WATCH, "monitor.cli.backtest", "backtest"),
     Entry("account", "Prove that nothing was lost: every message and exchange, counted.", _WATCH, "monitor.cli.account", "account"),
     Entry("agreement", "Compare the stored verdicts with labels.", _WATCH, "monitor.cli.agreement", "agreement"),
     Entry("evaluate", "How good a guard is, on labelled exchanges.", _WATCH, "monitor.cli.evaluate", "evaluate"),
+    Entry(
+        "channels",
+        "Who is told of alerts, and a test alert through each.",
+        _RUN,
+        "monitor.cli.channels",
+        "channels",
+        commands=(Entry("test", "Send a test alert through each channel.", None, "monitor.cli.channels", "try_out"),),
+    ),
     Entry("check", "Ask every part whether it is well, and say what to do if not.", _RUN, "monitor.cli.check", "check"),
     Entry("migrate", "Bring the ClickHouse schema up to date.", _RUN, "monitor.cli.migrate", "migrate"),
     Entry("config", "Every setting: its value, where it comes from, what it means.", _RUN, "monitor.cli.config", "config"),
@@ -58,6 +82,15 @@ COMMANDS: Final = (
             Entry("replay", "Send dead letters back through the stream.", None, "monitor.cli.dlq", "replay"),
         ),
     ),
+    Entry(
+        "drift",
+        "The watch over the rates: how it stands, and its state anew from history.",
+        _RUN,
+        commands=(
+            Entry("status", "Position, lag, streams by state, last checkpoint.", None, "monitor.cli.drift", "status"),
+            Entry("rebuild", "Make the watch's state anew from the closed windows.", None, "monitor.cli.drift_rebuild", "rebuild"),
+        ),
+    ),
 )  # fmt: skip
 
 
@@ -65,10 +98,19 @@ class LazyGroup(TyperGroup):
     """A group whose commands are summaries until one is resolved; so `--help` imports no client library."""
 
     entries: tuple[Entry, ...] = ()
+    does_something: bool = False
+    """Whether it is a command by itself too."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """As the parent's, with the summary replaced by the real command."""
         name, command, rest = super().resolve_command(ctx, args)
+        if self.callback is not None and self.does_something and name is not None:
+            # A command of the group is called: not what the group does by itself.
+            misplaced = [key for key, value in ctx.params.items() if value != _default(self, key)]
+            if misplaced:
+                option = next(param.opts[0] for param in self.params if param.name == misplaced[0])
+                ctx.fail(f"{option} belongs after {name}.")
+            self.callback = None
         for entry in self.entries:
             if command is not None and entry.name == name:
                 command = load(entry)
@@ -77,12 +119,22 @@ class LazyGroup(TyperGroup):
 
 def load(entry: Entry) -> Any:
     """The real command of an entry: imports its module. Typer's command object."""
-    if entry.commands:
+    if not entry.function:
         return _group(entry.name, entry.commands, help_text=entry.summary)
     function = getattr(importlib.import_module(entry.module), entry.function)
     app = typer.Typer(add_completion=False)
     app.command(entry.name, help=help_text(function), context_settings=_HELP)(guarded(function))
-    return typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
+    if not entry.commands:
+        return command
+    group = _group(entry.name, entry.commands, help_text=command.help)
+    group.no_args_is_help, group.invoke_without_command, group.does_something = False, True, True
+    group.params, group.callback = command.params, command.callback
+    return group
+
+
+def _default(group: TyperGroup, name: str) -> Any:
+    return next(parameter.default for parameter in group.params if parameter.name == name)
 
 
 def _summary(entry: Entry) -> TyperCommand:

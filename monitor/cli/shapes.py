@@ -40,7 +40,9 @@ class ConfigDocument(Document):
 class PartCheck(Document):
     """One thing that was checked."""
 
-    part: Literal["kafka", "triton", "clickhouse", "workers", "alerts"] = Field(description="The part.")
+    part: Literal["kafka", "triton", "clickhouse", "workers", "alerts", "channels"] = Field(
+        description="The part."
+    )
     check: str = Field(description="What was checked.")
     state: Literal["ok", "warning", "failed"] = Field(
         description="The outcome; only `failed` fails the command."
@@ -54,34 +56,6 @@ class CheckDocument(Document):
 
     healthy: bool = Field(description="Whether nothing failed.")
     checks: list[PartCheck] = Field(description="Every check, failed or not.")
-
-
-class AlertLine(Document):
-    """One alert as it stands; with `--watch` one a line, whenever one changes."""
-
-    id: str = Field(description="The alert's id; the same for as long as it lives.")
-    kind: str = Field(description="What is wrong: one of the kinds of docs/alerts.md.")
-    severity: Literal["info", "warning", "critical"] = Field(description="How bad it is.")
-    state: Literal["firing", "resolved"] = Field(description="Whether it goes on.")
-    started_at: datetime = Field(description="When it began, as far as can be told.")
-    at: datetime = Field(description="When this was written.")
-    ended_at: datetime | None = Field(description="When it ended; null while it fires.")
-    title: str = Field(description="One sentence.")
-    place: dict[str, str] = Field(description="Where: role, topic, group, and what else names it.")
-    facts: dict[str, float | str] = Field(description="The figures, as of `at`.")
-    remedy: str = Field(description="The next step for a person.")
-    worker: str = Field(description="The worker that wrote it.")
-    version: str = Field(description="The release that it runs.")
-
-
-class AlertsDocument(Document):
-    """`watchkeeper alerts --json`."""
-
-    since: datetime = Field(description="Alerts that were written from then on.")
-    firing: int = Field(description="How many fire.")
-    alerts: list[AlertLine] = Field(
-        description="Each as it stands: those that fire first, then by their beginning."
-    )
 
 
 class MigrationLine(Document):
@@ -333,6 +307,45 @@ class AgreementDocument(Document):
     agreements: list[LabelAgreement] = Field(description="One for each label that occurs.")
 
 
+class Estimate(Document):
+    """An estimate with its interval."""
+
+    value: float = Field(description="The estimate.")
+    low: float = Field(description="Where its 95 % interval begins.")
+    high: float = Field(description="Where it ends.")
+
+
+class DemoAlert(Document):
+    """What the watch told of the drift that was injected."""
+
+    holds: bool = Field(
+        description="Whether all of it is right; of a day too small to find it in, that nothing was told."
+    )
+    expected: bool = Field(description="Whether the day is large enough to find it.")
+    detected: bool = Field(description="Whether an alert about that cell, or what holds it, came.")
+    id: str | None = Field(description="Its id.")
+    kind: str | None = Field(description="Its kind.")
+    title: str | None = Field(description="Its title.")
+    place: dict[str, str] = Field(description="Where it says that the drift is.")
+    noticed_after_s: float | None = Field(
+        description="From the first exchange after the change to the alert's window, in seconds."
+    )
+    noticed_after_day_s: float | None = Field(description="The same on the clock of the synthetic day.")
+    noticed_after_exchanges: int | None = Field(description="And in exchanges of the cell.")
+    cell_right: bool = Field(description="Whether it names the cell, not more and not less.")
+    injected_at: datetime | None = Field(description="When the first exchange after the change arrived.")
+    changed_from: datetime | None = Field(description="Where the alert's 95 % set of that moment begins.")
+    changed_until: datetime | None = Field(description="Where it ends.")
+    start_within: bool = Field(description="Whether it holds the moment.")
+    rate_change: Estimate | None = Field(description="The change of the rate, as the alert says.")
+    true_change: float | None = Field(
+        description="The same by all rows of the day, as the guard labels them."
+    )
+    size_within: bool = Field(description="Whether the interval holds it.")
+    others: list[str] = Field(description="Other alerts that were told.")
+    watched: bool = Field(description="Whether the watch has seen all of the day.")
+
+
 class DemoDocument(Document):
     """`watchkeeper demo --json`."""
 
@@ -350,4 +363,5 @@ class DemoDocument(Document):
         description="Of its harmless prompts, the share refused before, 0 to 1."
     )
     refused_after: float | None = Field(description="And after.")
+    alert: DemoAlert = Field(description="What the watch told of it.")
     account: AccountDocument = Field(description="As `watchkeeper account --json`.")

@@ -19,6 +19,7 @@ _UNITS: Final = {
     "w": timedelta(weeks=1),
 }
 _AGO: Final = re.compile(r"(\d{1,9})\s?(s|min|m|h|d|w)", re.ASCII)
+LONGEST: Final = timedelta(days=3653)
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -47,3 +48,17 @@ def parse_time(text: str, now: datetime, *, option: str) -> datetime:
     if moment < _EARLIEST:
         raise Misconfigured(f"{option} {text!r} is before 1970", f"write it as {SYNTAX}")
     return moment
+
+
+def parse_span(text: str, *, option: str) -> timedelta:
+    """The length that `text` names (`30m`, `2h`, `3d`, `1w`), above nought. Raises Misconfigured naming `option`."""
+    named = _AGO.fullmatch(text.strip().lower())
+    try:
+        span = int(named[1]) * _UNITS[named[2]] if named else timedelta()
+    except OverflowError:
+        span = timedelta()
+    if not timedelta() < span <= LONGEST:
+        raise Misconfigured(
+            f"{option} {text!r} is no length", "write it as 30s, 15m, 2h, 3d or 1w; at most ten years"
+        )
+    return span

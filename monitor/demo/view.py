@@ -11,9 +11,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from monitor.demo.alarm_view import alert_lines, judged_view
+from monitor.demo.alarms import Judged
 from monitor.demo.figures import CategoryLine, Figures, Rate, every_category, sparkline
 from monitor.demo.streaming import Sent
 from monitor.demo.traffic import DRIFTING, Day
+from schemas.alerts import Alert
 from schemas.taxonomy import BENIGN
 
 BAR_WIDTH: Final = 16
@@ -22,6 +25,8 @@ SPARK_TOP: Final = 0.25
 NEXT_STEPS: Final = (
     ("watchkeeper rates --by model --watch", "live rates, here by model"),
     ("watchkeeper tail --refused --category benign", "refusals of harmless prompts as they arrive, masked"),
+    ("watchkeeper alerts", "what was told; `alerts show ID` explains it"),
+    ("watchkeeper plan", "how soon a shift would be noticed in each cell"),
     ("watchkeeper dlq list", "the messages that could not be used, and why"),
     ("watchkeeper account", "prove that nothing was lost"),
     ("watchkeeper check", "how every part is"),
@@ -30,13 +35,14 @@ NEXT_STEPS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One frame of the live view. `per_s` exchanges a second were stored of late; `phase` says what goes on."""
+    """One frame of the live view. `per_s` exchanges a second were stored of late; `phase` says what goes on; `alerts` were told."""
 
     phase: str
     elapsed_s: float
     sent: Sent
     figures: Figures
     per_s: float
+    alerts: tuple[Alert, ...] = ()
 
     @property
     def behind(self) -> int:
@@ -55,7 +61,8 @@ def live_view(day: Day, moment: Moment) -> Group:
         f"{sent.exchanges:,} sent · {figures.stored:,} judged and stored · {moment.behind:,} on their way · "
         f"{moment.per_s:,.0f} a second · {moment.elapsed_s:.0f} s"
     )
-    return Group(head, counts, Text(), rates_table(figures), Text(), drift_line(day, figures))
+    told = alert_lines(moment.alerts)
+    return Group(head, counts, Text(), rates_table(figures), Text(), drift_line(day, figures), *told)
 
 
 def plain_line(day: Day, moment: Moment) -> str:
@@ -121,8 +128,8 @@ class Drift:
     true_after: float
 
 
-def final_view(day: Day, figures: Figures, drift: Drift, account: RenderableType) -> Group:
-    """Rates, the drift, the account."""
+def final_view(day: Day, figures: Figures, drift: Drift, *, judged: Judged, account: RenderableType) -> Group:
+    """Rates, the drift, the alert that told it, the account."""
     coverage = figures.coverage
     found = Text("The drift  ", style="bold magenta").append(
         f"{_cell()}, harmless prompts, from {day.drift_at:%H:%M} UTC on:", style="default"
@@ -150,6 +157,9 @@ def final_view(day: Day, figures: Figures, drift: Drift, account: RenderableType
         found,
         before_after,
         truth,
+        Text(),
+        Text("The alert", style="bold"),
+        judged_view(day, judged),
         Text(),
         Text("The account", style="bold"),
         account,

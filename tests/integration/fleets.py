@@ -63,6 +63,8 @@ class Fleet:
             judge_policies_topic=f"safety.judge_policies.{name}",
             control_topic=f"safety.control.{name}",
             alerts_topic=f"safety.alerts.{name}",
+            alert_actions_topic=f"safety.alert_actions.{name}",
+            alert_deliveries_topic=f"safety.alert_deliveries.{name}",
             group_prefix=f"wk-{name}",
             session_timeout_s=6,
         )
@@ -85,11 +87,13 @@ class Fleet:
         self.workers: list[WorkersPart] = []
 
     async def start(self, *roles: str, **settings: str) -> WorkersPart:
-        """One more worker."""
+        """One more worker. Who stores verdicts stores alerts and dead letters too."""
         folder = self.folder / f"workers-{len(self.workers)}"
-        worker = WorkersPart(
-            folder, {**self.environment, **settings}, roles=roles or ("moderation", "storage")
-        )
+        given = list(roles or ("moderation", "storage"))
+        recording = [
+            role for role in ("alert_rows", "dead_letter_rows") if "storage" in given and role not in given
+        ]
+        worker = WorkersPart(folder, {**self.environment, **settings}, roles=[*given, *recording])
         self.workers.append(worker)
         await worker.start()
         return worker

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.adapters.clickhouse import ClickHouse, JudgementTable, connect
+from monitor.adapters.clickhouse import JUDGEMENTS_TABLE, ClickHouse, RowTable, connect
 from monitor.embedded.clickhouse import ClickHousePart
 from monitor.errors import Rejected
 from monitor.judging.rows import judgement_row
@@ -35,7 +35,7 @@ def judgement(event_id: str = "e1", **given: Any) -> Judgement:
 
 async def test_a_judgement_is_a_row_with_every_field_and_its_weight(store: ClickHouse) -> None:
     left_open = JudgeAnswer(status="unknown", not_judged={"category": "no_language_model"})
-    await JudgementTable(store).insert(
+    await RowTable(store, JUDGEMENTS_TABLE).insert(
         [judgement_row(judgement("a").to_bytes()), judgement_row(judgement("b", answer=left_open).to_bytes())]
     )
 
@@ -67,7 +67,7 @@ async def test_one_judgement_of_an_event_counts_in_whatever_order_and_however_of
         seeded.shuffle(delivered)
         for one in delivered:
             renamed = msgspec.structs.replace(one, event_id=f"e{round_}")
-            await JudgementTable(store).insert([judgement_row(renamed.to_bytes())])
+            await RowTable(store, JUDGEMENTS_TABLE).insert([judgement_row(renamed.to_bytes())])
 
     assert await rows(store, "SELECT DISTINCT judged_at, status FROM judgements") == [
         (counts.judged_at, "ok")
@@ -77,7 +77,7 @@ async def test_one_judgement_of_an_event_counts_in_whatever_order_and_however_of
 
 async def test_a_bad_judgement_is_refused_and_not_quoted(store: ClickHouse) -> None:
     with pytest.raises(Rejected) as caught:
-        await JudgementTable(store).insert([b'{"event_id": "a", "judged_at": "zanzibar"}'])
+        await RowTable(store, JUDGEMENTS_TABLE).insert([b'{"event_id": "a", "judged_at": "zanzibar"}'])
 
     assert "zanzibar" not in str(caught.value)
 

@@ -9,19 +9,22 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from monitor.dead_lettering import Origin, dead_letter
 from monitor.errors import Misconfigured, Rejected, Retryable
 from monitor.judging.rows import judgement_row
 from monitor.ledger import Ledger
 from monitor.metrics import Metric, Metrics
+from monitor.recording import alert_row
 from monitor.settings import DeadLetterSettings
 from schemas import topics
+from schemas.alerts import Alert, Source
 from schemas.events import Verdict
-from tests.fakes.intake import FakeIntake
+from tests.fakes.intake import FakeIntake, FakeMessage
 from tests.fakes.judging import a_judgement
 from tests.fakes.outbox import FakeOutbox
 from tests.fakes.verdicts import a_verdict
 from workers.dead_letters import DeadLetters
-from workers.storage import JUDGEMENTS, Storage
+from workers.storage import ALERTS, DEAD_LETTERS, JUDGEMENTS, Storage
 
 
 class _Clock:
@@ -138,3 +141,60 @@ async def test_judgements_become_flat_rows_and_what_is_none_is_dead_lettered() -
     assert counts == Ledger(0, messages=3, exchanges=2, dead_messages=1)
     assert metrics.value(Metric.JUDGEMENTS_STORED) == 2
     assert metrics.value(Metric.DEAD_LETTERS, role="judgements", reason="not_a_judgement") == 1
+
+
+async def test_alerts_are_rows_of_their_own_and_what_is_no_alert_is_left_where_it_is() -> None:
+    store, metrics = _PickyStore(), Metrics()
+    good = an_alert().to_bytes()
+    bad: list[bytes | None] = [b"no alert", None, b"[" * 100_000]
+
+    counts = await Storage(store, None, metrics, ALERTS).handle(FakeIntake().batch([bad[0], good, *bad[1:]]))
+
+    assert store.rows == [alert_row(good, partition=0, offset=1, timestamp_ms=1_741_000_000_000)]
+    assert counts == Ledger(0, messages=4, exchanges=1, dead_messages=0)
+    assert metrics.value(Metric.ALERTS_STORED) == 1
+    assert metrics.value(Metric.LEFT_OUT, role="alert_rows", reason="not_an_alert") == 2
+    assert metrics.value(Metric.LEFT_OUT, role="alert_rows", reason="tombstone") == 1
+
+
+async def test_dead_letters_are_rows_of_their_headers_and_one_that_somebody_else_wrote_blocks_nothing() -> (
+    None
+):
+    store, metrics, intake = _PickyStore(), Metrics(), FakeIntake()
+    origin = Origin("chat.logs", 1, 9, None, None, (), datetime(2026, 3, 2, tzinfo=UTC))
+    headers = dead_letter(origin, reason="tombstone", detail="", version="1").headers
+    batch = intake.batch([None, b"whatever", b"\xff"])
+    batch.messages = [
+        FakeMessage(0, None, headers=headers),
+        FakeMessage(1, b"whatever"),
+        FakeMessage(2, b"typed", headers=headers),
+    ]
+
+    counts = await Storage(store, None, metrics, DEAD_LETTERS).handle(batch)
+
+    assert [msgspec.json.decode(row)["letter"] for row in store.rows] == ["chat.logs/0/0", "chat.logs/0/2"]
+    assert b"typed" not in b"".join(store.rows)
+    assert counts == Ledger(0, messages=3, exchanges=2, dead_messages=0)
+    assert metrics.value(Metric.LEFT_OUT, role="dead_letter_rows", reason="not_a_dead_letter") == 1
+    assert metrics.value(Metric.LETTERS_STORED) == 2
+
+
+async def test_a_row_that_the_store_refuses_is_left_out_too() -> None:
+    good = [msgspec.structs.replace(an_alert(), id=f"a{n}").to_bytes() for n in range(5)]
+    rows = [
+        alert_row(one, partition=0, offset=n, timestamp_ms=1_741_000_000_000) for n, one in enumerate(good)
+    ]
+    store, metrics = _PickyStore(poison=frozenset({rows[3]})), Metrics()
+
+    await Storage(store, None, metrics, ALERTS).handle(FakeIntake().batch(good))
+
+    assert store.rows == [row for row in rows if row != rows[3]]
+    assert metrics.value(Metric.LEFT_OUT, role="alert_rows", reason="refused_by_store") == 1
+
+
+def an_alert() -> Alert:
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    return Alert(
+        id="a1", fleet="wk", kind="worker_silent", severity="warning", state="firing", started_at=at, at=at, ended_at=None,
+        title="said nothing", place={}, facts={}, remedy="look", source=Source("w", "1"),
+    )  # fmt: skip

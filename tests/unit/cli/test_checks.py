@@ -28,7 +28,16 @@ ALL = {
         ),
         4,
     ),
-    **dict.fromkeys(("safety.control", "safety.alerts", "safety.judge_policies"), 1),
+    **dict.fromkeys(
+        (
+            "safety.control",
+            "safety.alerts",
+            "safety.alert_actions",
+            "safety.alert_deliveries",
+            "safety.judge_policies",
+        ),
+        1,
+    ),
 }
 
 
@@ -37,7 +46,7 @@ def states(checks: list[PartCheck]) -> list[str]:
 
 
 def test_all_topics_with_as_many_partitions_are_well() -> None:
-    assert states(topic_checks(KAFKA, ALL)) == ["ok"] * 13
+    assert states(topic_checks(KAFKA, ALL)) == ["ok"] * 15
 
 
 def test_a_missing_topic_fails_with_how_to_make_it() -> None:
@@ -50,6 +59,8 @@ def test_a_missing_topic_fails_with_how_to_make_it() -> None:
         "topic safety.verdicts.dlq": "failed",
         "topic safety.control": "warning",
         "topic safety.alerts": "warning",
+        "topic safety.alert_actions": "warning",
+        "topic safety.alert_deliveries": "warning",
         "topic safety.judge_requests": "warning",
         "topic safety.judge_requests.backfill": "warning",
         "topic safety.judge_requests.dlq": "warning",
@@ -63,7 +74,7 @@ def test_a_missing_topic_fails_with_how_to_make_it() -> None:
 def test_a_topic_with_other_partitions_than_the_chat_logs_is_a_warning() -> None:
     checks = topic_checks(KAFKA, {**ALL, "safety.verdicts": 2})
     assert [check.check for check in checks if check.state == "warning"] == ["topic safety.verdicts"]
-    assert states(checks).count("ok") == 12
+    assert states(checks).count("ok") == 14
 
 
 def limits(chat: int, letters: int, stamp: str = "LogAppendTime") -> list[PartCheck]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.cli import docs, shapes
+from monitor.cli import alerts_shapes, channel_shapes, docs, drift_shapes, shapes
 from monitor.cli.exits import ExitCode
 from monitor.cli.main import COMMANDS, Entry
 
@@ -19,7 +19,8 @@ def leaves(entries: tuple[Entry, ...] = COMMANDS, prefix: str = "") -> list[tupl
     found: list[tuple[str, Entry]] = []
     for entry in entries:
         name = f"{prefix}{entry.name}"
-        found += leaves(entry.commands, f"{name} ") if entry.commands else [(name, entry)]
+        found += [(name, entry)] if entry.function else []
+        found += leaves(entry.commands, f"{name} ")
     return found
 
 
@@ -42,7 +43,12 @@ def test_every_command_with_json_has_a_documented_shape(name: str, entry: Entry)
 
 
 def test_every_field_of_every_document_is_described() -> None:
-    for shape in vars(shapes).values():
+    found = [
+        shape
+        for module in (shapes, alerts_shapes, channel_shapes, drift_shapes)
+        for shape in vars(module).values()
+    ]
+    for shape in found:
         if isinstance(shape, type) and issubclass(shape, shapes.Document):
             assert all(field.description for field in shape.model_fields.values()), shape
 

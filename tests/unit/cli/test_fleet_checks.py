@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from monitor.adapters.control import Said, newest
+from monitor.cli.alert_log import AlertLog
 from monitor.cli.alerts_view import alert_line, alerts_view
 from monitor.cli.fleet_checks import Backlog, alert_checks, unowned_checks, worker_checks
 from monitor.cli.shapes import PartCheck
@@ -132,19 +133,25 @@ def test_the_newest_record_of_an_alert_of_this_fleet_counts() -> None:
 
 def test_alerts_at_80_columns() -> None:
     assert (
-        rendered(alerts_view([STALLED, OVER], NOW), 80)
+        rendered(alerts_view(AlertLog((STALLED, OVER)), NOW), 80)
         == """\
-✗ worker_stalled  for 3 min  moderation has made no progress in partitions 0-3
-of chat.logs for 45 s, waiting for the guard
+✗ aaaaaaaa  worker_stalled  for 3 min  moderation has made no progress in
+partitions 0-3 of chat.logs for 45 s, waiting for the guard
   → see whether Triton answers
-✓ dead_letter_share  over after 10 min, 3 h ago  12% of the last 900 messages of
-chat.logs went to the dead letters
+✓ bbbbbbbb  dead_letter_share  over after 10 min, 3 h ago  12% of the last 900
+messages of chat.logs went to the dead letters
 1 alert firing."""
     )
-    assert rendered(alerts_view([], NOW), 80) == "No alert fires."
+    assert rendered(alerts_view(AlertLog(()), NOW), 80) == "No alert fires."
 
 
 def test_an_alert_is_printed_whole() -> None:
     line = alert_line(STALLED)
     told = {name: getattr(STALLED, name) for name in type(line).model_fields if hasattr(STALLED, name)}
-    assert line.model_dump() == {**told, "worker": "host-1-abcd", "version": "1"}
+    assert line.model_dump() == {
+        **told,
+        "worker": "host-1-abcd",
+        "version": "1",
+        "muted": False,
+        "muted_until": None,
+    }

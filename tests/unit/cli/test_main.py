@@ -48,7 +48,8 @@ def leaves(
     found: list[tuple[tuple[str, ...], Entry]] = []
     for entry in entries:
         path = (*prefix, entry.name)
-        found += leaves(entry.commands, path) if entry.commands else [(path, entry)]
+        found += [(path, entry)] if entry.function else []
+        found += leaves(entry.commands, path)
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from monitor.demo.alarms import Judged
 from monitor.demo.figures import CategoryLine, Figures, Hour, Rate, in_order, sparkline
 from monitor.demo.looking import look, look_at_drift
 from monitor.demo.streaming import Sent
@@ -19,6 +20,7 @@ from monitor.demo.view import Drift, Moment, final_view, interval, live_view, pe
 from monitor.intervals import wilson
 from monitor.rates import RATE_NAMES
 from schemas.taxonomy import CATEGORIES
+from tests.unit.cli.alerts_fixture import shift
 
 DAY = Day(1_000, 5, datetime(2026, 3, 2, 12, tzinfo=UTC))
 SPLIT = DAY.drift_at
@@ -60,7 +62,19 @@ def test_the_live_view_says_how_far_it_is_and_what_was_found() -> None:
         "fraud illegal activities         50   83.3 %    70.4–91.3 %  █████████████···            0.0 %",
         "",
         "harmless prompts refused by northwind · atlas-mini, hour by hour  ▁█  ← drift since 04:00",
+        "the watch over the rates: no alert",
     ]
+
+
+NOTHING = Judged(
+    alert=None,
+    others=(),
+    is_expected=False,
+    injected_at=None,
+    exchanges_until=0,
+    true_change=None,
+    speed=1440.0,
+)
 
 
 def test_before_the_first_verdict_the_table_says_so() -> None:
@@ -68,7 +82,15 @@ def test_before_the_first_verdict_the_table_says_so() -> None:
 
     assert lines[0] == "▕························▏ the day begins  streaming"
     assert "the first verdicts are on their way" in lines
-    assert lines[-1] == "harmless prompts refused by northwind · atlas-mini, hour by hour  …"
+    assert lines[-2] == "harmless prompts refused by northwind · atlas-mini, hour by hour  …"
+
+
+def test_the_live_view_shows_an_alert_when_it_comes() -> None:
+    moment = Moment("streaming", 40.0, Sent(), FIGURES, 123.4, (shift(),))
+
+    assert shown(live_view(DAY, moment))[-1] == (
+        "! alert rate_shift  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21 %"
+    )
 
 
 def test_where_nothing_can_move_a_moment_is_one_line() -> None:
@@ -85,7 +107,7 @@ def test_where_nothing_can_move_a_moment_is_one_line() -> None:
 def test_the_end_compares_the_drifting_cell_before_and_after_with_what_was_written() -> None:
     drift = Drift(before=rate(10, 200), after=rate(30, 200), true_before=0.04, true_after=0.17)
 
-    lines = shown(final_view(DAY, FIGURES, drift, Text("✓ Balanced.")))
+    lines = shown(final_view(DAY, FIGURES, drift, judged=NOTHING, account=Text("✓ Balanced.")))
 
     table = lines[1 : lines.index("")]
     assert [line.split("  ")[0] for line in table[1:15]] == [name.replace("_", " ") for name in CATEGORIES]
@@ -103,7 +125,10 @@ def test_the_end_compares_the_drifting_cell_before_and_after_with_what_was_writt
 def test_a_drift_from_nothing_is_not_a_multiple() -> None:
     drift = Drift(before=rate(0, 20), after=rate(3, 20), true_before=0.0, true_after=0.2)
 
-    assert not any("times as many" in line for line in shown(final_view(DAY, FIGURES, drift, Text())))
+    assert not any(
+        "times as many" in line
+        for line in shown(final_view(DAY, FIGURES, drift, judged=NOTHING, account=Text()))
+    )
 
 
 def test_nothing_counted_is_a_dash_not_a_nought() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.conditions import Condition
+from monitor.fleet import LostWatch
 from monitor.health import spans
 from monitor.health_settings import HealthSettings
 from tests.unit.health.simulation import START_S, Simulation
@@ -50,6 +51,10 @@ def stop_all_moderation(sim: Simulation) -> None:
     sim.leave(moderating)
 
 
+def lose_the_watch(sim: Simulation) -> None:
+    sim.fleet.lost_watch = LostWatch(sim.now_s, "no state can be used", "`watchkeeper drift rebuild`")
+
+
 CAUSES: dict[Condition, Callable[[Simulation], None]] = {
     Condition.WORKER_STALLED: stall,
     Condition.PARTITION_HALTED: halt,
@@ -58,6 +63,7 @@ CAUSES: dict[Condition, Callable[[Simulation], None]] = {
     Condition.GUARD_UNANSWERING: stop_answering,
     Condition.DEAD_LETTER_SHARE: feed_badly,
     Condition.WORKER_SILENT: fall_mute,
+    Condition.WATCH_STATE_DAMAGED: lose_the_watch,
 }
 
 
@@ -162,6 +168,7 @@ def test_what_was_mended_is_over_once_and_keeps_its_id(condition: Condition) -> 
     sim.run(200)
     CAUSES[condition](sim)
     sim.run(400)
+    sim.fleet.lost_watch = None
     for worker in sim.workers:
         worker.breaks.clear()
         worker.roles, worker.has_left = ("moderation", "storage"), False
@@ -185,6 +192,7 @@ def test_a_new_overseer_neither_loses_nor_repeats_an_alert(
     sim.run(handed_over_after_s)
     sim.lead("w0")
     sim.run(200)
+    sim.fleet.lost_watch = None
     for worker in sim.workers:
         worker.breaks.clear()
         worker.roles, worker.has_left = ("moderation", "storage"), False

@@ -82,7 +82,16 @@ def test_arrivals_describe_their_places_as_rows_do() -> None:
 def test_every_table_that_grows_with_the_traffic_forgets() -> None:
     kept = {name: table.kept_days for name, table in TABLES.items() if table.kind == "TABLE"}
 
-    assert kept == {"verdict_rows": 90, "judgement_rows": 90, "arrivals": 400, "schema_migrations": None}
+    assert kept == {
+        "verdict_rows": 90,
+        "judgement_rows": 90,
+        "arrivals": 400,
+        "schema_migrations": None,
+        "watch_windows": 90,
+        "watch_states": 400,
+        "alert_rows": 400,
+        "dead_letter_rows": 400,
+    }
 
 
 def test_a_statement_is_read_whole() -> None:

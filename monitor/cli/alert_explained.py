@@ -1,0 +1,252 @@
+"""One alert as a person reads it: what, where, how much, since when, and what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from monitor.cli.alert_log import ENDED, Done, Mute
+from monitor.cli.alerts_view import MARKS, duration
+from monitor.cli.figures import change_text, moment, number, rate_text, times_text
+from monitor.cli.rate_plot import rate_plot
+from monitor.cli.visible import visible
+from monitor.drift.measures import Measure
+from schemas.alerts import Alert
+from schemas.evidence import DriftEvidence, Interval, Stratum
+
+MOST_STRATA: Final = 12
+MOST_ALSO: Final = 6
+_MEANINGS: Final = {measure.value: measure.meaning for measure in Measure}
+_PLACES: Final = ("tenant", "model", "category")
+_VERBS: Final = {
+    "acknowledge": "acknowledged",
+    "resolve": "resolved by hand",
+    "mute": "muted",
+    "unmute": "unmuted",
+}
+
+
+def explained(
+    alert: Alert, now: datetime, width: int, *, mute: Mute | None = None, actions: Sequence[Done] = ()
+) -> Group:
+    """All that is known of the alert, for `width` columns. No text in it can drive the terminal."""
+    evidence = alert.drift
+    parts: list[RenderableType] = [
+        _head(alert, now, mute),
+        Text(visible(alert.title), style="bold"),
+        Text(),
+    ]
+    if evidence is None:
+        parts.append(_facts(_health(alert)))
+    else:
+        parts += _drift(alert, evidence, width)
+    if actions:
+        parts += [Text(), Text("What people did", style="bold"), *map(_done, actions)]
+    if alert.remedy and alert.state not in ENDED:
+        parts += [Text(), Text("→ ", style="bold green").append(visible(alert.remedy), style="default")]
+    if evidence is not None and alert.state not in ENDED:
+        short = visible(alert.id[:8])
+        parts.append(
+            Text(
+                f"  `watchkeeper alerts ack {short}`: this level is normal from now on; `resolve`: the old one is.",
+                style="dim",
+            )
+        )
+    return Group(*parts)
+
+
+def _head(alert: Alert, now: datetime, mute: Mute | None) -> Text:
+    mark, style = MARKS[alert.severity]
+    ended_at = alert.ended_at or alert.at
+    if alert.state in ENDED:
+        text = Text("✓ ", style="green").append(visible(alert.kind), style="bold")
+        text.append(
+            f"  {alert.state} after {duration(ended_at - alert.started_at)}, {duration(now - ended_at)} ago"
+        )
+    else:
+        text = Text(f"{mark} ", style=style).append(visible(alert.kind), style="bold")
+        text.append(f"  {alert.severity}, {alert.state} for {duration(now - alert.started_at)}")
+    if alert.state == "stale":
+        text.append(f"; no data since {moment(alert.at)}: that is no end", style="yellow")
+    if alert.drift is not None and alert.drift.level > 1:
+        text.append(f"; level {alert.drift.level}", style="yellow")
+    if mute is not None:
+        text.append(
+            "; muted until it is over" if mute.until is None else f"; muted until {moment(mute.until)}",
+            style="yellow",
+        )
+    return text
+
+
+def _health(alert: Alert) -> Iterable[tuple[str, str]]:
+    yield "id", alert.id
+    for name, value in alert.place.items():
+        yield name, value
+    yield "since", moment(alert.started_at)
+    if alert.ended_at is not None:
+        yield "until", moment(alert.ended_at)
+    for name, fact in alert.facts.items():
+        yield name.replace("_", " "), fact if isinstance(fact, str) else number(fact)
+    yield "told by", f"{alert.source.worker}, release {alert.source.version}"
+
+
+def _drift(alert: Alert, evidence: DriftEvidence, width: int) -> list[RenderableType]:
+    measure = evidence.measure
+    parts: list[RenderableType] = [_facts(_shift(alert, evidence))]
+    plot = rate_plot(
+        evidence.series,
+        evidence.changed_at,
+        width,
+        label=lambda value: rate_text(measure, value, is_short=True),
+        is_share=measure != Measure.VOLUME,
+    )
+    if plot:
+        title = f"{visible(measure).replace('_', ' ')} over time (UTC)"
+        parts += [Text(), Text(title, style="bold"), *plot]
+    if evidence.strata:
+        parts += [Text(), Text("Contributing cells", style="bold"), _strata(evidence.strata, width)]
+        if len(evidence.strata) > MOST_STRATA:
+            parts.append(
+                Text(f"… and {len(evidence.strata) - MOST_STRATA:,} more; --json has all.", style="dim")
+            )
+        parts.append(Text("● affected: told with at most 5 % false ones (e-BH).", style="dim"))
+    parts += [Text(), _facts(_background(evidence))]
+    if evidence.query:
+        query = Text("\n".join(visible(line) for line in evidence.query.strip().splitlines()), style="cyan")
+        parts += [Text(), Text("The rows", style="bold"), Padding(query, (0, 0, 0, 2))]
+    return parts
+
+
+def _shift(alert: Alert, evidence: DriftEvidence) -> Iterable[tuple[str, str]]:
+    measure = evidence.measure
+    yield "what", _MEANINGS.get(measure, measure)
+    yield (
+        "where",
+        ", ".join(f"{name} {alert.place[name]}" for name in _PLACES if name in alert.place) or "everywhere",
+    )
+    yield "before", _interval(evidence.rate_before, measure)
+    yield "after", _interval(evidence.rate_after, measure)
+    change = evidence.rate_change
+    low, high = (change_text(measure, value, has_unit=False) for value in (change.low, change.high))
+    yield "change", f"{change_text(measure, change.value)} ({low} to {high})"
+    odds = evidence.odds_ratio
+    kind = "" if measure == Measure.VOLUME else "odds "
+    yield "", f"{kind}× {times_text(odds.value)} ({times_text(odds.low)} to {times_text(odds.high)})"
+    of = "exchanges" if measure == Measure.VOLUME else f"of {number(evidence.n)}"
+    yield (
+        "counted",
+        f"{number(evidence.k)} {of} since the change; {number(evidence.expected)} were to be expected",
+    )
+    yield "since", moment(evidence.changed_at)
+    yield "", f"95 %: {moment(evidence.changed_from)} to {moment(evidence.changed_until)}"
+    yield (
+        "noticed",
+        f"{moment(evidence.window_ends_at)}, {duration(evidence.window_ends_at - evidence.changed_at)} after it began",
+    )
+    if alert.ended_at is not None:
+        yield "until", moment(alert.ended_at)
+    yield (
+        "evidence",
+        f"{number(evidence.crossing)} × the threshold that a budget of {number(evidence.budget_per_month)} false alarms a month sets",
+    )
+    yield "id", alert.id
+
+
+def _background(evidence: DriftEvidence) -> Iterable[tuple[str, str]]:
+    measure = evidence.measure
+    if evidence.mix is not None:
+        within = f"{change_text(measure, evidence.mix.within)} within the classes"
+        yield (
+            "mix",
+            f"{within}, {change_text(measure, evidence.mix.mix)} because classes come more or less often",
+        )
+    if evidence.also:
+        yield (
+            "also seen",
+            "; ".join(map(_stream, evidence.also[:MOST_ALSO]))
+            + (f"; and {len(evidence.also) - MOST_ALSO:,} more" if len(evidence.also) > MOST_ALSO else ""),
+        )
+    if evidence.planning is not None:
+        after = ", ".join(
+            f"× {factor.lstrip('x×')} in {duration(_hours(hours))}"
+            for factor, hours in evidence.planning.noticed_after_h.items()
+        )
+        yield (
+            "planning",
+            f"at {number(evidence.planning.events_per_day)} a day a shift of the odds is noticed: {after}",
+        )
+    guard = evidence.watched_by
+    prompt = f", prompt {guard.guard_prompt_hash[:12]}" if guard.guard_prompt_hash else ""
+    calibration = (
+        f"calibration {guard.calibration_version}"
+        if guard.calibration_version
+        else "thresholds of the settings"
+    )
+    yield "watched by", f"{guard.guard_name} {guard.guard_version}{prompt}, {calibration}"
+    if evidence.event_ids:
+        yield "for example", "  ".join(evidence.event_ids)
+
+
+def _stream(one: Mapping[str, str]) -> str:
+    """`over refusal of northwind · atlas-mini`, `refusal of all`."""
+    names = [name for key, name in one.items() if key != "measure"]
+    what = one.get("measure", "")
+    return f"{what} of {' · '.join(names) or 'all'}".replace("_", " ").strip()
+
+
+def _hours(hours: float) -> timedelta:
+    """As a span; what is beyond a thousand years is a thousand years."""
+    return timedelta(hours=min(max(hours, 0.0), 8_766_000.0))
+
+
+def _interval(value: Interval, measure: str) -> str:
+    return (
+        f"{rate_text(measure, value.value)} "
+        f"({rate_text(measure, value.low, is_short=True)} to {rate_text(measure, value.high, is_short=True)})"
+    )
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(style="bold", overflow="fold", max_width=14)
+    table.add_column(overflow="fold", ratio=1)
+    for name, fact in facts:
+        table.add_row(Text(visible(name)), Text(visible(fact) or "—"))
+    return table
+
+
+def _strata(strata: Sequence[Stratum], width: int) -> Table:
+    """The cells, those with most evidence first; on a narrow terminal tenant, model and category share a column."""
+    is_wide = width >= 90
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for name in _PLACES if is_wide else ("cell",):
+        table.add_column(name, overflow="fold")
+    for name in ("counted", "expected", "evidence"):
+        table.add_column(name, justify="right", overflow="fold")
+    shown = sorted(strata, key=lambda one: -one.evidence)[:MOST_STRATA]
+    for one in shown:
+        names = [visible(name) or "—" for name in (one.tenant, one.model, one.category)]
+        table.add_row(
+            "●" if one.is_affected else "○",
+            *(map(Text, names) if is_wide else [Text(" · ".join(names))]),
+            f"{number(one.k)}/{number(one.n)}",
+            number(one.expected),
+            number(one.evidence),
+        )
+    return table
+
+
+def _done(done: Done) -> Text:
+    action = done.action
+    text = Text(f"{moment(done.at)}  {_VERBS[action.verb]}")
+    if action.verb == "mute":
+        text.append(" until it is over" if action.until is None else f" until {moment(action.until)}")
+    text.append(f" by {visible(action.by) or '—'}")
+    return text.append(f": {visible(action.note)}", style="dim") if action.note else text
