@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -25,10 +26,11 @@ TABLE: Final = "watch_windows"
 STATES: Final = "watch_states"
 EVENT_IDS: Final = 10
 MANY_ROWS: Final = 50_000
-"""A slice of windows that holds more is read in smaller ones from then on."""
-FIRST_SLICE: Final = timedelta(hours=1)
-LEAST_SLICE: Final = timedelta(minutes=1)
-MOST_SLICE: Final = timedelta(days=7)
+MANY_WINDOWS: Final = 5_000
+"""Windows are read in slices of at most so many, and about so many rows."""
+IN_A_THREAD: Final = 2_000
+"""More rows than that are put together in a thread: the event loop goes on."""
+A_MOMENT: Final = timedelta(microseconds=1)
 ALL: Final = Scope()
 
 
@@ -63,46 +65,48 @@ class WatchTables:
     async def close(self, window: Window) -> None:
         """See ports.WindowLog. One insert, hence all of it or nothing; its token is where the window begins, and a second
         insert with that token is left out by the server (docs/adr/0010)."""
+        encode = self._rows
+        rows = await asyncio.to_thread(encode, window) if len(window.rows) > IN_A_THREAD else encode(window)
+        await self.store.insert_once(TABLE, rows, token=f"{self.fleet} {window.begins_at.isoformat()}")
+
+    def _rows(self, window: Window) -> list[bytes]:
         own = {
             "fleet": self.fleet,
             "begins_at": window.begins_at,
             "ends_at": window.ends_at,
             "write_id": secrets.token_hex(8),
         }
-        total = own | {
-            "is_total": True,
-            "messages": window.messages,
-            "dead_letters": window.dead_letters,
-            **_NO_CELL,
-        }
-        cells = (
-            own | {"is_total": False, "messages": 0, "dead_letters": 0} | msgspec.structs.asdict(row)
-            for row in window.rows
-        )
-        await self.store.insert_once(
-            TABLE,
-            [msgspec.json.encode(row) for row in (total, *cells)],
-            token=f"{self.fleet} {window.begins_at.isoformat()}",
-        )
+        counts = {"messages": window.messages, "dead_letters": window.dead_letters}
+        none = dict.fromkeys(counts, 0)
+        total = own | {"is_total": True} | counts | _NO_CELL
+        cells = (own | {"is_total": False} | none | msgspec.structs.asdict(row) for row in window.rows)
+        return [msgspec.json.encode(row) for row in (total, *cells)]
 
     async def windows(self, since: datetime, until: datetime) -> AsyncIterator[Window]:
-        """See ports.WindowLog. Read in slices: a year of windows is no more than some MANY_ROWS in memory."""
-        at, size = since, FIRST_SLICE
+        """See ports.WindowLog. Read in slices of some MANY_ROWS: all that is in memory at once, but for a larger window."""
+        at = since
         last_end: datetime | None = None
         while True:
-            first = await self.store.query("watch_next_window", fleet=self.fleet, since=at, until=until)
-            if not first:
+            sizes = await self.store.query(
+                "watch_sizes", fleet=self.fleet, since=at, until=until, limit=MANY_WINDOWS
+            )
+            if not sizes:
                 return
-            at = max(at, first[0]["begins_at"])
-            end = min(at + size, until)
-            rows = await self.store.query("watch_windows", fleet=self.fleet, since=at, until=end)
-            for window in chained(_windows(rows, by="begins_at"), after=last_end):
+            rows, last = 0, sizes[0]["begins_at"]
+            for one in sizes:
+                rows += one["row_count"]
+                if rows > MANY_ROWS and one is not sizes[0]:
+                    break
+                last = one["begins_at"]
+            found = await self.store.query(
+                "watch_windows", fleet=self.fleet, since=sizes[0]["begins_at"], until=last + A_MOMENT
+            )
+            for window in chained(await _built(found, by="begins_at"), after=last_end):
                 last_end = window.ends_at
                 yield window
-            at = end
-            if at >= until:
+            at = last + A_MOMENT
+            if last == sizes[-1]["begins_at"] and len(sizes) < MANY_WINDOWS:
                 return
-            size = max(size / 2, LEAST_SLICE) if len(rows) > MANY_ROWS else min(size * 2, MOST_SLICE)
 
     async def last_end(self) -> datetime | None:
         """See ports.WindowLog."""
@@ -116,7 +120,7 @@ class WatchTables:
         scope = need.scope if isinstance(need, HistoryNeed) else ALL
         found: list[Window] = []
         for stretch in (stretches if is_one_shift else by_hours)(need.since, need.until):
-            width = timedelta(microseconds=1) if stretch.width == AS_WATCHED else stretch.width
+            width = A_MOMENT if stretch.width == AS_WATCHED else stretch.width
             rows = await self.store.query(
                 "watch_history",
                 fleet=self.fleet,
@@ -130,7 +134,7 @@ class WatchTables:
                 model=scope.model or "",
                 category=scope.category or "",
             )
-            found += _windows(rows, by="tile")
+            found += await _built(rows, by="tile")
         return tuple(chained(found))
 
     async def event_ids(self, alert: Alert) -> list[str]:
@@ -220,6 +224,12 @@ def counted(row: Mapping[str, Any]) -> WindowCounts:
 def by_tile(rows: Iterable[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
     """Rows of a query that is ordered by tile."""
     return {tile: list(group) for tile, group in groupby(rows, key=lambda row: row["tile"])}
+
+
+async def _built(rows: Sequence[Mapping[str, Any]], *, by: str) -> list[Window]:
+    if len(rows) > IN_A_THREAD:
+        return await asyncio.to_thread(_windows, rows, by=by)
+    return _windows(rows, by=by)
 
 
 def _windows(rows: Iterable[Mapping[str, Any]], *, by: str) -> list[Window]:

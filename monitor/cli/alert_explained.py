@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,6 +21,7 @@ from schemas.alerts import Alert
 from schemas.evidence import DriftEvidence, Interval, Stratum
 
 MOST_STRATA: Final = 12
+MOST_ALSO: Final = 6
 _MEANINGS: Final = {measure.value: measure.meaning for measure in Measure}
 _PLACES: Final = ("tenant", "model", "category")
 _VERBS: Final = {
@@ -166,7 +167,11 @@ def _background(evidence: DriftEvidence) -> Iterable[tuple[str, str]]:
             f"{within}, {change_text(measure, evidence.mix.mix)} because classes come more or less often",
         )
     if evidence.also:
-        yield "also seen", "; ".join(" ".join(one.values()).replace("_", " ") for one in evidence.also)
+        yield (
+            "also seen",
+            "; ".join(map(_stream, evidence.also[:MOST_ALSO]))
+            + (f"; and {len(evidence.also) - MOST_ALSO:,} more" if len(evidence.also) > MOST_ALSO else ""),
+        )
     if evidence.planning is not None:
         after = ", ".join(
             f"× {factor.lstrip('x×')} in {duration(_hours(hours))}"
@@ -186,6 +191,13 @@ def _background(evidence: DriftEvidence) -> Iterable[tuple[str, str]]:
     yield "watched by", f"{guard.guard_name} {guard.guard_version}{prompt}, {calibration}"
     if evidence.event_ids:
         yield "for example", "  ".join(evidence.event_ids)
+
+
+def _stream(one: Mapping[str, str]) -> str:
+    """`over refusal of northwind · atlas-mini`, `refusal of all`."""
+    names = [name for key, name in one.items() if key != "measure"]
+    what = one.get("measure", "")
+    return f"{what} of {' · '.join(names) or 'all'}".replace("_", " ").strip()
 
 
 def _hours(hours: float) -> timedelta:

@@ -20,6 +20,7 @@ from monitor.adapters.kafka_admin import KafkaAdmin
 from monitor.adapters.past_windows import By, PastWindows
 from monitor.adapters.windows import WatchTables
 from monitor.cli.alerts_shapes import EvidenceDocument
+from monitor.cli.alerts_view import duration
 from monitor.cli.backtest_view import backtest_view
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.drift_shapes import BacktestDocument, FindingLine, ToldLine, TrialLine
@@ -308,7 +309,7 @@ def _limits(lines: Sequence[TrialLine], days: float, policy: DriftPolicy) -> lis
         )
     if days < 1:
         limits.append(
-            f"{days * 24:.1f} hours of history say what is noticed, not how many alerts a month brings."
+            f"{duration(timedelta(days=days))} of history: that says what is noticed, not how many alerts a month brings."
         )
     elif days < 14:
         limits.append(

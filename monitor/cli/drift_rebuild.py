@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+from rich.console import RenderableType
 from rich.text import Text
 
 from monitor.adapters.kafka_admin import KafkaAdmin
@@ -29,7 +30,7 @@ from monitor.drift.watch import Watch
 from monitor.errors import Misconfigured
 from monitor.settings import Settings
 
-_SAY_EVERY = 50
+_SAY_EVERY: Final = 50
 
 
 def rebuild(
@@ -167,10 +168,11 @@ def _show(document: RebuildDocument) -> None:
     console.print(streams_table(document.streams))
     console.print(_firing(document.firing))
     if document.over:
-        console.print(Text(f"{document.over:,} more fired in between, and are over.", style="dim"))
+        verb = "is" if document.over == 1 else "are"
+        console.print(Text(f"{document.over:,} more fired in between, and {verb} over.", style="dim"))
 
 
-def _firing(firing: Sequence[ToldLine]) -> object:
+def _firing(firing: Sequence[ToldLine]) -> RenderableType:
     if not firing:
         return Text("No alert fires in it.", style="green")
     return told_view(firing, "Alerts that fire in it")

@@ -43,7 +43,15 @@ def plan_view(document: PlanDocument, width: int, limit: int) -> Group:
         parts += [Text(), Text("Still learning", style="bold"), _learning(still)]
     hidden = len(document.cells) - len(shown) - len(still)
     if hidden:
-        parts.append(Text(f"… and {hidden:,} more; --limit or --json has them.", style="dim"))
+        unseen = len(learning) - len(still)
+        parts.append(
+            Text(
+                f"… and {hidden:,} more"
+                + (f", {unseen:,} of them still learning" if unseen else "")
+                + "; --limit or --json has them.",
+                style="dim",
+            )
+        )
     return Group(*parts)
 
 

@@ -18,6 +18,9 @@ HEIGHT: Final = 9
 _LEAST_COLUMNS: Final = 4
 _WIDEST: Final = 3
 """A column is drawn at most so wide."""
+_LEAST: Final = 1e-6
+_MOST: Final = 1e30
+"""Counts beyond these are nothing that was counted."""
 _ROOM: Final = 1.05
 """So much higher than the highest value is the top."""
 
@@ -79,12 +82,13 @@ def _parts(points: Sequence[Point], room: int) -> list[Sequence[Point]]:
 
 def _column(points: Sequence[Point], *, is_share: bool) -> _Column:
     k, n = sum(point.k for point in points), sum(point.n for point in points)
-    if n <= 0:
+    expected = sum(point.expected for point in points)
+    if not (_LEAST <= n < _MOST and abs(k) < _MOST and abs(expected) < _MOST):
         return _Column(points[-1].at, None, None, None, None)
     low = high = k / n
     if is_share and 0 <= k <= n:
         low, high = wilson(k, n)
-    return _Column(points[-1].at, k / n, low, high, sum(point.expected for point in points) / n)
+    return _Column(points[-1].at, k / n, low, high, expected / n)
 
 
 def _scale(columns: Sequence[_Column]) -> tuple[float, float]:

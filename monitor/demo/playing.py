@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -29,6 +29,7 @@ LOOK_EVERY_S: Final = 1.0
 SETTLE_WITHIN_S: Final = 120.0
 WATCHED_WITHIN_S: Final = 30.0
 """The watch has so long to see what was stored last."""
+WATCHED_EVERY_S: Final = 0.5
 _CLOCK_SLACK: Final = timedelta(seconds=5)
 """The broker's clock and ours are one machine's, but its stamps are whole milliseconds."""
 
@@ -88,30 +89,46 @@ async def play(settings: Settings, day: Day, *, stream_s: float, show: Callable[
                         f"{SETTLE_WITHIN_S:.0f} s after the last was sent"
                     )
             await _whichever(streaming, asyncio.sleep(LOOK_EVERY_S))
-        drift = await look_at_drift(store, day)
         elapsed_s = time.monotonic() - began_s
-        tables = WatchTables(store, settings.kafka.group_prefix, settings.kafka.chat_logs_topic)
-        is_watched = not settings.drift.enabled or await _watched(tables, datetime.now(UTC))
-        await alarms.look()
-        judged = await judge(
-            store,
-            day,
-            tuple(alarms.first.values()),
-            learn_events=settings.drift.learn_events,
-            speed=speed,
+        end = Moment("the watch looks at the last of it", elapsed_s, sent, figures, pace.value, ())
+        is_watched = not settings.drift.enabled or await _watched(
+            WatchTables(store, settings.kafka.group_prefix, settings.kafka.chat_logs_topic),
+            alarms,
+            end,
+            show,
+            window=timedelta(seconds=settings.drift.window_s),
         )
-        return Played(figures, drift, judged, is_watched, sent, first_after_s, elapsed_s)
+        return Played(
+            figures=figures,
+            drift=await look_at_drift(store, day),
+            judged=await judge(
+                store,
+                day,
+                tuple(alarms.first.values()),
+                learn_events=settings.drift.learn_events,
+                speed=speed,
+            ),
+            is_watched=is_watched,
+            sent=sent,
+            first_after_s=first_after_s,
+            elapsed_s=elapsed_s,
+        )
 
 
-async def _watched(tables: WatchTables, until: datetime) -> bool:
-    """Wait until the windows are closed until then; False where they aren't within WATCHED_WITHIN_S."""
+async def _watched(
+    tables: WatchTables, alarms: Alarms, end: Moment, show: Callable[[Moment], None], *, window: timedelta
+) -> bool:
+    """Wait until the windows are closed until now, showing what is told; False where they aren't within WATCHED_WITHIN_S."""
+    # One window more: alerts come after the window that makes them is closed, and before the next one is.
+    until = datetime.now(UTC) + window
     deadline_s = time.monotonic() + WATCHED_WITHIN_S
-    while time.monotonic() < deadline_s:
+    while True:
         last_end = await tables.last_end()
-        if last_end is not None and last_end >= until:
-            return True
-        await asyncio.sleep(0.5)
-    return False
+        is_done = last_end is not None and last_end >= until
+        show(replace(end, alerts=await alarms.look()))
+        if is_done or time.monotonic() > deadline_s:
+            return is_done
+        await asyncio.sleep(WATCHED_EVERY_S)
 
 
 @dataclass(slots=True)

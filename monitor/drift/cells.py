@@ -12,15 +12,13 @@ from monitor.drift.counts import ANSWERED, EVENTS, CellKey, Table, k_and_n
 from monitor.drift.measures import Measure
 from monitor.drift.policy import DriftPolicy
 from monitor.drift.streams import LEVELS, MEASURES, UNKEYED, Ints, StreamKey
+from monitor.drift.volume import exposure
 from schemas.windows import Window
 
 Floats = NDArray[np.float64]
 
 OF_CELL: Final = tuple(measure for measure in MEASURES if measure.grain == "category")
 _MIX: Final = OF_CELL.index(Measure.MIX)
-VOLUME_UNIT: Final = 1e12
-"""An hour of volume is so many chances of an exchange, of which each comes rarely: that is a Poisson process, and the same
-formulas hold for it as for shares."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,8 +127,8 @@ class Cells:
             events = np.bincount(links, table.counts[:, EVENTS], minlength=len(self._links))
             rows = self._rows_of_link[: events.size, 1]
             known = rows >= 0
-            hours = (window.ends_at - window.begins_at).total_seconds() / 3600.0
-            parts.append((rows[known], events[known], np.full(int(known.sum()), hours * VOLUME_UNIT)))
+            chances = exposure((window.ends_at - window.begins_at).total_seconds())
+            parts.append((rows[known], events[known], np.full(int(known.sum()), chances)))
         if policy.share(Measure.DEAD_LETTERS) and window.messages:
             one = np.ones(1, dtype=np.int64)
             parts.append((one * self._dead_letters, one * window.dead_letters, one * window.messages))

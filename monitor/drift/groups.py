@@ -118,22 +118,21 @@ class Groups:
         enough &= (level_of != "all") | ((models >= 2) & (tenants >= 2))
         return enough
 
-    def log_ratios(self, streams: Ints, log_l: Floats) -> tuple[Ints, Floats]:
-        """The groups of `streams` that have a share, ascending, and their log L, [groups, 16], of the members' `log_l`,
-        [streams, 8]."""
-        if not streams.size:
-            return np.zeros(0, dtype=np.int64), np.zeros((0, 2 * ODDS.size))
-        some = np.log1p(SOME * np.expm1(np.minimum(log_l, 700.0)))
-        both = np.concatenate([log_l, some], axis=1)
+    def log_ratios(self, streams: Ints, log_l: Floats, variance: Floats) -> tuple[Ints, Floats, Floats]:
+        """The groups of `streams` that have a share, ascending; their log L, [groups, 16], of the members' `log_l`, [streams, 8];
+        and the sums of the members' `variance`, [streams]."""
         groups = self.of[streams]
         positions, levels = np.nonzero((groups >= 0) & self.rows.is_active[groups])
         if not positions.size:
-            return np.zeros(0, dtype=np.int64), np.zeros((0, 2 * ODDS.size))
+            return np.zeros(0, dtype=np.int64), np.zeros((0, 2 * ODDS.size)), np.zeros(0)
+        some = np.log1p(SOME * np.expm1(np.minimum(log_l, 700.0)))
+        both = np.concatenate([log_l, some, variance[:, None]], axis=1)
         touched = groups[positions, levels]
         order = np.argsort(touched, kind="stable")
         touched, positions = touched[order], positions[order]
         firsts = np.flatnonzero(np.diff(touched, prepend=-1))
-        return touched[firsts], np.add.reduceat(both[positions], firsts, axis=0)
+        sums = np.add.reduceat(both[positions], firsts, axis=0)
+        return touched[firsts], sums[:, :-1], sums[:, -1]
 
 
 def _distinct(groups: Ints, values: Ints, size: int) -> Ints:

@@ -98,6 +98,15 @@ async def _recent(store: ClickHouse) -> object:
     return [row["event_id"] for row in found], whole
 
 
+async def _shift_of_cell(store: ClickHouse) -> object:
+    found = await store.query(
+        "shift_of_cell", tenant="acme", model="gpt-4o", category="", split_at=NOW + HOUR, until=NOW + HOUR
+    )
+    return [row for row in found if row["is_after"]] + [
+        await store.query("shift_of_cell", tenant="nobody", model="", category="", split_at=NOW, until=NOW)
+    ]
+
+
 async def _window_size(store: ClickHouse) -> object:
     (row,) = await store.query("window_size", **WINDOW)
     return row["arrived"], 8 <= row["stored"] <= 10  # a merge may have dropped the two repeats
@@ -191,6 +200,22 @@ ANSWERS: dict[str, tuple[Callable[[ClickHouse], Awaitable[object]], object]] = {
             },
         ),
     ),
+    "shift_of_cell": (
+        _shift_of_cell,
+        [
+            {
+                "is_after": True,
+                "first_arrived_at": NOW + timedelta(minutes=70),
+                "exchanges": 1,
+                "exchanges_until": 0,
+                "responded": 1,
+                "refused_n": 0,
+                "harmless": 1,
+                "harmless_refused": 0,
+            },
+            [],
+        ],
+    ),
     "window_size": (_window_size, (9, True)),
 }
 
@@ -203,19 +228,22 @@ OF_THE_WATCH = {
         "watch_cells",
         "watch_messages",
         "watch_windows",
-        "watch_next_window",
+        "watch_sizes",
         "watch_last_window",
         "watch_history",
     ),
     *("watch_states", "watch_state", "watch_event_ids", "watch_dead_places"),
 }
 """tests/integration/test_watch_tables.py."""
+OF_BACKTESTS = {"history_range", "watch_cells_by_occurrence"}
+"""tests/integration/test_past_windows.py."""
 
 
 def test_every_query_has_a_test() -> None:
     files = {path.stem for path in (ROOT / "monitor" / "store" / "queries").glob("*.sql")}
 
-    assert {name.split()[0] for name in ANSWERS} | APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH == files
+    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS
+    assert {name.split()[0] for name in ANSWERS} | elsewhere == files
 
 
 @pytest.mark.parametrize("name", ANSWERS)

@@ -110,16 +110,16 @@ def are_gone(pids: list[int]) -> bool:
 async def test_the_demo_stores_all_it_sends_balances_finds_the_drift_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
-    async with demo(tmp_path, "--events", "6000", "--seconds", "8", "--json") as shown:
+    async with demo(tmp_path, "--events", "9000", "--seconds", "30", "--json") as shown:
         pids = list((await shown.stack()).pids.values())
         code, out, err = await shown.end()
 
     document = json.loads(out)
     assert (code, document["account"]["state"]) == (0, "balanced"), err
-    assert document["exchanges"] == document["stored"] == 6_000
+    assert document["exchanges"] == document["stored"] == 9_000
     assert document["account"]["chat_logs"]["exchanges"] == {
-        "found": 6_000 + document["repeats"],
-        "stored": 6_000,
+        "found": 9_000 + document["repeats"],
+        "stored": 9_000,
         "repeats": document["repeats"],
         "sampled_out": 0,
         "dead": 0,
@@ -129,6 +129,18 @@ async def test_the_demo_stores_all_it_sends_balances_finds_the_drift_and_leaves_
     assert document["account"]["chat_logs"]["messages"]["produced"] == document["messages"]
     assert document["account"]["chat_logs"]["messages"]["dead"] == document["bad"] > 0
     assert document["refused_after"] > 1.5 * document["refused_before"] > 0
+    alert = document["alert"]
+    assert (alert["holds"], alert["watched"], alert["expected"]) == (True, True, True), alert
+    assert alert["place"] == {
+        "measure": alert["place"]["measure"],
+        "tenant": document["drift_tenant"],
+        "model": document["drift_model"],
+        "category": "benign",
+    }
+    assert alert["place"]["measure"] in ("refusal", "over_refusal")
+    assert (alert["cell_right"], alert["start_within"], alert["size_within"]) == (True, True, True)
+    assert alert["others"] == []
+    assert 0 < alert["noticed_after_exchanges"] < 600
     assert are_gone(pids)
     assert shown.leftovers() == []
 
@@ -145,7 +157,7 @@ async def test_it_says_rates_drift_account_and_what_to_try_next_and_uses_its_own
         code, out, err = await shown.end()
 
     assert code == 0
-    for said in ("Rates by category", "benign", "The drift", "✓ Balanced", "watchkeeper rates"):
+    for said in ("Rates by category", "benign", "The drift", "The alert", "✓ Balanced", "watchkeeper rates"):
         assert said in out
     for said in ("Kafka: ready at", "Triton: ready at", "ClickHouse: ready at", "workers: ready", "stored"):
         assert said in err
@@ -203,7 +215,9 @@ async def test_kept_it_serves_other_terminals_until_a_signal_and_keeps_the_folde
         code, letters = await command(shown.environ, "dlq", "list")
         assert (code, letters["total"]) == (0, account["chat_logs"]["messages"]["dead"])
         code, alerts = await command(shown.environ, "alerts")
-        assert (code, alerts["alerts"]) == (0, [])
+        assert (code, alerts["alerts"]) == (0, [])  # a day of 1,000 is too small to learn a rate from
+        code, status = await command(shown.environ, "drift", "status")
+        assert (code, status["position"] is not None, status["firing"]) == (0, True, 0)
         code, check = await command(shown.environ, "check")
         assert (code, check["healthy"]) == (0, True)
         shown.process.send_signal(signal.SIGINT)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
+from benchmarks.watch_kills.killing import run
 from monitor.adapters.clickhouse import connect
 from monitor.adapters.windows import WatchTables
+from monitor.drift.policy import policy_of
+from monitor.drift.watch import Watch
 from monitor.embedded.clickhouse import ClickHousePart
 from monitor.embedded.kafka import KafkaPart
 from monitor.settings import load
@@ -19,7 +23,11 @@ from tests.fakes.guard_server import GuardServer
 from tests.integration.fleets import Fleet, flowing
 from tests.waiting import until
 
-WATCH = {"WATCHKEEPER_DRIFT__WINDOW_S": "1", "WATCHKEEPER_DRIFT__CHECKPOINT_EVERY_S": "5"}
+WATCH = {
+    "WATCHKEEPER_DRIFT__WINDOW_S": "1",
+    "WATCHKEEPER_DRIFT__CHECKPOINT_EVERY_S": "2",
+    "WATCHKEEPER_RETRY__HALTED_S": "1",
+}
 
 
 @pytest.fixture
@@ -78,3 +86,55 @@ async def test_closed_windows_hold_all_that_arrived_in_them_dead_letters_too(fle
 async def has_windows(fleet: Fleet, count: int) -> bool:
     standing, _ = await windows(fleet)
     return sum(one.messages > 0 for one in standing) >= count
+
+
+async def test_alerts_are_those_of_an_undisturbed_watch_though_whoever_watches_is_killed(
+    tmp_path: Path, kafka_part: KafkaPart, clickhouse_part: ClickHousePart
+) -> None:
+    """`python -m benchmarks.watch_kills` does it 50 times."""
+    outcome = await run(tmp_path, kafka_part, clickhouse_part, kills=4, seed=3)
+
+    assert outcome.kills == 4
+    assert (outcome.wrong, outcome.gaps) == (0, 0)
+    assert outcome.told
+    assert outcome.told == outcome.expected
+
+
+async def test_a_watch_whose_states_are_all_damaged_is_told_until_one_is_built_anew(fleet: Fleet) -> None:
+    worker = await fleet.start()
+    await until(lambda: has_states(fleet, 2), "states", within_s=60)
+    await worker.kill()
+    settings = load(fleet.environment)
+    async with await connect(settings.clickhouse) as store:
+        tables = WatchTables(store, fleet.kafka.group_prefix, fleet.kafka.chat_logs_topic)
+        for checkpoint in await tables.checkpoints():
+            await tables.keep(checkpoint.position, b"damaged", slot=checkpoint.slot)
+        await fleet.start()
+        firing = await fleet.told("watch_state_damaged", "firing")
+        last = await tables.last_end()
+        rebuilt = Watch.new(policy_of(settings.drift), fleet.kafka.group_prefix)
+        assert last is not None
+        await tables.keep(last, rebuilt.to_bytes(), slot=0)
+        over = await fleet.told("watch_state_damaged", "resolved")
+        await until(lambda: goes_on(tables, last), "windows after it")
+        standing = [one async for one in tables.windows(last - timedelta(hours=1), last + timedelta(hours=1))]
+
+    assert (firing.severity, firing.place, firing.id) == ("critical", {"part": "watch"}, over.id)
+    assert "watchkeeper drift rebuild" in firing.remedy
+    ends = [one.ends_at for one in standing]
+    assert [one.begins_at for one in standing[1:]] == ends[
+        :-1
+    ]  # what ended while nothing was watched is made up for
+
+
+async def has_states(fleet: Fleet, count: int) -> bool:
+    query = f"SELECT toUInt32(count()) FROM watch_states WHERE fleet = '{fleet.kafka.group_prefix}'"
+    try:
+        return (await fleet.rows(query))[0][0] >= count
+    except HTTPError:
+        return False
+
+
+async def goes_on(tables: WatchTables, after: datetime) -> bool:
+    last = await tables.last_end()
+    return last is not None and last > after

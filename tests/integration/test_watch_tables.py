@@ -395,3 +395,16 @@ async def test_a_bad_place_is_a_row_once_and_holds_nothing_that_somebody_typed(s
         ("chat.logs", 1, 5, 2, "not_json"),
     ]
     assert "typed" not in str(await rows(store, "SELECT * FROM dead_letter_rows"))
+
+
+async def test_windows_of_very_many_cells_are_whole_and_read_one_by_one(tables: WatchTables) -> None:
+    many = tuple(counts(tenant=f"t{n:06d}", events=n) for n in range(100_000))
+    few = counts(events=1)
+    await tables.close(window(0, few))
+    await tables.close(window(1, *many, messages=5))
+    await tables.close(window(1, few))
+    await tables.close(window(2, few))
+
+    found = [one async for one in tables.windows(*ALWAYS)]
+    assert [len(one.rows) for one in found] == [1, 100_000, 1]
+    assert found[1] == window(1, *many, messages=5)

@@ -138,7 +138,7 @@ Contributing cells
 
 mix          +16.0 points within the classes, +0.13 points
              because classes come more or less often
-also seen    over refusal northwind atlas-mini benign
+also seen    over refusal of northwind · atlas-mini · benign
 planning     at 4,100 a day a shift of the odds is noticed:
              × 1.5 in 30 h, × 2 in 9 h, × 3 in 3 h, × 0.5 in
              21 h

@@ -6,19 +6,21 @@ import re
 from pathlib import Path
 
 from monitor.conditions import Condition
+from monitor.drift.kinds import DriftKind
 from monitor.health_settings import HealthSettings
 
+KINDS: tuple[Condition | DriftKind, ...] = (*Condition, *DriftKind)
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "alerts.md").read_text(encoding="utf-8")
 
 
 def test_the_table_lists_every_kind_with_its_severity_and_meaning() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \|$", DOCUMENT, re.MULTILINE)
-    assert rows == [(kind.value, kind.severity, kind.meaning) for kind in Condition]
+    assert rows == [(kind.value, kind.severity, kind.meaning) for kind in KINDS]
 
 
 def test_every_kind_has_its_part_in_what_to_do() -> None:
     parts = re.findall(r"^### (\w+)\n\n\S", DOCUMENT, re.MULTILINE)
-    assert parts == [kind.value for kind in Condition]
+    assert parts == [kind.value for kind in KINDS]
 
 
 def test_the_settings_that_it_names_are_settings() -> None:

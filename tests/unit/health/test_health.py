@@ -168,6 +168,7 @@ def test_what_was_mended_is_over_once_and_keeps_its_id(condition: Condition) -> 
     sim.run(200)
     CAUSES[condition](sim)
     sim.run(400)
+    sim.fleet.lost_watch = None
     for worker in sim.workers:
         worker.breaks.clear()
         worker.roles, worker.has_left = ("moderation", "storage"), False
@@ -191,6 +192,7 @@ def test_a_new_overseer_neither_loses_nor_repeats_an_alert(
     sim.run(handed_over_after_s)
     sim.lead("w0")
     sim.run(200)
+    sim.fleet.lost_watch = None
     for worker in sim.workers:
         worker.breaks.clear()
         worker.roles, worker.has_left = ("moderation", "storage"), False
