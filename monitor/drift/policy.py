@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from types import MappingProxyType
 from typing import Final, Literal
 
 from monitor.drift.measures import Measure
+from monitor.drift_settings import DriftSettings
+from monitor.errors import Misconfigured
 
+_DAY_S: Final = 24 * 3600
 MONTH_S: Final = 30.4375 * 24 * 3600
 """A month, in seconds: a twelfth of 365.25 days."""
 
@@ -54,3 +58,60 @@ class DriftPolicy:
         """Its part of the budget, 0..1; 0 where it isn't watched."""
         total = sum(self.shares.values())
         return self.shares.get(measure, 0.0) / total if total else 0.0
+
+
+def policy_of(settings: DriftSettings) -> DriftPolicy:
+    """The policy that these settings say. Raises Misconfigured with all that is wrong in them."""
+    shares, faults = _shares_of(settings.shares)
+    numbers = {
+        "BUDGET_PER_MONTH": settings.budget_per_month,
+        "LEARN_EVENTS": settings.learn_events,
+        "REFERENCE_HALF_LIFE_DAYS": settings.reference_half_life_days,
+        "STALE_AFTER_S": settings.stale_after_s,
+    }
+    faults += [
+        f"{name} is {value:g}, and must be a number above 0"
+        for name, value in numbers.items()
+        if not (isfinite(value) and value > 0)
+    ]
+    if not (isfinite(settings.dwell_s) and settings.dwell_s >= 0):
+        faults.append(f"DWELL_S is {settings.dwell_s:g}, and must be a number of at least 0")
+    window_s = settings.window_s
+    if not (isfinite(window_s) and window_s >= 1 and _DAY_S % window_s == 0 and window_s == int(window_s)):
+        faults.append(f"WINDOW_S is {window_s:g}, and must be whole seconds that divide a day")
+    if faults:
+        raise Misconfigured(
+            "the watch for drift can't be set up: " + "; ".join(faults), "set WATCHKEEPER_DRIFT__* (docs/settings.md)"
+        )
+    return DriftPolicy(
+        budget_per_month=settings.budget_per_month,
+        shares=MappingProxyType(shares),
+        learn_events=settings.learn_events,
+        reference_half_life_days=settings.reference_half_life_days,
+        dwell_s=settings.dwell_s,
+        stale_after_s=settings.stale_after_s,
+    )
+
+
+def _shares_of(text: str) -> tuple[dict[Measure, float], list[str]]:
+    """`measure=parts, …` and what is wrong in it. A measure with 0 parts isn't watched."""
+    shares: dict[Measure, float] = {}
+    faults = []
+    known = ", ".join(Measure)
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, separator, parts = (word.strip() for word in item.partition("="))
+        if name not in set(Measure):
+            faults.append(f"SHARES names {name!r}, which is none of {known}")
+            continue
+        measure = Measure(name)
+        if measure in shares:
+            faults.append(f"SHARES names {name} twice")
+        try:
+            shares[measure] = float(parts) if separator else float("nan")
+        except ValueError:
+            shares[measure] = float("nan")
+        if not (isfinite(shares[measure]) and shares[measure] >= 0):
+            faults.append(f"SHARES gives {name} {parts!r} parts, which is no number of at least 0")
+    if not faults and not sum(shares.values()) > 0:
+        faults.append("SHARES gives nothing a part of the budget")
+    return {measure: parts for measure, parts in shares.items() if parts}, faults

@@ -1,0 +1,306 @@
+"""All streams and groups with their evidence, a window at a time. Deterministic; no I/O, no clock.
+
+Shares of the budget are those of docs/adr/0009: what drips into a stream's R while its share is s is s times the time. The
+shares that hold for a window were set by what was known before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.drift.baseline import JEFFREYS, expected, kept, learned, prior
+from monitor.drift.cells import Cells, Touched
+from monitor.drift.counts import Table
+from monitor.drift.detector import HARM_WEIGHTS, ODDS, WEIGHTS, drip, log_m, log_ratios, log_threshold
+from monitor.drift.groups import Groups
+from monitor.drift.measures import Measure
+from monitor.drift.policy import LEVEL_SHARES, MONTH_S, DriftPolicy
+from monitor.drift.streams import FREE, HELD, LEVELS, MEASURES, Ints, StreamKey, Streams
+from schemas.evidence import Direction
+from schemas.windows import Window
+
+Floats = NDArray[np.float64]
+
+HOUR_US: Final = 3600 * 1_000_000
+DAY_US: Final = 24 * HOUR_US
+MONTH_US: Final = MONTH_S * 1e6
+VANISHED_AFTER_US: Final = 7 * DAY_US
+"""A stream without data for so long gives its share to the others, until it is back."""
+FORGOTTEN_HALF_LIVES: Final = 4
+"""After so many half-lives without data a stream is forgotten, and its next data are a new stream's."""
+VOLUME_LEARNS_US: Final = 7 * DAY_US
+"""The volume is armed once it has seen each hour of the week."""
+_DRIP_AT_MOST_US: Final = DAY_US
+_DRIP_OF_THRESHOLD: Final = 0.125
+"""What a pause drips at once: at most that of a day, and at most so much of the threshold. M may by rights grow by all of it,
+but then the first event after a month of silence could be an alarm by the time alone, which tells nobody anything. Dripping
+less is always allowed."""
+_WEIGHTS: Final = np.array([HARM_WEIGHTS if measure.is_harm else WEIGHTS for measure in MEASURES])
+_GROUP_WEIGHTS: Final = np.concatenate([_WEIGHTS, _WEIGHTS], axis=1) / 2.0
+_VOLUME: Final = MEASURES.index(Measure.VOLUME)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def us(at: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def at_us(value: int) -> datetime:
+    """The moment so many microseconds after 1970."""
+    return _EPOCH + timedelta(microseconds=int(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A stream or group whose M reached the threshold in a window. `ratio`: M / A, at least 1."""
+
+    key: StreamKey
+    direction: Direction
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What a window did: its counts by stream, the log-odds `offset` of the season there, and who crossed."""
+
+    touched: Touched
+    offset: Floats
+    crossings: tuple[Crossing, ...]
+
+
+class Detection:
+    """Streams, groups, and the integral of each share, [measures, levels], in months."""
+
+    def __init__(self, policy: DriftPolicy) -> None:
+        self.policy = policy
+        self.streams = Streams()
+        self.groups = Groups()
+        self.cells = Cells()
+        self.integral = np.zeros((len(MEASURES), len(LEVELS)))
+        self.shares = np.zeros_like(self.integral)
+        self.is_stale = True
+        """The shares are to be worked out anew before the next window."""
+        self._fleet: dict[tuple[Measure, str | None, tuple[str, str, str, int] | None], int] = {}
+        self._fleet_of = np.zeros(64, dtype=np.int64)
+        self.fleet_counts = np.zeros((64, 2))
+        """What is known of streams like one, in all tenants and models: k and n of each measure, category and guard."""
+        self._log_a = log_threshold(policy.budget_per_month, _WEIGHTS)
+        self._log_a_group = log_threshold(policy.budget_per_month, _WEIGHTS)
+
+    @property
+    def log_threshold_of(self) -> Floats:
+        """Log A of each measure."""
+        return self._log_a
+
+    def take(self, table: Table, window: Window, elapsed_us: int) -> Seen:
+        """Count a window, `elapsed_us` after the end of the last one. R of those that cross stays, until `reset`."""
+        begins, now = us(window.begins_at), us(window.ends_at)
+        if self.is_stale:
+            self.share_out()
+        self.integral += self.shares * (elapsed_us / MONTH_US)
+        for key in self.cells.missing(table, window, self.policy):
+            self.add(key, begins)
+        touched = self.cells.touched(table, window, self.policy)
+        self._decay(touched.rows, now)
+        offset = self.offset(touched.rows, (begins + now) // 2)
+        crossings = self._judge(touched, offset)
+        self._learn(touched, offset, now)
+        return Seen(touched, offset, crossings)
+
+    def add(self, key: StreamKey, began_at: int) -> int:
+        """A new stream of a cell, which learns. Its prior is the fleet's rate of the measure and category."""
+        streams = self.streams
+        row = streams.add(key)
+        self.place(row, key)
+        streams.measure[row] = MEASURES.index(key.measure)
+        streams.began_at[row] = streams.seen_at[row] = streams.reset_at[row] = began_at
+        if key.measure is Measure.VOLUME:
+            a, b = JEFFREYS, JEFFREYS
+        else:
+            a, b = prior(*self.fleet_counts[self._fleet_of[row]])
+        streams.a[row] = streams.a0[row] = a
+        streams.b[row] = streams.b0[row] = b
+        return row
+
+    def place(self, row: int, key: StreamKey) -> None:
+        """Put a stream where windows, groups and the fleet find it."""
+        self.cells.put(row, key)
+        self.groups.join(row, key)
+        kind = self._fleet.setdefault((key.measure, key.category, key.watched_by), len(self._fleet))
+        if row >= self._fleet_of.size:
+            self._fleet_of = np.concatenate([self._fleet_of, np.zeros_like(self._fleet_of)])
+        if kind >= self.fleet_counts.shape[0]:
+            self.fleet_counts = np.concatenate([self.fleet_counts, np.zeros_like(self.fleet_counts)])
+        self._fleet_of[row] = kind
+
+    @property
+    def fleet_size(self) -> int:
+        """Rows of `fleet_counts` that mean something."""
+        return len(self._fleet)
+
+    def offset(self, rows: Ints, at: int) -> Floats:
+        """The season's log-odds of streams at a moment."""
+        return np.zeros(rows.size)
+
+    def reset(self, rows: Ints, groups: Ints, now: int) -> None:
+        """R of these is 0 again, which is always allowed: what they say from now on is new."""
+        for table, which, drips in (
+            (self.streams, rows, self._dripped(rows)),
+            (self.groups.rows, groups, self._group_dripped(groups)),
+        ):
+            table.log_r[which] = -np.inf
+            table.dripped[which] = drips
+            table.reset_at[which] = now
+
+    def share_out(self) -> None:
+        """Work out the shares, by the streams that are armed and have data. They sum to at most 1."""
+        streams, rows = self.streams, self.groups.rows
+        size, group_size = streams.size, rows.size
+        watched = streams.is_armed[:size] & streams.is_active[:size]
+        counts = np.zeros(self.integral.shape)
+        counts[:, 0] = np.bincount(streams.measure[:size][watched], minlength=len(MEASURES))
+        says = self.groups.says_something(streams)
+        began = np.flatnonzero(says & ~rows.is_active[:group_size])
+        rows.is_active[:group_size] = says
+        rows.dripped[began] = self._group_dripped(began)
+        rows.log_r[:group_size][~says] = -np.inf
+        at = rows.measure[:group_size][says].astype(np.int64) * len(LEVELS) + rows.level[:group_size][says]
+        counts += np.bincount(at, minlength=counts.size).reshape(counts.shape)
+        parts = np.array([self.policy.share(measure) for measure in MEASURES])
+        parts = np.where(counts.any(axis=1), parts, 0.0)
+        levels = np.where(counts > 0, np.array(list(LEVEL_SHARES.values())), 0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares = (parts / parts.sum())[:, None] * levels / levels.sum(axis=1, keepdims=True) / counts
+        self.shares = np.nan_to_num(shares, nan=0.0, posinf=0.0)
+        self.is_stale = False
+
+    def retire(self, now: int) -> None:
+        """Once a day: who has had no data for a week gives its share to the others."""
+        streams = self.streams
+        gone = np.flatnonzero(streams.is_active[: streams.size])
+        gone = gone[(now - streams.seen_at[gone] > VANISHED_AFTER_US) & (streams.hold[gone] == FREE)]
+        armed = gone[streams.is_armed[gone]]
+        streams.log_r[armed] = drip(streams.log_r[armed], self._due(armed))
+        streams.is_active[gone] = False
+        self.is_stale = self.is_stale or bool(gone.size)
+
+    def _dripped(self, rows: Ints) -> Floats:
+        return self.integral[self.streams.measure[rows], 0]
+
+    def _group_dripped(self, groups: Ints) -> Floats:
+        return self.integral[self.groups.rows.measure[groups], self.groups.rows.level[groups]]
+
+    def _due(self, rows: Ints) -> Floats:
+        """Share times time since the last drip, [rows], in months."""
+        measure = self.streams.measure[rows]
+        most = np.minimum(self.shares[measure, 0] * (_DRIP_AT_MOST_US / MONTH_US), self._drip_at_most[measure])
+        return np.minimum(self._dripped(rows) - self.streams.dripped[rows], most)
+
+    def _due_of_groups(self, groups: Ints) -> Floats:
+        measure, level = self.groups.rows.measure[groups], self.groups.rows.level[groups]
+        most = np.minimum(self.shares[measure, level] * (_DRIP_AT_MOST_US / MONTH_US), self._drip_at_most[measure])
+        return np.minimum(self._group_dripped(groups) - self.groups.rows.dripped[groups], most)
+
+    @property
+    def _drip_at_most(self) -> Floats:
+        return _DRIP_OF_THRESHOLD * np.exp(self._log_a)
+
+    def _decay(self, rows: Ints, now: int) -> None:
+        """Forget what was learned before the window, as far as it is long ago. Who is held stays as it is."""
+        streams = self.streams
+        rows = rows[streams.hold[rows] == FREE]
+        part = kept(now - streams.seen_at[rows], self.policy.reference_half_life_days)
+        streams.a[rows] = streams.a0[rows] + (streams.a[rows] - streams.a0[rows]) * part
+        streams.b[rows] = streams.b0[rows] + (streams.b[rows] - streams.b0[rows]) * part
+
+    def _judge(self, touched: Touched, offset: Floats) -> tuple[Crossing, ...]:
+        streams = self.streams
+        watched = streams.is_armed[touched.rows] & (streams.hold[touched.rows] != HELD)
+        rows = touched.rows[watched]
+        back = rows[~streams.is_active[rows]]
+        if back.size:
+            streams.is_active[back] = True
+            streams.dripped[back] = self._dripped(back)
+            self.is_stale = True
+        if not rows.size:
+            return ()
+        log_l = log_ratios(
+            touched.k[watched],
+            touched.n[watched],
+            a=streams.a[rows],
+            b=streams.b[rows],
+            offset=offset[watched],
+            phi=streams.phi[rows],
+        )
+        measure = streams.measure[rows]
+        before = drip(streams.log_r[rows], self._due(rows))
+        after = before + log_l
+        streams.log_r[rows] = after
+        streams.dripped[rows] = self._dripped(rows)
+        crossings = self._crossed(streams.keys, rows, before, after, _WEIGHTS[measure], self._log_a[measure])
+        is_free = streams.hold[rows] == FREE
+        groups, group_l = self.groups.log_ratios(rows[is_free], log_l[is_free])
+        if groups.size:
+            table = self.groups.rows
+            measure = table.measure[groups]
+            before = drip(table.log_r[groups], self._due_of_groups(groups))
+            after = before + group_l
+            table.log_r[groups] = after
+            table.dripped[groups] = self._group_dripped(groups)
+            crossings += self._crossed(
+                table.keys, groups, before, after, _GROUP_WEIGHTS[measure], self._log_a[measure]
+            )
+        return crossings
+
+    def _crossed(
+        self, keys: list[StreamKey], rows: Ints, before: Floats, after: Floats, weights: Floats, log_a: Floats
+    ) -> tuple[Crossing, ...]:
+        """Who is at the threshold, and higher than before the window's counts: time alone is no evidence."""
+        total = log_m(after, weights)
+        found = np.flatnonzero(total >= log_a)
+        found = found[total[found] > log_m(before[found], weights[found])]
+        crossings = []
+        for at in found:
+            parts = np.exp(after[at] - after[at].max()) * weights[at]
+            is_rise = parts.reshape(-1, ODDS.size).sum(axis=0)
+            half = ODDS.size // 2
+            direction: Direction = "up" if is_rise[:half].sum() >= is_rise[half:].sum() else "down"
+            ratio = float(np.exp(min(total[at] - log_a[at], 700.0)))
+            crossings.append(Crossing(keys[rows[at]], direction, ratio))
+        return tuple(crossings)
+
+    def _learn(self, touched: Touched, offset: Floats, now: int) -> None:
+        streams = self.streams
+        rows = touched.rows
+        streams.seen_at[rows] = now
+        is_volume = streams.measure[rows] == _VOLUME
+        streams.events[rows] += np.where(is_volume, touched.k, touched.n)
+        p = expected(streams.a[rows], streams.b[rows], offset)
+        free = streams.hold[rows] == FREE
+        held = rows[~free]
+        streams.k_held[held] += touched.k[~free]
+        streams.n_held[held] += touched.n[~free]
+        streams.e_held[held] += touched.n[~free] * p[~free]
+        rows = rows[free]
+        positive, negative = learned(
+            touched.k[free], touched.n[free], a=streams.a[rows], b=streams.b[rows], offset=offset[free]
+        )
+        streams.a[rows] = np.maximum(streams.a[rows] + positive, streams.a0[rows])
+        streams.b[rows] = np.maximum(streams.b[rows] + negative, streams.b0[rows])
+        kinds = self._fleet_of[touched.rows]
+        self.fleet_counts[:, 0] += np.bincount(kinds, touched.k, minlength=self.fleet_counts.shape[0])
+        self.fleet_counts[:, 1] += np.bincount(kinds, touched.n, minlength=self.fleet_counts.shape[0])
+        ready = ~streams.is_armed[rows] & (streams.events[rows] >= self.policy.learn_events)
+        ready &= ~is_volume[free] | (now - streams.began_at[rows] >= VOLUME_LEARNS_US)
+        armed = rows[ready]
+        if armed.size:
+            streams.is_armed[armed] = True
+            streams.is_active[armed] = True
+            streams.dripped[armed] = self._dripped(armed)
+            self.is_stale = True

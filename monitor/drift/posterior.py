@@ -1,0 +1,228 @@
+"""The posterior over change times and odds shifts, on a grid that is laid where it lives.
+
+Each cell takes part in the shift with probability `PARTS`, so that cells which don't shift speak against a shift there and
+not against the shift. What a cell adds, given what all others say of change time and size, is its e-value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.drift.likelihood import Counts, Surface, sigmoid
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+SHIFT_SCALE: Final = 1.0
+"""The prior of the log odds shift is normal around 0 with this deviation: tuned once (benchmarks/drift/effects.py)."""
+WIDEST_SHIFT: Final = 6.0
+PARTS: Final = (0.1, 0.5, 1.0)
+"""The part of the cells that share the shift is one of these, each as likely; with a single cell it is all."""
+
+_SHIFTS: Final = 33
+_ENOUGH_SHIFTS: Final = 14
+_FIRST_CHANGES: Final = 48
+_MOST_CHANGES: Final = 240
+_ROUNDS: Final = 16
+_NEGLIGIBLE: Final = 12.0
+# A standard normal, in steps: the baseline's uncertainty within a point of the grid.
+_STEPS: Final[Floats] = np.linspace(-3.0, 3.0, 13)
+_STEP_WEIGHTS: Final[Floats] = np.exp(-0.5 * _STEPS**2) / np.exp(-0.5 * _STEPS**2).sum()
+_QUANTILES: Final[Floats] = np.array([0.5, 0.025, 0.975])
+_KEPT_MASS: Final = 0.9995
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grid:
+    """Change times [T'] and shifts [D], what the counts say there, and the prior's probabilities, [T', D], in logarithms."""
+
+    changes: Ints
+    shifts: Floats
+    surface: Surface
+    log_prior: Floats
+    log_bayes: Floats
+
+    @classmethod
+    def of(cls, counts: Counts, changes: Ints, shifts: Floats, log_lengths: Floats) -> _Grid:
+        surface = counts.surface(changes, shifts)
+        middles = (changes[1:] + changes[:-1] + 1) // 2
+        lengths = np.add.reduceat(np.exp(log_lengths), np.r_[0, middles])
+        width = (shifts[1] - shifts[0]) / (SHIFT_SCALE * np.sqrt(2.0 * np.pi))
+        log_shifts = np.log(width) - 0.5 * (shifts / SHIFT_SCALE) ** 2
+        return cls(
+            changes=changes,
+            shifts=shifts,
+            surface=surface,
+            log_prior=np.log(lengths)[:, None] + log_shifts,
+            log_bayes=_mean([_shared(surface.log_bayes, part).sum(axis=1) for part in _parts(surface)]),
+        )
+
+    @property
+    def log_posterior(self) -> Floats:
+        """[T', D], not normalised."""
+        return self.log_prior + self.log_bayes
+
+    def by_change(self) -> Floats:
+        """The log likelihood of the change times, [T'], shifts integrated out."""
+        lengths = _log_sum(self.log_prior, axis=1)
+        return _log_sum(self.log_posterior, axis=1) - lengths
+
+    def finer_shifts(self) -> Floats | None:
+        """Shifts that lie where the posterior does; None where these do."""
+        by_shift = _log_sum(self.log_posterior, axis=0)
+        near = np.flatnonzero(by_shift > by_shift.max() - _NEGLIGIBLE)
+        if near.size >= _ENOUGH_SHIFTS:
+            return None
+        low, high = max(near[0] - 1, 0), min(near[-1] + 1, len(self.shifts) - 1)
+        return np.linspace(self.shifts[low], self.shifts[high], _SHIFTS)
+
+    def finer_changes(self) -> Ints:
+        """Change times between those that matter, the likeliest first."""
+        likelihood = self.by_change()
+        reach = np.maximum(likelihood[1:], likelihood[:-1])
+        wide = (np.diff(self.changes) > 1) & (reach > likelihood.max() - _NEGLIGIBLE)
+        between = np.flatnonzero(wide)
+        between = between[np.argsort(-reach[between], kind="stable")]
+        return (self.changes[between] + self.changes[between + 1]) // 2
+
+    def log_without_each(self) -> Floats:
+        """The log posterior that each cell's others have, [T', C, D], not normalised."""
+        cells = self.surface.log_bayes
+        others: list[Floats] = []
+        for part in _parts(self.surface):
+            shared = _shared(cells, part)
+            others.append(shared.sum(axis=1, keepdims=True) - shared)
+        return self.log_prior[:, None, :] + _mean(others)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posterior:
+    """The posterior of a shift in `counts`. `whole` spans all shifts, coarsely; `fine` lies where the posterior does."""
+
+    counts: Counts
+    whole: _Grid
+    fine: _Grid
+    weights: Floats
+
+    @classmethod
+    def of(cls, counts: Counts, log_lengths: Floats) -> Posterior:
+        """`log_lengths` [T]: the log prior of the change times, which are the beginnings of the T buckets."""
+        changes = _spread(len(log_lengths))
+        whole = grid = _Grid.of(
+            counts, changes, np.linspace(-WIDEST_SHIFT, WIDEST_SHIFT, _SHIFTS), log_lengths
+        )
+        for _ in range(_ROUNDS):
+            shifts = grid.finer_shifts()
+            more = grid.finer_changes()[: _MOST_CHANGES - len(grid.changes)]
+            if shifts is None and not more.size:
+                break
+            grid = _Grid.of(
+                counts,
+                np.union1d(grid.changes, more),
+                grid.shifts if shifts is None else shifts,
+                log_lengths,
+            )
+        log_posterior = grid.log_posterior
+        weights = np.exp(log_posterior - log_posterior.max())
+        return cls(counts=counts, whole=whole, fine=grid, weights=weights / weights.sum())
+
+    def log_changes(self, buckets: int) -> Floats:
+        """The log likelihood of each of the T change times, up to a constant; between those looked at, as between them."""
+        return np.interp(np.arange(buckets), self.fine.changes, self.fine.by_change())
+
+    def log_evidence(self) -> float:
+        """The log Bayes factor of a shift, against none."""
+        return float(_log_sum(self.fine.log_posterior.ravel(), axis=0))
+
+    def log_e_values(self) -> Floats:
+        """Of each cell, [C], the log of its likelihood ratio averaged over what the other cells say of the shift: an e-value
+        where cells don't depend on each other, because nothing of its own chose the weights."""
+        others = self.fine.log_without_each()
+        together = _log_sum((others + self.fine.surface.log_bayes), axis=(0, 2))
+        # The others alone may see the shift elsewhere, where the fine grid isn't.
+        alone = np.maximum(
+            _log_sum(others, axis=(0, 2)), _log_sum(self.whole.log_without_each(), axis=(0, 2))
+        )
+        return together - np.maximum(alone, 0.0 if others.shape[1] == 1 else -np.inf)
+
+    def is_rise(self) -> bool:
+        """Whether a rise is the likelier."""
+        by_shift = self.weights.sum(axis=0)
+        return bool(by_shift @ np.sign(self.fine.shifts) >= 0.0)
+
+    def levels(self) -> Floats:
+        """The posterior mean of the cells' log-odds before the change, season apart, [C]."""
+        inside = np.einsum("td,tcd->c", self.weights, self.fine.surface.level)
+        return inside * self.counts.sign[:, 0]
+
+    def odds_ratio(self) -> Floats:
+        """Median, 2.5 % and 97.5 % quantile of the odds ratio, [3]."""
+        by_shift = self.weights.sum(axis=0)
+        middles = np.cumsum(by_shift) - by_shift / 2.0
+        return np.exp(np.interp(_QUANTILES, middles, self.fine.shifts))
+
+    def rates(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
+        """Median, 2.5 % and 97.5 % quantile, [3] each, of the rate before, after, and of the change, for `weights` [T, C] events,
+        not all 0."""
+        total = weights.sum()
+        ends: list[tuple[Floats, Floats]] = []
+        for shifts in (np.zeros(1), self.fine.shifts):
+            positives, slope = self.counts.expected(weights, self.fine.surface, shifts)
+            rate = np.clip(positives.sum(axis=1) / total, 1e-300, 1.0 - 1e-15)
+            spread = np.sqrt((slope**2 * self.fine.surface.variance).sum(axis=1)) / total
+            ends.append((np.log(rate) - np.log1p(-rate), spread / (rate * (1.0 - rate))))
+        flat = self.weights.ravel()
+        likeliest = np.argsort(-flat, kind="stable")
+        likeliest = likeliest[: int(np.searchsorted(np.cumsum(flat[likeliest]), _KEPT_MASS)) + 1]
+        mass = (flat[likeliest][:, None] * _STEP_WEIGHTS).ravel()
+        before, after = (
+            sigmoid(middle.ravel()[likeliest][:, None] + spread.ravel()[likeliest][:, None] * _STEPS)
+            for middle, spread in ends
+        )
+        return _quantiles(before, mass), _quantiles(after, mass), _quantiles(after - before, mass)
+
+
+def _parts(surface: Surface) -> tuple[float, ...]:
+    return PARTS if surface.log_bayes.shape[1] > 1 else (1.0,)
+
+
+def _shared(log_bayes: Floats, part: float) -> Floats:
+    """The log Bayes factor of a cell that takes part with probability `part`."""
+    if part == 1.0:
+        return log_bayes
+    return np.logaddexp(np.log1p(-part), np.log(part) + log_bayes)
+
+
+def _mean(logs: list[Floats]) -> Floats:
+    """The log of the mean of what these are the logs of."""
+    total = logs[0]
+    for more in logs[1:]:
+        total = np.logaddexp(total, more)
+    return total - np.log(len(logs))
+
+
+def _log_sum(logs: Floats, axis: int | tuple[int, ...]) -> Floats:
+    """The log of the sum of what these are the logs of."""
+    top = logs.max(axis=axis, keepdims=True)
+    return np.log(np.exp(logs - top).sum(axis=axis)) + top.squeeze(axis=axis)
+
+
+def _spread(buckets: int) -> Ints:
+    """Change times to begin with: all of a few, else the closer together the nearer to the end."""
+    if buckets <= _FIRST_CHANGES:
+        return np.arange(buckets)
+    near = buckets - np.geomspace(1, buckets, _FIRST_CHANGES // 2)
+    even = np.linspace(0, buckets - 1, _FIRST_CHANGES // 2)
+    return np.unique(np.r_[near, even].astype(np.int64))
+
+
+def _quantiles(values: Floats, mass: Floats) -> Floats:
+    values = values.ravel()
+    rising = np.argsort(values, kind="stable")
+    weights = mass[rising] / mass.sum()
+    return np.interp(_QUANTILES, np.cumsum(weights) - weights / 2.0, values[rising])
