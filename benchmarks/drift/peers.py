@@ -227,7 +227,10 @@ class HddmA(Arrays):
         lower = self.low_k / self.low_n + np.sqrt(half / self.low_n) >= mean + slack
         self.low_n, self.low_k = np.where(lower, self.n, self.low_n), np.where(lower, self.k, self.low_k)
         higher = self.high_k / self.high_n - np.sqrt(half / self.high_n) <= mean - slack
-        self.high_n, self.high_k = np.where(higher, self.n, self.high_n), np.where(higher, self.k, self.high_k)
+        self.high_n, self.high_k = (
+            np.where(higher, self.n, self.high_n),
+            np.where(higher, self.k, self.high_k),
+        )
         return np.maximum(
             self._bound(mean - self.low_k / self.low_n, self.low_n),
             self._bound(self.high_k / self.high_n - mean, self.high_n),

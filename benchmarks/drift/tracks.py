@@ -24,8 +24,7 @@ from benchmarks.drift.peers import (
     SlidingZ,
 )
 from benchmarks.drift.running import Figure, Quiet, delays, mean, quiet, realised, threshold
-from monitor.drift.detector import WEIGHTS
-from monitor.drift.thresholds import overshoot
+from monitor.drift.detector import WEIGHTS, log_threshold
 
 OURS: Final = "ours"
 FOCUS: Final = "FOCuS, GLR"
@@ -52,7 +51,7 @@ class Entry:
 
 
 ENTRIES: Final = (
-    Entry(OURS, Ours, lambda cell: float(np.log(cell.interval * overshoot(WEIGHTS))), is_peer=False),
+    Entry(OURS, Ours, lambda cell: float(log_threshold(1.0 / cell.interval, WEIGHTS)), is_peer=False),
     Entry("ours, rate frozen", Frozen, lambda cell: float(np.log(cell.interval)), 0.5, is_peer=False),
     Entry(ADWIN, Adwin.knowing, lambda cell: float(-np.log(0.002)), 0.25),
     Entry("CUSUM for x2", Cusum.for_doubling, lambda cell: float(np.log(cell.interval))),
