@@ -119,7 +119,9 @@ def k_and_n(measure: Measure, counts: Counts) -> tuple[Counts, Counts]:
 def check_times(window: Window, position: datetime | None) -> None:
     """Raises BadWindow for one that ends before it begins, or begins before `position`, the end of the last one."""
     if window.ends_at <= window.begins_at:
-        raise BadWindow(f"it begins at {window.begins_at.isoformat()} and ends at {window.ends_at.isoformat()}")
+        raise BadWindow(
+            f"it begins at {window.begins_at.isoformat()} and ends at {window.ends_at.isoformat()}"
+        )
     if position is not None and window.begins_at < position:
         raise BadWindow(
             f"it begins at {window.begins_at.isoformat()}, and all until {position.isoformat()} was taken"

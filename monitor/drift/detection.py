@@ -20,7 +20,7 @@ from monitor.drift.detector import HARM_WEIGHTS, ODDS, WEIGHTS, drip, log_m, log
 from monitor.drift.groups import Groups
 from monitor.drift.measures import Measure
 from monitor.drift.policy import LEVEL_SHARES, MONTH_S, DriftPolicy
-from monitor.drift.streams import FREE, HELD, LEVELS, MEASURES, Ints, StreamKey, Streams
+from monitor.drift.streams import FREE, HELD, LEVELS, MEASURES, QUIET, Ints, StreamKey, Streams
 from schemas.evidence import Direction
 from schemas.windows import Window
 
@@ -91,12 +91,6 @@ class Detection:
         self.fleet_counts = np.zeros((64, 2))
         """What is known of streams like one, in all tenants and models: k and n of each measure, category and guard."""
         self._log_a = log_threshold(policy.budget_per_month, _WEIGHTS)
-        self._log_a_group = log_threshold(policy.budget_per_month, _WEIGHTS)
-
-    @property
-    def log_threshold_of(self) -> Floats:
-        """Log A of each measure."""
-        return self._log_a
 
     def take(self, table: Table, window: Window, elapsed_us: int) -> Seen:
         """Count a window, `elapsed_us` after the end of the last one. R of those that cross stays, until `reset`."""
@@ -138,6 +132,14 @@ class Detection:
         if kind >= self.fleet_counts.shape[0]:
             self.fleet_counts = np.concatenate([self.fleet_counts, np.zeros_like(self.fleet_counts)])
         self._fleet_of[row] = kind
+
+    def restore(self, integral: Floats, fleet_counts: Floats) -> None:
+        """Go on with these, after all streams were placed. Raises ValueError for shapes that don't fit."""
+        if integral.shape != self.integral.shape or fleet_counts.shape != (self.fleet_size, 2):
+            raise ValueError("shapes that don't fit")
+        self.integral = integral
+        self.fleet_counts[: self.fleet_size] = fleet_counts
+        self.is_stale = True
 
     @property
     def fleet_size(self) -> int:
@@ -190,6 +192,11 @@ class Detection:
         streams.is_active[gone] = False
         self.is_stale = self.is_stale or bool(gone.size)
 
+    def drip_at_most(self, measure: Measure, due: float) -> float:
+        """Of `due` months what may drip at once into R of one cell of `measure`."""
+        at = MEASURES.index(measure)
+        return float(min(due, self.shares[at, 0] * (_DRIP_AT_MOST_US / MONTH_US), self._drip_at_most[at]))
+
     def _dripped(self, rows: Ints) -> Floats:
         return self.integral[self.streams.measure[rows], 0]
 
@@ -199,12 +206,16 @@ class Detection:
     def _due(self, rows: Ints) -> Floats:
         """Share times time since the last drip, [rows], in months."""
         measure = self.streams.measure[rows]
-        most = np.minimum(self.shares[measure, 0] * (_DRIP_AT_MOST_US / MONTH_US), self._drip_at_most[measure])
+        most = np.minimum(
+            self.shares[measure, 0] * (_DRIP_AT_MOST_US / MONTH_US), self._drip_at_most[measure]
+        )
         return np.minimum(self._dripped(rows) - self.streams.dripped[rows], most)
 
     def _due_of_groups(self, groups: Ints) -> Floats:
         measure, level = self.groups.rows.measure[groups], self.groups.rows.level[groups]
-        most = np.minimum(self.shares[measure, level] * (_DRIP_AT_MOST_US / MONTH_US), self._drip_at_most[measure])
+        most = np.minimum(
+            self.shares[measure, level] * (_DRIP_AT_MOST_US / MONTH_US), self._drip_at_most[measure]
+        )
         return np.minimum(self._group_dripped(groups) - self.groups.rows.dripped[groups], most)
 
     @property
@@ -230,11 +241,14 @@ class Detection:
             self.is_stale = True
         if not rows.size:
             return ()
+        # Who is quiet doesn't learn for good. Held against a baseline that stands still its R would take that one's error
+        # for evidence, more with each event.
+        quiet = np.where(streams.hold[rows] == QUIET, 1.0, 0.0)
         log_l = log_ratios(
             touched.k[watched],
             touched.n[watched],
-            a=streams.a[rows],
-            b=streams.b[rows],
+            a=streams.a[rows] + quiet * streams.k_held[rows],
+            b=streams.b[rows] + quiet * (streams.n_held[rows] - streams.k_held[rows]),
             offset=offset[watched],
             phi=streams.phi[rows],
         )
@@ -243,7 +257,7 @@ class Detection:
         after = before + log_l
         streams.log_r[rows] = after
         streams.dripped[rows] = self._dripped(rows)
-        crossings = self._crossed(streams.keys, rows, before, after, _WEIGHTS[measure], self._log_a[measure])
+        crossings = self._crossed(streams.keys, rows, before, after=after, weights=_WEIGHTS[measure])
         is_free = streams.hold[rows] == FREE
         groups, group_l = self.groups.log_ratios(rows[is_free], log_l[is_free])
         if groups.size:
@@ -254,14 +268,15 @@ class Detection:
             table.log_r[groups] = after
             table.dripped[groups] = self._group_dripped(groups)
             crossings += self._crossed(
-                table.keys, groups, before, after, _GROUP_WEIGHTS[measure], self._log_a[measure]
+                table.keys, groups, before, after=after, weights=_GROUP_WEIGHTS[measure]
             )
         return crossings
 
     def _crossed(
-        self, keys: list[StreamKey], rows: Ints, before: Floats, after: Floats, weights: Floats, log_a: Floats
+        self, keys: list[StreamKey], rows: Ints, before: Floats, *, after: Floats, weights: Floats
     ) -> tuple[Crossing, ...]:
         """Who is at the threshold, and higher than before the window's counts: time alone is no evidence."""
+        log_a = log_threshold(self.policy.budget_per_month, weights)
         total = log_m(after, weights)
         found = np.flatnonzero(total >= log_a)
         found = found[total[found] > log_m(before[found], weights[found])]

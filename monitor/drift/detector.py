@@ -64,7 +64,7 @@ def log_m(log_r: Floats, weights: Floats) -> Floats:
 
 
 def log_threshold(budget_per_month: float, weights: Floats) -> Floats:
-    """Log of the M at which an alarm is given, [] or [m], for `weights` [8] or [m, 8].
+    """Log of the M at which an alarm is given, [] or [m], for `weights` [8] or [m, 8], or of a group, 16.
 
     1/budget months would be right if M ended at the threshold. It ends above: an event that comes counts whole. So alarms
     would be rarer than the budget by the mean of threshold / M, which renewal theory gives for one shift r and a rare event as
@@ -72,5 +72,6 @@ def log_threshold(budget_per_month: float, weights: Floats) -> Floats:
     not come (Siegmund 1985, Sequential Analysis, ch. 8). M is a mixture of them by their weights.
     """
     remaining = np.where(ODDS > 1.0, (1.0 - 1.0 / ODDS) / np.abs(_LOG_ODDS), 1.0)
+    remaining = np.tile(remaining, weights.shape[-1] // ODDS.size)
     log_mean: Floats = np.log((weights * remaining).sum(axis=-1))
     return log_mean - np.log(budget_per_month)

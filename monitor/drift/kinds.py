@@ -23,10 +23,18 @@ class DriftKind(StrEnum):
         member.meaning = meaning
         return member
 
-    RATE_SHIFT = "rate_shift", "warning", "A rate left its baseline: refusals or harm became more or less frequent."
+    RATE_SHIFT = (
+        "rate_shift",
+        "warning",
+        "A rate left its baseline: refusals or harm became more or less frequent.",
+    )
     MIX_SHIFT = "mix_shift", "info", "A category became a larger or smaller part of its model's traffic."
     VOLUME_SHIFT = "volume_shift", "info", "There is more or less traffic than is usual at this hour."
-    COVERAGE_SHIFT = "coverage_shift", "warning", "The guard leaves another share of the exchanges without an answer."
+    COVERAGE_SHIFT = (
+        "coverage_shift",
+        "warning",
+        "The guard leaves another share of the exchanges without an answer.",
+    )
     DEAD_LETTER_SHIFT = "dead_letter_shift", "warning", "Another share of the messages can't be read."
     INSTRUMENT_CHANGE = (
         "instrument_change",

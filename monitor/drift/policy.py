@@ -81,7 +81,8 @@ def policy_of(settings: DriftSettings) -> DriftPolicy:
         faults.append(f"WINDOW_S is {window_s:g}, and must be whole seconds that divide a day")
     if faults:
         raise Misconfigured(
-            "the watch for drift can't be set up: " + "; ".join(faults), "set WATCHKEEPER_DRIFT__* (docs/settings.md)"
+            "the watch for drift can't be set up: " + "; ".join(faults),
+            "set WATCHKEEPER_DRIFT__* (docs/settings.md)",
         )
     return DriftPolicy(
         budget_per_month=settings.budget_per_month,

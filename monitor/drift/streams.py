@@ -22,6 +22,8 @@ MEASURES: Final = tuple(Measure)
 LEVELS: Final[tuple[Level, ...]] = tuple(LEVEL_SHARES)
 """In the order in which rows hold them as numbers: 0 is the cells."""
 
+FOREVER: Final = 1 << 62
+"""Later than any moment."""
 FREE, QUIET, HELD = 0, 1, 2
 """Hold of an incident on a stream: none; it doesn't learn; and its R stays 0 too."""
 
@@ -49,7 +51,10 @@ class StreamKey:
     def place(self) -> dict[str, str]:
         """As an alert tells it."""
         parts = {"tenant": self.tenant, "model": self.model, "category": self.category}
-        return {"measure": self.measure.value, **{name: part for name, part in parts.items() if part is not None}}
+        return {
+            "measure": self.measure.value,
+            **{name: part for name, part in parts.items() if part is not None},
+        }
 
 
 def watched_by(key: StreamKey) -> WatchedBy:
@@ -123,7 +128,8 @@ class Streams(Rows):
     `log_r`: log R for each odds shift. `dripped`: the integral of its share when it was last added to R, in months.
     `a`, `b`: the baseline's Beta counts as of `seen_at`; `a0`, `b0`: the prior in them, which is never forgotten.
     `events`: of its own, ever. `reset_at`: since when R is evidence. `phi`: how many times more than binomial the counts vary.
-    `hold` of `incident` (0: none), and what it counted since the change: `k_held` of `n_held`, `e_held` expected.
+    `hold` of `incident` (0: none), and what it counted since the change: `k_held` of `n_held`, `e_held` expected. Nothing that
+    came after `learned_to` is in the baseline.
     """
 
     log_r: Floats
@@ -140,6 +146,7 @@ class Streams(Rows):
     began_at: Ints
     seen_at: Ints
     reset_at: Ints
+    learned_to: Ints
     incident: Ints
     season: Ints
     measure: Small
@@ -162,6 +169,7 @@ class Streams(Rows):
         ("began_at", "i8", 0, 0),
         ("seen_at", "i8", 0, 0),
         ("reset_at", "i8", 0, 0),
+        ("learned_to", "i8", 0, FOREVER),
         ("incident", "i8", 0, 0),
         ("season", "i8", 0, -1),
         ("measure", "i1", 0, 0),

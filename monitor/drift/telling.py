@@ -1,0 +1,127 @@
+"""From an explained shift to the place and the evidence that an alert tells. No user text in it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from typing import Final
+
+from monitor.drift.explanation import Explanation
+from monitor.drift.measures import Measure
+from monitor.drift.needs import Scope
+from monitor.drift.policy import Level
+from monitor.drift.streams import StreamKey, watched_by
+from schemas.alerts import Source
+from schemas.evidence import DriftEvidence, Planning
+from schemas.windows import Window
+
+SOURCE: Final = Source("watch", "")
+"""The watch says the same wherever it runs; the worker that sends it on says which it is."""
+ENOUGH_EVIDENCE: Final = 0.8
+"""The narrowest scope with so much of the evidence is the place."""
+_NARROW_FIRST: Final[tuple[Level, ...]] = ("cell", "tenant_model", "category", "tenant", "model", "all")
+
+
+def place_of(key: StreamKey, explanation: Explanation) -> StreamKey:
+    """Where it shifted: the narrowest of a cell, or of the groups of cells, that has 80 % of the evidence of the cells that
+    are affected. Where none stands out, what crossed (`key`)."""
+    evidence: dict[Scope, float] = {}
+    for stratum in explanation.strata:
+        if stratum.is_affected and stratum.evidence > 0:
+            cell = _cell(key.measure, Scope(stratum.tenant, stratum.model, stratum.category))
+            evidence[cell] = evidence.get(cell, 0.0) + stratum.evidence
+    total = sum(evidence.values())
+    for level in _NARROW_FIRST if evidence else ():
+        sums: dict[Scope, float] = defaultdict(float)
+        for cell, value in evidence.items():
+            sums[_at(level, cell)] += value
+        scope, most = max(sums.items(), key=lambda item: item[1])
+        if most >= ENOUGH_EVIDENCE * total:
+            return StreamKey(key.measure, level, scope.tenant, scope.model, scope.category, key.watched_by)
+    return key
+
+
+def _cell(measure: Measure, scope: Scope) -> Scope:
+    """The finest scope that `measure` has."""
+    return Scope(
+        None if measure.grain == "topic" else scope.tenant,
+        None if measure.grain == "topic" else scope.model,
+        scope.category if measure.grain == "category" else None,
+    )
+
+
+def _at(level: Level, cell: Scope) -> Scope:
+    match level:
+        case "cell":
+            return cell
+        case "tenant_model":
+            return Scope(cell.tenant, cell.model)
+        case "category":
+            return Scope(None, None, cell.category)
+        case "tenant":
+            return Scope(cell.tenant)
+        case "model":
+            return Scope(None, cell.model)
+        case "all":
+            return Scope()
+
+
+def evidence_of(
+    place: StreamKey,
+    explanation: Explanation,
+    *,
+    window: Window,
+    ratio: float,
+    planning: Planning | None,
+    budget_per_month: float,
+) -> DriftEvidence:
+    """What an alert at `place` rests on. The ids of events are filled in by who can look them up."""
+    return DriftEvidence(
+        measure=place.measure.value,
+        direction=explanation.direction,
+        window_begins_at=window.begins_at,
+        window_ends_at=window.ends_at,
+        k=explanation.k,
+        n=explanation.n,
+        expected=explanation.expected,
+        crossing=ratio,
+        changed_at=explanation.changed_at,
+        changed_from=explanation.changed_from,
+        changed_until=explanation.changed_until,
+        odds_ratio=explanation.odds_ratio,
+        rate_before=explanation.rate_before,
+        rate_after=explanation.rate_after,
+        rate_change=explanation.rate_change,
+        strata=list(explanation.strata),
+        mix=explanation.mix,
+        also=[],
+        event_ids=[],
+        query=query_of(place, explanation.changed_at, window.ends_at),
+        series=list(explanation.series),
+        planning=planning,
+        watched_by=watched_by(place),
+        budget_per_month=budget_per_month,
+    )
+
+
+def query_of(place: StreamKey, since: datetime, until: datetime) -> str:
+    """SQL that brings the rows of `place` that arrived in [since, until)."""
+    parts = {"tenant": place.tenant, "model": place.model, "category": place.category}
+    where = [f"{name} = {_literal(part)}" for name, part in parts.items() if part is not None]
+    if place.watched_by is not None:
+        names = ("guard_name", "guard_version", "guard_prompt_hash")
+        where += [
+            f"{name} = {_literal(part)}" for name, part in zip(names, place.watched_by[:3], strict=True)
+        ]
+        where.append(f"calibration_version = {place.watched_by[3]}")
+    where += [f"arrived_at >= {_moment(since)}", f"arrived_at < {_moment(until)}"]
+    return f"SELECT * FROM verdicts WHERE {' AND '.join(where)} ORDER BY arrived_at"  # noqa: S608  # read by people
+
+
+def _literal(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _moment(at: datetime) -> str:
+    return f"toDateTime64('{at.strftime('%Y-%m-%d %H:%M:%S.%f')}', 6, 'UTC')"
