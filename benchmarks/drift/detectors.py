@@ -93,7 +93,8 @@ class Every(Arrays):
 
     def take(self, k: Floats) -> Floats:
         self.left = self.left - self.window
-        return -self.left
+        passed: Floats = -self.left
+        return passed
 
 
 class Cusum(Arrays):
@@ -115,7 +116,7 @@ class Cusum(Arrays):
     def knowing(cls, times: float) -> Made:
         """The oracle: it knows the rate, and what it becomes."""
 
-        def made(cell: Cell, known: Floats, chance: np.random.Generator) -> Self:
+        def made(cell: Cell, known: Floats, _chance: np.random.Generator) -> Cusum:
             before = np.full(len(known), cell.rate)
             return cls(before, before[:, None] * times, cell.window)
 

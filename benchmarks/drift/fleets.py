@@ -54,7 +54,9 @@ SHORT: Final = (
 
 def fleets(scenarios: tuple[Scenario, ...], seed: int) -> list[Gate]:
     """Print what each gives; the gates of it."""
-    print(f"{'':14}{'promised':>10}{'as shipped':>12}{'in the reference':>18}{'unadjusted':>12}{'3 sigma':>9}")
+    print(
+        f"{'':14}{'promised':>10}{'as shipped':>12}{'in the reference':>18}{'unadjusted':>12}{'3 sigma':>9}"
+    )
     return [_scenario(scenario, (seed, number)) for number, scenario in enumerate(scenarios)]
 
 
@@ -102,9 +104,7 @@ def unadjusted(fleet: Fleet, budget: float, *, merged: bool) -> int:
     at = log_threshold(budget, WEIGHTS)
     alarms = 0
     for hour in range(REFERENCE_H, len(k)):
-        log_l = log_ratios(
-            k[hour], n[hour], a=a, b=b, offset=np.zeros(streams), phi=np.ones(streams)
-        )
+        log_l = log_ratios(k[hour], n[hour], a=a, b=b, offset=np.zeros(streams), phi=np.ones(streams))
         log_r = drip(log_r, due) + log_l
         a, b = a + k[hour], b + n[hour] - k[hour]
         crossed = log_m(log_r, WEIGHTS) >= at

@@ -41,6 +41,8 @@ class Gate:
     def __str__(self) -> str:
         value, error = self.figure.value, self.figure.error
         shown = (
-            f"{value:>10,.0f} +- {error:<6,.0f}" if value >= 1000 else f"{value:>10.3f} +- {error:<6.3f}"  # noqa: PLR2004  # a rate of work
+            f"{value:>10,.0f} +- {error:<6,.0f}"
+            if value >= 1000
+            else f"{value:>10.3f} +- {error:<6.3f}"  # a rate of work
         )
         return f"{self.name:72}{shown}  {self.bounds:14} {self.verdict}"

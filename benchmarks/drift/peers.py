@@ -61,7 +61,7 @@ class Focus(Arrays):
         n, k, count = self.corners_n[:, side], self.corners_k[:, side], self.count[:, side]
         of = np.arange(len(count))
         while True:
-            of = of[count[of] >= 2]  # noqa: PLR2004  # a corner between two
+            of = of[count[of] >= 2]  # a corner between two
             last, before = count[of] - 1, count[of] - 2
             into = (k[of, last] - k[of, before]) * (self.n - n[of, last])
             out = (self.k[of] - k[of, last]) * (n[of, last] - n[of, before])
@@ -110,7 +110,7 @@ class SlidingZ(Arrays):
         self.sum = self.sum + k - self.held[:, self.place]
         self.held[:, self.place] = k
         self.place = (self.place + 1) % self.places
-        return two_rates(self.sum, SPAN, self.known, self.reference)
+        return two_rates(self.sum, SPAN, self.known, reference=self.reference)
 
 
 class ChunkZ(Arrays):
@@ -128,16 +128,17 @@ class ChunkZ(Arrays):
         self.n += self.window
         if self.n < SPAN:
             return np.full(len(k), -np.inf)
-        found = two_rates(self.sum, SPAN, self.known, self.reference)
+        found = two_rates(self.sum, SPAN, self.known, reference=self.reference)
         self.sum, self.n = np.zeros(len(k)), 0
         return found
 
 
-def two_rates(k: Floats, n: int, known: Floats, reference: int) -> Floats:
-    """|z| of two rates, pooled."""
+def two_rates(k: Floats, n: int, known: Floats, *, reference: int) -> Floats:
+    """|z| of k of n against `known` of `reference`, pooled."""
     pooled = (k + known) / (n + reference)
     spread = np.sqrt(np.maximum(pooled * (1.0 - pooled), 1e-12) * (1.0 / n + 1.0 / reference))
-    return np.abs(k / n - known / reference) / spread
+    found: Floats = np.abs(k / n - known / reference) / spread
+    return found
 
 
 class PageHinkley(Arrays):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import log
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
-from scipy.stats import norm
 
 from benchmarks.drift.adwin import Adwin
 from benchmarks.drift.cells import RAMPS, STEPS, Cell, Shift
@@ -33,9 +34,20 @@ CHUNK: Final = "chunk z-test 2,000"
 ADWIN: Final = "ADWIN"
 
 
+Threshold = float | Callable[[Cell], float]
+
+
+def _given(cell: Cell) -> float:
+    return float(log_threshold(1.0 / cell.interval, WEIGHTS))
+
+
+def _log_interval(cell: Cell) -> float:
+    return float(np.log(cell.interval))
+
+
 def _z(cell: Cell) -> float:
     """The quantile at which a test of each 2,000 events gives one false alarm an interval."""
-    return float(norm.isf(SPAN / cell.interval / 2.0))
+    return NormalDist().inv_cdf(1.0 - SPAN / cell.interval / 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +57,30 @@ class Entry:
 
     name: str
     made: Made
-    shipped: Callable[[Cell], float] | None
+    shipped: Threshold | None
     share: float = 1.0
     is_peer: bool = True
 
+    def threshold(self, cell: Cell) -> float | None:
+        """As shipped, in a cell."""
+        return self.shipped(cell) if callable(self.shipped) else self.shipped
+
 
 ENTRIES: Final = (
-    Entry(OURS, Ours, lambda cell: float(log_threshold(1.0 / cell.interval, WEIGHTS)), is_peer=False),
-    Entry("ours, rate frozen", Frozen, lambda cell: float(np.log(cell.interval)), 0.5, is_peer=False),
-    Entry(ADWIN, Adwin.knowing, lambda cell: float(-np.log(0.002)), 0.25),
-    Entry("CUSUM for x2", Cusum.for_doubling, lambda cell: float(np.log(cell.interval))),
-    Entry(FOCUS, Focus, lambda cell: float(np.log(cell.interval)), 0.25),
-    Entry(FOCUS_LEARNING, FocusLearning, lambda cell: float(np.log(cell.interval)), 0.25),
+    Entry(OURS, Ours, _given, is_peer=False),
+    Entry("ours, rate frozen", Frozen, _given, 0.5, is_peer=False),
+    Entry(ADWIN, Adwin.knowing, -log(0.002), 0.25),
+    Entry("CUSUM for x2", Cusum.for_doubling, _log_interval),
+    Entry(FOCUS, Focus, _log_interval, 0.25),
+    Entry(FOCUS_LEARNING, FocusLearning, _log_interval, 0.25),
     Entry("sliding z-test 2,000", SlidingZ, _z),
     Entry(CHUNK, ChunkZ, _z),
-    Entry("Page-Hinkley", PageHinkley, lambda cell: 50.0),
+    Entry("Page-Hinkley", PageHinkley, 50.0),
     Entry("Page-Hinkley, scaled", PageHinkleyScaled, None),
-    Entry("HDDM_A", HddmA, lambda cell: float(-np.log(0.001)), 0.25),
-    Entry("DDM", Ddm, lambda cell: 3.0),
+    Entry("HDDM_A", HddmA, -log(0.001), 0.25),
+    Entry("DDM", Ddm, 3.0),
     Entry("dummy: never", Never, None, 0.25, is_peer=False),
-    Entry("dummy: every n events", Every, lambda cell: 0.0, is_peer=False),
+    Entry("dummy: every n events", Every, 0.0, is_peer=False),
 )
 
 
@@ -103,17 +119,16 @@ def row(entry: Entry, cell: Cell, known: Oracle, *, times: int, chance: np.rando
     """One detector in one cell."""
     times = max(int(times * entry.share), 50)
     of = settled(cell, times, chance) if entry.made is HddmA else quiet(entry.made, cell, times, chance)
-    at = threshold(of.highest)
-    ratios = {shift.name: _ratio(of, cell, shift, at, known, chance) for shift in SHIFTS}
+    ratios = {shift.name: _ratio(of, cell, shift, known=known, chance=chance) for shift in SHIFTS}
     steps = [ratios[shift.name] for shift in STEPS]
-    shipped = None if entry.shipped is None else realised(of.highest, entry.shipped(cell))
+    at = entry.threshold(cell)
+    shipped = None if at is None else realised(of.highest, at)
     return Row(entry.name, shipped, ratios, geometric(steps), entry.is_peer)
 
 
-def _ratio(
-    of: Quiet, cell: Cell, shift: Shift, at: float, known: Oracle, chance: np.random.Generator
-) -> Figure:
+def _ratio(of: Quiet, cell: Cell, shift: Shift, *, known: Oracle, chance: np.random.Generator) -> Figure:
     """Delay by the oracle's. Where the threshold isn't finite nothing is ever said."""
+    at = threshold(of.highest)
     if not np.isfinite(at):
         return Figure(cell.interval / known.delays[shift.name].value, 0.0)
     ours, theirs = mean(delays(of, cell, shift, at=at, chance=chance)), known.delays[shift.name]

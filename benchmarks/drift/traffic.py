@@ -36,7 +36,8 @@ def _cells(tenants: int, models: int, categories: int) -> tuple[tuple[str, str, 
 
 
 def _rates(count: int, low: float, high: float, chance: np.random.Generator) -> Floats:
-    return np.exp(chance.uniform(np.log(low), np.log(high), count))
+    rates: Floats = np.exp(chance.uniform(np.log(low), np.log(high), count))
+    return rates
 
 
 def _by_hour(hours: int) -> Floats:
@@ -44,12 +45,14 @@ def _by_hour(hours: int) -> Floats:
     hour = np.arange(hours)
     day = 1.0 + (2.0 / 3.0) * np.cos(2.0 * np.pi * (hour % 24 - 14.0) / 24.0)
     week = np.where(hour % WEEK_H >= 5 * 24, 0.5, 1.2)
-    return day * week
+    busy: Floats = day * week
+    return busy
 
 
 def _shifted(rates: Floats, log_odds: Floats) -> Floats:
     odds = rates / (1.0 - rates) * np.exp(log_odds)
-    return odds / (1.0 + odds)
+    shifted: Floats = odds / (1.0 + odds)
+    return shifted
 
 
 def season(hours: int, chance: np.random.Generator) -> Fleet:
