@@ -100,7 +100,7 @@ class Cells:
         return sorted(found, key=sort_key)
 
     def touched(self, table: Table, window: Window, policy: DriftPolicy) -> Touched:
-        """What the window says. `missing` is none: all have rows."""
+        """What the window says of the streams that have rows."""
         cells = self._of(table)
         parts: list[tuple[Ints, Ints | Floats, Ints | Floats]] = []
         for position, measure in enumerate(OF_CELL):
@@ -137,6 +137,7 @@ class Cells:
             return Touched(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
         rows = np.concatenate([part[0] for part in parts])
         order = np.argsort(rows, kind="stable")
+        order = order[rows[order] >= 0]
         k_all = np.concatenate([part[1] for part in parts]).astype(np.float64)
         n_all = np.concatenate([part[2] for part in parts]).astype(np.float64)
         return Touched(rows[order], k_all[order], n_all[order])

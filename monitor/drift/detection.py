@@ -17,9 +17,10 @@ from monitor.drift.baseline import JEFFREYS, expected, kept, learned, prior
 from monitor.drift.cells import Cells, Touched
 from monitor.drift.counts import Table
 from monitor.drift.detector import HARM_WEIGHTS, ODDS, WEIGHTS, drip, log_m, log_ratios, log_threshold
-from monitor.drift.groups import Groups
+from monitor.drift.groups import Groups, keys_of
 from monitor.drift.measures import Measure
 from monitor.drift.policy import LEVEL_SHARES, MONTH_S, DriftPolicy
+from monitor.drift.season import hour_of_week, offsets
 from monitor.drift.streams import FREE, HELD, LEVELS, MEASURES, QUIET, Ints, StreamKey, Streams
 from schemas.evidence import Direction
 from schemas.windows import Window
@@ -40,8 +41,9 @@ _DRIP_OF_THRESHOLD: Final = 0.125
 """What a pause drips at once: at most that of a day, and at most so much of the threshold. M may by rights grow by all of it,
 but then the first event after a month of silence could be an alarm by the time alone, which tells nobody anything. Dripping
 less is always allowed."""
-_WEIGHTS: Final = np.array([HARM_WEIGHTS if measure.is_harm else WEIGHTS for measure in MEASURES])
-_GROUP_WEIGHTS: Final = np.concatenate([_WEIGHTS, _WEIGHTS], axis=1) / 2.0
+WEIGHTS_OF: Final[Floats] = np.array([HARM_WEIGHTS if measure.is_harm else WEIGHTS for measure in MEASURES])
+"""How much of a share each odds shift gets, [measures, 8]."""
+_GROUP_WEIGHTS: Final = np.concatenate([WEIGHTS_OF, WEIGHTS_OF], axis=1) / 2.0
 _VOLUME: Final = MEASURES.index(Measure.VOLUME)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -86,11 +88,15 @@ class Detection:
         self.shares = np.zeros_like(self.integral)
         self.is_stale = True
         """The shares are to be worked out anew before the next window."""
+        self.guards: dict[tuple[str, str, str, int], int] = {}
+        """In the order in which they came."""
         self._fleet: dict[tuple[Measure, str | None, tuple[str, str, str, int] | None], int] = {}
         self._fleet_of = np.zeros(64, dtype=np.int64)
         self.fleet_counts = np.zeros((64, 2))
         """What is known of streams like one, in all tenants and models: k and n of each measure, category and guard."""
-        self._log_a = log_threshold(policy.budget_per_month, _WEIGHTS)
+        self._offsets = np.zeros(0)
+        self._offsets_of = -1
+        self._log_a = log_threshold(policy.budget_per_month, WEIGHTS_OF)
 
     def take(self, table: Table, window: Window, elapsed_us: int) -> Seen:
         """Count a window, `elapsed_us` after the end of the last one. R of those that cross stays, until `reset`."""
@@ -102,7 +108,7 @@ class Detection:
             self.add(key, begins)
         touched = self.cells.touched(table, window, self.policy)
         self._decay(touched.rows, now)
-        offset = self.offset(touched.rows, (begins + now) // 2)
+        offset = self._offset_now(touched.rows, (begins + now) // 2)
         crossings = self._judge(touched, offset)
         self._learn(touched, offset, now)
         return Seen(touched, offset, crossings)
@@ -126,12 +132,17 @@ class Detection:
         """Put a stream where windows, groups and the fleet find it."""
         self.cells.put(row, key)
         self.groups.join(row, key)
+        self.streams.by[row] = self.number_of(key.watched_by)
         kind = self._fleet.setdefault((key.measure, key.category, key.watched_by), len(self._fleet))
         if row >= self._fleet_of.size:
             self._fleet_of = np.concatenate([self._fleet_of, np.zeros_like(self._fleet_of)])
         if kind >= self.fleet_counts.shape[0]:
             self.fleet_counts = np.concatenate([self.fleet_counts, np.zeros_like(self.fleet_counts)])
         self._fleet_of[row] = kind
+
+    def number_of(self, by: tuple[str, str, str, int] | None) -> int:
+        """A number for a guard and calibration; -1 for whichever."""
+        return -1 if by is None else self.guards.setdefault(by, len(self.guards))
 
     def restore(self, integral: Floats, fleet_counts: Floats) -> None:
         """Go on with these, after all streams were placed. Raises ValueError for shapes that don't fit."""
@@ -148,7 +159,19 @@ class Detection:
 
     def offset(self, rows: Ints, at: int) -> Floats:
         """The season's log-odds of streams at a moment."""
-        return np.zeros(rows.size)
+        return offsets(self.streams.season[rows], hour_of_week(at_us(at)))
+
+    def season_changed(self) -> None:
+        """The streams have other coefficients now."""
+        self._offsets_of = -1
+
+    def _offset_now(self, rows: Ints, at: int) -> Floats:
+        """The same as `offset`, kept for the hour: most windows are of the hour of the one before."""
+        hour = at // HOUR_US
+        if self._offsets_of != hour or self._offsets.size < self.streams.size:
+            self._offsets = offsets(self.streams.season, hour_of_week(at_us(at)))
+            self._offsets_of = hour
+        return self._offsets[rows]
 
     def reset(self, rows: Ints, groups: Ints, now: int) -> None:
         """R of these is 0 again, which is always allowed: what they say from now on is new."""
@@ -159,6 +182,12 @@ class Detection:
             table.log_r[which] = -np.inf
             table.dripped[which] = drips
             table.reset_at[which] = now
+
+    def shares_now(self) -> Floats:
+        """The share of each row at a level, [measures, levels]."""
+        if self.is_stale:
+            self.share_out()
+        return self.shares
 
     def share_out(self) -> None:
         """Work out the shares, by the streams that are armed and have data. They sum to at most 1."""
@@ -191,6 +220,34 @@ class Detection:
         streams.log_r[armed] = drip(streams.log_r[armed], self._due(armed))
         streams.is_active[gone] = False
         self.is_stale = self.is_stale or bool(gone.size)
+
+    def forget(self, now: int) -> None:
+        """Once a day: drop the streams that have had no data for so long that next to nothing of their baselines is left, so
+        that names which come and go don't fill the memory."""
+        streams, old = self.streams, self.groups.rows
+        longest = FORGOTTEN_HALF_LIVES * self.policy.reference_half_life_days * DAY_US
+        kept_rows = np.flatnonzero(
+            (now - streams.seen_at[: streams.size] <= longest) | (streams.hold[: streams.size] != FREE)
+        )
+        if kept_rows.size == streams.size:
+            return
+        fleet = {kind: self.fleet_counts[at].copy() for kind, at in self._fleet.items()}
+        guards = list(self.guards)
+        streams.keep(kept_rows)
+        wanted = {key for stream in streams.keys for key in keys_of(stream)}
+        old.keep(np.array([row for row, key in enumerate(old.keys) if key in wanted], dtype=np.int64))
+        self.groups, self.cells, self._fleet, self.guards = Groups(), Cells(), {}, {}
+        for by in guards:
+            self.number_of(by)
+        self.groups.rows = old
+        self._fleet_of = np.zeros(64, dtype=np.int64)
+        self.fleet_counts = np.zeros((64, 2))
+        for row, key in enumerate(streams.keys):
+            self.place(row, key)
+        for kind, at in self._fleet.items():
+            self.fleet_counts[at] = fleet[kind]
+        self._offsets_of = -1
+        self.is_stale = True
 
     def drip_at_most(self, measure: Measure, due: float) -> float:
         """Of `due` months what may drip at once into R of one cell of `measure`."""
@@ -247,8 +304,8 @@ class Detection:
         log_l = log_ratios(
             touched.k[watched],
             touched.n[watched],
-            a=streams.a[rows] + quiet * streams.k_held[rows],
-            b=streams.b[rows] + quiet * (streams.n_held[rows] - streams.k_held[rows]),
+            a=(streams.a[rows] + quiet * streams.k_held[rows]) / streams.phi[rows],
+            b=(streams.b[rows] + quiet * (streams.n_held[rows] - streams.k_held[rows])) / streams.phi[rows],
             offset=offset[watched],
             phi=streams.phi[rows],
         )
@@ -257,7 +314,7 @@ class Detection:
         after = before + log_l
         streams.log_r[rows] = after
         streams.dripped[rows] = self._dripped(rows)
-        crossings = self._crossed(streams.keys, rows, before, after=after, weights=_WEIGHTS[measure])
+        crossings = self._crossed(streams.keys, rows, before, after=after, weights=WEIGHTS_OF[measure])
         is_free = streams.hold[rows] == FREE
         groups, group_l = self.groups.log_ratios(rows[is_free], log_l[is_free])
         if groups.size:
@@ -293,9 +350,12 @@ class Detection:
     def _learn(self, touched: Touched, offset: Floats, now: int) -> None:
         streams = self.streams
         rows = touched.rows
-        streams.seen_at[rows] = now
         is_volume = streams.measure[rows] == _VOLUME
-        streams.events[rows] += np.where(is_volume, touched.k, touched.n)
+        events = np.where(is_volume, touched.k, touched.n)
+        streams.events[rows] += events
+        streams.daily[rows] *= np.exp((streams.seen_at[rows] - now) / DAY_US)
+        streams.daily[rows] += events
+        streams.seen_at[rows] = now
         p = expected(streams.a[rows], streams.b[rows], offset)
         free = streams.hold[rows] == FREE
         held = rows[~free]

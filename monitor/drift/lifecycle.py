@@ -17,17 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.drift.baseline import PRIOR_EVENTS, expected
+from monitor.drift.cells import sort_key
 from monitor.drift.detection import DAY_US, MONTH_US, Crossing, Detection, Seen, us
 from monitor.drift.detector import HARM_WEIGHTS, ODDS, WEIGHTS, drip, log_m, log_ratios, log_threshold
 from monitor.drift.explanation import Explanation, Series, explain
 from monitor.drift.incidents import BACK_PER_MONTH, NOTHING, Incident, estimate, log_back_ratio
+from monitor.drift.instruments import UNCOMPARED_AFTER_US, Instrument, Jump, jumps_of, notice
 from monitor.drift.kinds import kind_of, severity_of
 from monitor.drift.lookback import counts_of, learned_in, need_of, rows_of, series_of
 from monitor.drift.measures import Measure
 from monitor.drift.needs import Need, Scope
 from monitor.drift.streams import FOREVER, FREE, HELD, LEVELS, MEASURES, QUIET, Ints, StreamKey
-from monitor.drift.telling import SOURCE, evidence_of, place_of
+from monitor.drift.telling import SOURCE, evidence_of, jump_alert, place_of
 from monitor.drift.views import planning_of
+from monitor.drift.wording import remedy, title
 from schemas.alert_actions import AlertAction
 from schemas.alerts import Alert, Severity, State, alert_id
 from schemas.windows import Window
@@ -36,6 +39,8 @@ Floats = NDArray[np.float64]
 
 SAY_AGAIN_US: Final = 300 * 1_000_000
 """What fires is said again so often, with its newest facts."""
+INSTRUMENT: Final = "instrument"
+"""The family of the incidents that tell a change of instrument: they hold no streams, and end after the dwell."""
 _SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "critical")
 _SURE_SDS: Final = 2.0
 """Back means nearer to the baseline than the level's estimate less so many of its deviations, and further beyond it by so many:
@@ -52,11 +57,15 @@ class Lifecycle:
 
     def __post_init__(self) -> None:
         self.incidents: list[Incident] = []
+        self.instruments: list[Instrument] = []
         self.next_number = 1
 
-    def restore(self, incidents: Sequence[Incident], next_number: int) -> None:
+    def restore(
+        self, incidents: Sequence[Incident], instruments: Sequence[Instrument], next_number: int
+    ) -> None:
         """Go on with these."""
-        self.incidents, self.next_number = list(incidents), next_number
+        self.incidents, self.instruments = list(incidents), list(instruments)
+        self.next_number = next_number
 
     def go_on(
         self, window: Window, seen: Seen, history: Mapping[Need, Sequence[Window]]
@@ -77,6 +86,8 @@ class Lifecycle:
             if incident is not None:
                 changed[incident.number] = incident
         self._clear(seen.crossings, now)
+        for incident in self._compare_instruments(window):
+            changed[incident.number] = incident
         for incident in self.incidents:
             if incident.number in changed or now - incident.told_at >= SAY_AGAIN_US:
                 incident.told_at = now
@@ -162,7 +173,7 @@ class Lifecycle:
             explanation,
             window=window,
             ratio=crossing.ratio,
-            planning=planning_of(detection, affected, place),
+            planning=planning_of(detection, affected, place, now),
             budget_per_month=detection.policy.budget_per_month,
         )
         kind = kind_of(measure)
@@ -175,10 +186,10 @@ class Lifecycle:
             started_at=window.ends_at,
             at=window.ends_at,
             ended_at=None,
-            title="",
+            title=title(kind.value, measure.value, place.place, evidence),
             place=place.place,
             facts={},
-            remedy="",
+            remedy=remedy(kind.value, measure.value),
             source=SOURCE,
             drift=evidence,
         )
@@ -293,6 +304,36 @@ class Lifecycle:
         those = [groups.index[key] for key in keys if key.level != "cell"]
         self.detection.reset(np.array(rows, dtype=np.int64), np.array(those, dtype=np.int64), now)
 
+    def _compare_instruments(self, window: Window) -> list[Incident]:
+        """Tell by how much the labels of another guard differ, once each."""
+        now, detection = us(window.ends_at), self.detection
+        notice(self.instruments, detection, us(window.begins_at))
+        opened = []
+        for instrument in self.instruments:
+            if instrument.is_told:
+                continue
+            jumps = jumps_of(instrument, detection, now)
+            if jumps:
+                opened.append(self._tell_jump(jumps, instrument, window))
+            instrument.is_told = bool(jumps) or now - instrument.began_at > UNCOMPARED_AFTER_US
+        return opened
+
+    def _tell_jump(self, jumps: Sequence[Jump], instrument: Instrument, window: Window) -> Incident:
+        alert = jump_alert(jumps, instrument, self.detection, window=window, fleet=self.fleet)
+        now = us(window.ends_at)
+        incident = Incident(
+            number=self.next_number,
+            alert=alert,
+            family=INSTRUMENT,
+            shift=float(np.log(jumps[0].odds_ratio.value)),
+            opened_at=now,
+            data_at=now,
+            told_at=now,
+        )
+        self.next_number += 1
+        self.incidents.append(incident)
+        return incident
+
     # What fires
 
     def _main(self, incident: Incident) -> Ints:
@@ -305,6 +346,10 @@ class Lifecycle:
     def _age(self, incident: Incident, window: Window, seen: Seen) -> bool:
         """Go on with what fires. True where there is news; where it is over it is gone from `incidents`."""
         now = us(window.ends_at)
+        if incident.family == INSTRUMENT:
+            if now - incident.opened_at >= self.detection.policy.dwell_s * 1e6:
+                self._end(incident, "resolved", window.ends_at)
+            return False
         rows = self._main(incident)
         touched, at, _ = np.intersect1d(seen.touched.rows, rows, assume_unique=True, return_indices=True)
         k, n, offset = seen.touched.k[at], seen.touched.n[at], seen.offset[at]
@@ -472,6 +517,4 @@ def _is_same_time(incident: Incident, explanation: Explanation) -> bool:
 
 
 def _wide_and_strong_first(crossing: Crossing) -> tuple[object, ...]:
-    from monitor.drift.cells import sort_key
-
     return (-LEVELS.index(crossing.key.level), -crossing.ratio, sort_key(crossing.key))

@@ -24,8 +24,10 @@ WIDEST_SHIFT: Final = 6.0
 PARTS: Final = (0.1, 0.5, 1.0)
 """The part of the cells that share the shift is one of these, each as likely; with a single cell it is all."""
 
-_SHIFTS: Final = 33
-_ENOUGH_SHIFTS: Final = 14
+_FIRST_SHIFTS: Final[Floats] = np.linspace(-WIDEST_SHIFT, WIDEST_SHIFT, 25)
+_MOST_SHIFTS: Final = 56
+_MUCH: Final = 0.05
+_BETWEEN: Final = (0.5, 0.25, 0.75)
 _FIRST_CHANGES: Final = 48
 _MOST_CHANGES: Final = 240
 _ROUNDS: Final = 16
@@ -48,12 +50,13 @@ class _Grid:
     log_bayes: Floats
 
     @classmethod
-    def of(cls, counts: Counts, changes: Ints, shifts: Floats, log_lengths: Floats) -> _Grid:
-        surface = counts.surface(changes, shifts)
+    def of(cls, changes: Ints, shifts: Floats, surface: Surface, log_lengths: Floats) -> _Grid:
+        """`log_lengths` [T]: the log prior of all change times; each of [T'] stands for those nearest to it."""
         middles = (changes[1:] + changes[:-1] + 1) // 2
         lengths = np.add.reduceat(np.exp(log_lengths), np.r_[0, middles])
-        width = (shifts[1] - shifts[0]) / (SHIFT_SCALE * np.sqrt(2.0 * np.pi))
-        log_shifts = np.log(width) - 0.5 * (shifts / SHIFT_SCALE) ** 2
+        widths = np.diff(shifts, prepend=shifts[0], append=shifts[-1])
+        density = np.exp(-0.5 * (shifts / SHIFT_SCALE) ** 2) / (SHIFT_SCALE * np.sqrt(2.0 * np.pi))
+        log_shifts = np.log((widths[1:] + widths[:-1]) / 2.0 * density)
         return cls(
             changes=changes,
             shifts=shifts,
@@ -61,6 +64,19 @@ class _Grid:
             log_prior=np.log(lengths)[:, None] + log_shifts,
             log_bayes=_mean([_shared(surface.log_bayes, part).sum(axis=1) for part in _parts(surface)]),
         )
+
+    def finer(self, counts: Counts, changes: Ints, shifts: Floats, *, log_lengths: Floats) -> _Grid:
+        """With more change times and more shifts, none of which is there already."""
+        surface, all_shifts, all_changes = self.surface, self.shifts, self.changes
+        if shifts.size:
+            order = np.argsort(np.r_[all_shifts, shifts])
+            surface = surface.joined(counts.surface(all_changes, shifts), 2, order)
+            all_shifts = np.r_[all_shifts, shifts][order]
+        if changes.size:
+            order = np.argsort(np.r_[all_changes, changes])
+            surface = surface.joined(counts.surface(changes, all_shifts), 0, order)
+            all_changes = np.r_[all_changes, changes][order]
+        return _Grid.of(all_changes, all_shifts, surface, log_lengths)
 
     @property
     def log_posterior(self) -> Floats:
@@ -72,23 +88,36 @@ class _Grid:
         lengths = _log_sum(self.log_prior, axis=1)
         return _log_sum(self.log_posterior, axis=1) - lengths
 
-    def finer_shifts(self) -> Floats | None:
-        """Shifts that lie where the posterior does; None where these do."""
-        by_shift = _log_sum(self.log_posterior, axis=0)
-        near = np.flatnonzero(by_shift > by_shift.max() - _NEGLIGIBLE)
-        if near.size >= _ENOUGH_SHIFTS:
-            return None
-        low, high = max(near[0] - 1, 0), min(near[-1] + 1, len(self.shifts) - 1)
-        return np.linspace(self.shifts[low], self.shifts[high], _SHIFTS)
+    def more_shifts(self) -> Floats:
+        """Shifts in between, where much of the posterior is between two."""
+        by_shift = self.by_shift()
+        mass = np.exp(by_shift - by_shift.max())
+        mass /= mass.sum()
+        between = np.flatnonzero((mass[1:] + mass[:-1]) / 2.0 > _MUCH)
+        low, high = self.shifts[between], self.shifts[between + 1]
+        return np.concatenate([low + (high - low) * part for part in _BETWEEN])
 
-    def finer_changes(self) -> Ints:
+    def more_changes(self) -> Ints:
         """Change times between those that matter, the likeliest first."""
         likelihood = self.by_change()
         reach = np.maximum(likelihood[1:], likelihood[:-1])
         wide = (np.diff(self.changes) > 1) & (reach > likelihood.max() - _NEGLIGIBLE)
         between = np.flatnonzero(wide)
         between = between[np.argsort(-reach[between], kind="stable")]
-        return (self.changes[between] + self.changes[between + 1]) // 2
+        low, high = self.changes[between], self.changes[between + 1]
+        if (high - low).sum() <= _MOST_CHANGES - len(self.changes):
+            more = [np.arange(one + 1, two) for one, two in zip(low, high, strict=True)]
+        else:
+            more = [
+                np.unique((one + (two - one) * np.array(_BETWEEN)).astype(np.int64))
+                for one, two in zip(low, high, strict=True)
+            ]
+        found = np.concatenate([*more, np.zeros(0, dtype=np.int64)])
+        return found[~np.isin(found, self.changes)]
+
+    def by_shift(self) -> Floats:
+        """The log posterior of the shifts, [D], not normalised."""
+        return _log_sum(self.log_posterior, axis=0)
 
     def log_without_each(self) -> Floats:
         """The log posterior that each cell's others have, [T', C, D], not normalised."""
@@ -102,79 +131,66 @@ class _Grid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Posterior:
-    """The posterior of a shift in `counts`. `whole` spans all shifts, coarsely; `fine` lies where the posterior does."""
+    """The posterior of a shift in `counts`. `weights`: the probabilities of the grid's points, [T', D]."""
 
     counts: Counts
-    whole: _Grid
-    fine: _Grid
+    grid: _Grid
     weights: Floats
 
     @classmethod
     def of(cls, counts: Counts, log_lengths: Floats) -> Posterior:
         """`log_lengths` [T]: the log prior of the change times, which are the beginnings of the T buckets."""
         changes = _spread(len(log_lengths))
-        whole = grid = _Grid.of(
-            counts, changes, np.linspace(-WIDEST_SHIFT, WIDEST_SHIFT, _SHIFTS), log_lengths
-        )
+        grid = _Grid.of(changes, _FIRST_SHIFTS, counts.surface(changes, _FIRST_SHIFTS), log_lengths)
         for _ in range(_ROUNDS):
-            shifts = grid.finer_shifts()
-            more = grid.finer_changes()[: _MOST_CHANGES - len(grid.changes)]
-            if shifts is None and not more.size:
+            shifts = grid.more_shifts()[: _MOST_SHIFTS - len(grid.shifts)]
+            changes = grid.more_changes()[: _MOST_CHANGES - len(grid.changes)]
+            if not shifts.size and not changes.size:
                 break
-            grid = _Grid.of(
-                counts,
-                np.union1d(grid.changes, more),
-                grid.shifts if shifts is None else shifts,
-                log_lengths,
-            )
-        log_posterior = grid.log_posterior
-        weights = np.exp(log_posterior - log_posterior.max())
-        return cls(counts=counts, whole=whole, fine=grid, weights=weights / weights.sum())
+            grid = grid.finer(counts, changes, shifts, log_lengths=log_lengths)
+        weights = np.exp(grid.log_posterior - grid.log_posterior.max())
+        return cls(counts=counts, grid=grid, weights=weights / weights.sum())
 
     def log_changes(self, buckets: int) -> Floats:
         """The log likelihood of each of the T change times, up to a constant; between those looked at, as between them."""
-        return np.interp(np.arange(buckets), self.fine.changes, self.fine.by_change())
+        return np.interp(np.arange(buckets), self.grid.changes, self.grid.by_change())
 
     def log_evidence(self) -> float:
         """The log Bayes factor of a shift, against none."""
-        return float(_log_sum(self.fine.log_posterior.ravel(), axis=0))
+        return float(_log_sum(self.grid.log_posterior.ravel(), axis=0))
 
     def log_e_values(self) -> Floats:
         """Of each cell, [C], the log of its likelihood ratio averaged over what the other cells say of the shift: an e-value
         where cells don't depend on each other, because nothing of its own chose the weights."""
-        others = self.fine.log_without_each()
-        together = _log_sum((others + self.fine.surface.log_bayes), axis=(0, 2))
-        # The others alone may see the shift elsewhere, where the fine grid isn't.
-        alone = np.maximum(
-            _log_sum(others, axis=(0, 2)), _log_sum(self.whole.log_without_each(), axis=(0, 2))
-        )
-        return together - np.maximum(alone, 0.0 if others.shape[1] == 1 else -np.inf)
+        others = self.grid.log_without_each()
+        together = _log_sum(others + self.grid.surface.log_bayes, axis=(0, 2))
+        return together - _log_sum(others, axis=(0, 2))
 
     def is_rise(self) -> bool:
         """Whether a rise is the likelier."""
         by_shift = self.weights.sum(axis=0)
-        return bool(by_shift @ np.sign(self.fine.shifts) >= 0.0)
+        return bool(by_shift @ np.sign(self.grid.shifts) >= 0.0)
 
     def levels(self) -> Floats:
         """The posterior mean of the cells' log-odds before the change, season apart, [C]."""
-        inside = np.einsum("td,tcd->c", self.weights, self.fine.surface.level)
+        inside = np.einsum("td,tcd->c", self.weights, self.grid.surface.level)
         return inside * self.counts.sign[:, 0]
 
     def odds_ratio(self) -> Floats:
         """Median, 2.5 % and 97.5 % quantile of the odds ratio, [3]."""
-        by_shift = self.weights.sum(axis=0)
-        middles = np.cumsum(by_shift) - by_shift / 2.0
-        return np.exp(np.interp(_QUANTILES, middles, self.fine.shifts))
+        until = np.cumsum(self.weights.sum(axis=0))[:-1]  # the probability up to half-way to the next shift
+        middles = (self.grid.shifts[1:] + self.grid.shifts[:-1]) / 2.0
+        return np.exp(np.interp(_QUANTILES, until, middles))
 
     def rates(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
         """Median, 2.5 % and 97.5 % quantile, [3] each, of the rate before, after, and of the change, for `weights` [T, C] events,
         not all 0."""
         total = weights.sum()
         ends: list[tuple[Floats, Floats]] = []
-        for shifts in (np.zeros(1), self.fine.shifts):
-            positives, slope = self.counts.expected(weights, self.fine.surface, shifts)
+        for shifts in (np.zeros(1), self.grid.shifts):
+            positives, slope = self.counts.expected(weights, self.grid.surface, shifts)
             rate = np.clip(positives.sum(axis=1) / total, 1e-300, 1.0 - 1e-15)
-            spread = np.sqrt((slope**2 * self.fine.surface.variance).sum(axis=1)) / total
+            spread = np.sqrt((slope**2 * self.grid.surface.variance).sum(axis=1)) / total
             ends.append((np.log(rate) - np.log1p(-rate), spread / (rate * (1.0 - rate))))
         flat = self.weights.ravel()
         likeliest = np.argsort(-flat, kind="stable")

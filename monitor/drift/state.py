@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.drift.incidents import Incident
+from monitor.drift.instruments import Instrument
 from monitor.drift.measures import Measure
 from monitor.drift.streams import LEVELS, Rows, StreamKey
 from monitor.errors import Misconfigured
@@ -71,6 +72,7 @@ class Saved(msgspec.Struct, kw_only=True):
     integral: _Array
     fleet_counts: _Array
     incidents: list[Incident]
+    instruments: list[Instrument]
 
 
 def array_of(name: str, values: NDArray[np.generic]) -> _Array:

@@ -12,6 +12,7 @@ from monitor.drift.detector import ODDS
 from monitor.drift.measures import Measure
 from monitor.drift.needs import Scope
 from monitor.drift.policy import LEVEL_SHARES, Level
+from monitor.drift.season import COLUMNS
 from schemas.evidence import WatchedBy
 
 Floats = NDArray[np.float64]
@@ -129,7 +130,8 @@ class Streams(Rows):
     `a`, `b`: the baseline's Beta counts as of `seen_at`; `a0`, `b0`: the prior in them, which is never forgotten.
     `events`: of its own, ever. `reset_at`: since when R is evidence. `phi`: how many times more than binomial the counts vary.
     `hold` of `incident` (0: none), and what it counted since the change: `k_held` of `n_held`, `e_held` expected. Nothing that
-    came after `learned_to` is in the baseline.
+    came after `learned_to` is in the baseline. `by`: a number of its guard and calibration. `daily`: its traffic, of which
+    what is a day old counts 1/e; `season`: coefficients (monitor/drift/season.py).
     """
 
     log_r: Floats
@@ -148,7 +150,9 @@ class Streams(Rows):
     reset_at: Ints
     learned_to: Ints
     incident: Ints
-    season: Ints
+    by: Ints
+    daily: Floats
+    season: NDArray[np.float32]
     measure: Small
     is_armed: NDArray[np.bool_]
     is_active: NDArray[np.bool_]
@@ -171,7 +175,9 @@ class Streams(Rows):
         ("reset_at", "i8", 0, 0),
         ("learned_to", "i8", 0, FOREVER),
         ("incident", "i8", 0, 0),
-        ("season", "i8", 0, -1),
+        ("by", "i8", 0, -1),
+        ("daily", "f8", 0, 0.0),
+        ("season", "f4", COLUMNS, 0.0),
         ("measure", "i1", 0, 0),
         ("is_armed", "?", 0, 0),
         ("is_active", "?", 0, 1),

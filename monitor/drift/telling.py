@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from monitor.drift.detection import Detection, at_us
 from monitor.drift.explanation import Explanation
+from monitor.drift.instruments import Instrument, Jump
+from monitor.drift.kinds import DriftKind
 from monitor.drift.measures import Measure
 from monitor.drift.needs import Scope
 from monitor.drift.policy import Level
 from monitor.drift.streams import StreamKey, watched_by
-from schemas.alerts import Source
+from monitor.drift.wording import remedy, title
+from schemas.alerts import Alert, Source, alert_id
 from schemas.evidence import DriftEvidence, Planning
 from schemas.windows import Window
 
@@ -101,6 +106,60 @@ def evidence_of(
         planning=planning,
         watched_by=watched_by(place),
         budget_per_month=budget_per_month,
+    )
+
+
+def jump_alert(
+    jumps: Sequence[Jump], instrument: Instrument, detection: Detection, *, window: Window, fleet: str
+) -> Alert:
+    """A change of instrument: the clearest jump as evidence, all of them as facts."""
+    clearest, kind = jumps[0], DriftKind.INSTRUMENT_CHANGE
+    key = StreamKey(clearest.measure, "all", watched_by=list(detection.guards)[instrument.by])
+    began = at_us(instrument.began_at)
+    evidence = DriftEvidence(
+        measure=clearest.measure.value,
+        direction="up" if clearest.z >= 0 else "down",
+        window_begins_at=window.begins_at,
+        window_ends_at=window.ends_at,
+        k=clearest.k,
+        n=clearest.n,
+        expected=clearest.expected,
+        crossing=1.0,
+        changed_at=began,
+        changed_from=began,
+        changed_until=began,
+        odds_ratio=clearest.odds_ratio,
+        rate_before=clearest.rate_before,
+        rate_after=clearest.rate_after,
+        rate_change=clearest.rate_change,
+        strata=list(clearest.strata),
+        mix=None,
+        also=[{"measure": jump.measure.value} for jump in jumps[1:]],
+        event_ids=[],
+        query=query_of(key, began, window.ends_at),
+        series=[],
+        planning=None,
+        watched_by=watched_by(key),
+        budget_per_month=detection.policy.budget_per_month,
+    )
+    facts: dict[str, float | str] = {
+        f"{jump.measure.value}_odds_ratio": round(jump.odds_ratio.value, 4) for jump in jumps
+    }
+    return Alert(
+        id=alert_id(fleet, kind.value, key.place, window.ends_at),
+        fleet=fleet,
+        kind=kind.value,
+        severity=kind.severity,
+        state="firing",
+        started_at=window.ends_at,
+        at=window.ends_at,
+        ended_at=None,
+        title=title(kind.value, clearest.measure.value, key.place, evidence),
+        place=key.place,
+        facts=facts,
+        remedy=remedy(kind.value, clearest.measure.value),
+        source=SOURCE,
+        drift=evidence,
     )
 
 

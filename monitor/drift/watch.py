@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.drift.counts import check_times, table_of
-from monitor.drift.detection import DAY_US, Crossing, Detection, Seen, at_us, us
+from monitor.drift.detection import Crossing, Detection, Seen, at_us, us
 from monitor.drift.lifecycle import Lifecycle
 from monitor.drift.lookback import need_of
 from monitor.drift.needs import Need
+from monitor.drift.nightly import fit, is_due, need_at
 from monitor.drift.policy import DriftPolicy
 from monitor.drift.state import (
     Saved,
@@ -31,9 +32,6 @@ from monitor.drift.views import PlanRow, StreamView, plan_rows, views_of
 from schemas.alert_actions import AlertAction
 from schemas.alerts import Alert
 from schemas.windows import Window
-
-HOUSEKEEPING_AT_US = 3 * DAY_US // 24
-"""At 03:00 UTC of arrival: what is done once a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +71,8 @@ class Watch:
         watch = cls(policy, fleet)
         detection = watch._detection  # its own
         try:
+            for guard in saved.guards:
+                detection.number_of(guard)
             load(detection.groups.rows, saved.group_keys, saved.group_arrays, saved.guards)
             load(detection.streams, saved.stream_keys, saved.stream_arrays, saved.guards)
             for row, key in enumerate(detection.streams.keys):
@@ -82,7 +82,7 @@ class Watch:
             raise StateDamaged("its parts don't fit each other") from exc
         watch.position = at_us(saved.position) if saved.position >= 0 else None
         watch._housekept_at = saved.housekept_at
-        watch._lifecycle.restore(saved.incidents, saved.next_incident)
+        watch._lifecycle.restore(saved.incidents, saved.instruments, saved.next_incident)
         return watch
 
     def to_bytes(self) -> bytes:
@@ -90,23 +90,21 @@ class Watch:
         if self._pending is not None:
             raise RuntimeError("a window was taken and isn't finished")
         detection = self._detection
-        guards: dict[tuple[str, str, str, int], int] = {}
-        stream_keys = keys_of(detection.streams, guards)
-        group_keys = keys_of(detection.groups.rows, guards)
         return pack(
             Saved(
                 fleet=self.fleet,
                 position=-1 if self.position is None else us(self.position),
                 housekept_at=self._housekept_at,
                 next_incident=self._lifecycle.next_number,
-                guards=list(guards),
-                stream_keys=stream_keys,
+                guards=list(detection.guards),
+                stream_keys=keys_of(detection.streams, detection.guards),
                 stream_arrays=arrays_of(detection.streams),
-                group_keys=group_keys,
+                group_keys=keys_of(detection.groups.rows, detection.guards),
                 group_arrays=arrays_of(detection.groups.rows),
                 integral=array_of("integral", detection.integral),
                 fleet_counts=array_of("fleet_counts", detection.fleet_counts[: detection.fleet_size]),
                 incidents=self._lifecycle.incidents,
+                instruments=self._lifecycle.instruments,
             )
         )
 
@@ -124,6 +122,8 @@ class Watch:
         needs: dict[Need, None] = {}
         for crossing in seen.crossings:
             needs[need_of(crossing, self._detection, window.ends_at)] = None
+        if is_due(self._housekept_at, us(window.ends_at)):
+            needs[need_at(window.ends_at)] = None
         step = Step(window, seen.crossings, tuple(needs))
         self._pending = step, seen
         return step
@@ -136,12 +136,13 @@ class Watch:
         seen = self._pending[1]
         alerts = self._lifecycle.go_on(step.window, seen, history)
         now = us(step.window.ends_at)
-        if self._housekept_at < 0:
-            self._housekept_at = now
-        due = (self._housekept_at - HOUSEKEEPING_AT_US) // DAY_US
-        if (now - HOUSEKEEPING_AT_US) // DAY_US > due:
-            self._housekept_at = now
+        if is_due(self._housekept_at, now):
+            fit(self._detection, history.get(need_at(step.window.ends_at), ()))
             self._detection.retire(now)
+            self._detection.forget(now)
+            self._housekept_at = now
+        elif self._housekept_at < 0:
+            self._housekept_at = now
         self._pending = None
         return alerts
 
@@ -158,8 +159,9 @@ class Watch:
 
     def streams(self) -> Sequence[StreamView]:
         """How each stream of a cell stands, in the order in which they came."""
-        return views_of(self._detection)
+        stale = {incident.number for incident in self._lifecycle.incidents if incident.alert.state == "stale"}
+        return views_of(self._detection, stale)
 
     def plan(self) -> tuple[PlanRow, ...]:
         """After how long which shift of each armed stream would be noticed, at today's traffic."""
-        return plan_rows(self._detection)
+        return () if self.position is None else plan_rows(self._detection, us(self.position))

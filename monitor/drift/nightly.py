@@ -1,0 +1,109 @@
+"""What is done once a day, at 03:00 UTC of arrival time: seasons and over-dispersion from the hours of the last weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.drift.baseline import expected
+from monitor.drift.counts import table_of
+from monitor.drift.detection import DAY_US, Detection, us
+from monitor.drift.needs import SeasonNeed
+from monitor.drift.season import HISTORY_WEEKS, HOURS, fit_season, hour_of_week, offsets
+from monitor.drift.streams import FREE, Ints
+from monitor.drift.tempering import phi_of
+from schemas.windows import Window
+
+Floats = NDArray[np.float64]
+
+AT_US: Final = 3 * DAY_US // 24
+STREAMS_AT_MOST: Final = 4000
+"""So many streams, those with the most traffic, have a season of their own: what is rarer can't show one in four weeks."""
+
+
+def is_due(done_at: int, now: int) -> bool:
+    """Whether 03:00 has come since it was `done_at`, microseconds since 1970 (-1: never, and not due yet)."""
+    return done_at >= 0 and (now - AT_US) // DAY_US > (done_at - AT_US) // DAY_US
+
+
+def need_at(now: datetime) -> SeasonNeed:
+    """The hours of the last weeks."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    return SeasonNeed(hour - timedelta(weeks=HISTORY_WEEKS), hour)
+
+
+def fit(detection: Detection, windows: Sequence[Window]) -> None:
+    """Fit the season and phi of the streams that learn from `windows`, an hour wide, oldest first. The level moves with the
+    season, so that over these hours as much is expected as before."""
+    streams = detection.streams
+    size = streams.size
+    rows = np.flatnonzero(streams.is_armed[:size] & streams.is_active[:size] & (streams.hold[:size] == FREE))
+    if not windows or not rows.size:
+        return
+    if rows.size > STREAMS_AT_MOST:
+        busiest = np.argsort(-streams.daily[rows], kind="stable")[:STREAMS_AT_MOST]
+        rows = np.sort(rows[busiest])
+    k, n = _counts(detection, windows, rows)
+    hours = np.array([hour_of_week(window.begins_at) for window in windows], dtype=np.int64)
+    before = _table(streams.season[rows])[:, hours]
+    fitted = fit_season(k, n, hours, phi=streams.phi[rows], group=_tenants(detection, rows))
+    after = _table(fitted)[:, hours]
+    a, b = streams.a[rows], streams.b[rows]
+    odds = _same_total(n, before, after, a / b)
+    total = a + b
+    streams.a[rows] = total * odds / (1.0 + odds)
+    streams.b[rows] = total / (1.0 + odds)
+    streams.season[rows] = fitted
+    p = expected(streams.a[rows][:, None], streams.b[rows][:, None], after)
+    streams.phi[rows] = phi_of(k, n, p)
+    detection.season_changed()
+
+
+def _counts(detection: Detection, windows: Sequence[Window], rows: Ints) -> tuple[Floats, Floats]:
+    """`k` of `n` of `rows`, [S, W]."""
+    at = np.full(detection.streams.size, -1, dtype=np.int64)
+    at[rows] = np.arange(rows.size)
+    k, n = np.zeros((rows.size, len(windows))), np.zeros((rows.size, len(windows)))
+    for hour, window in enumerate(windows):
+        touched = detection.cells.touched(table_of(window), window, detection.policy)
+        position = at[touched.rows]
+        wanted = position >= 0
+        k[position[wanted], hour] = touched.k[wanted]
+        n[position[wanted], hour] = touched.n[wanted]
+        is_before = us(window.begins_at) < detection.streams.began_at[rows]
+        k[is_before, hour], n[is_before, hour] = 0.0, 0.0
+    return k, n
+
+
+def _table(season: NDArray[np.float32]) -> Floats:
+    """The offsets of all hours of the week, [S, 168]."""
+    return np.stack([offsets(season, hour) for hour in range(HOURS)], axis=1)
+
+
+def _tenants(detection: Detection, rows: Ints) -> Ints:
+    """A number for each measure of a tenant: its users keep the same hours."""
+    numbers: dict[tuple[str, str | None], int] = {}
+    keys = (detection.streams.keys[row] for row in rows)
+    return np.array(
+        [numbers.setdefault((key.measure.value, key.tenant), len(numbers)) for key in keys], dtype=np.int64
+    )
+
+
+def _same_total(n: Floats, before: Floats, after: Floats, odds: Floats) -> Floats:
+    """The odds at offset 0, [S], that expect as much with the offsets `after` as `odds` did with those `before`, [S, W]."""
+    lifted = odds[:, None] * np.exp(before)
+    wanted = (n * lifted / (1.0 + lifted)).sum(axis=1)
+    level = np.log(odds)
+    for _ in range(20):
+        lifted = np.exp(level[:, None] + after)
+        p = lifted / (1.0 + lifted)
+        slope = (n * p * (1.0 - p)).sum(axis=1)
+        miss = wanted - (n * p).sum(axis=1)
+        step = np.divide(miss, slope, out=np.zeros_like(miss), where=slope > 0)
+        level += np.clip(step, -1.0, 1.0)
+    new: Floats = np.exp(level)
+    return new
