@@ -66,7 +66,7 @@ class _Cells:
 def coverage(*, short: bool, seed: int) -> list[EffectRow]:
     """All combinations; the short version has fewer runs, and every second of the odds."""
     runs = 40 if short else 300
-    rows = []
+    rows: list[EffectRow] = []
     for rate in RATES:
         for reference in REFERENCES:
             rng = np.random.default_rng([seed, int(rate * 1e4), reference])
@@ -82,18 +82,11 @@ def coverage(*, short: bool, seed: int) -> list[EffectRow]:
             )
             quiet = crossed < 0
             calm = _Cells(calm.k[:, quiet], calm.a[quiet], calm.b[quiet], calm.log_r[quiet])
-            for odds in ODDS[::2] if short else ODDS:
-                rows.append(
-                    _row(
-                        calm,
-                        (start_a[quiet], start_b[quiet]),
-                        rate=rate,
-                        reference=reference,
-                        odds=odds,
-                        runs=runs,
-                        rng=rng,
-                    )
-                )
+            start = (start_a[quiet], start_b[quiet])
+            rows += [
+                _row(calm, start, rate=rate, reference=reference, odds=odds, runs=runs, rng=rng)
+                for odds in (ODDS[::2] if short else ODDS)
+            ]
     return rows
 
 

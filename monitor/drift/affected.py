@@ -23,4 +23,5 @@ def e_bh(log_e: NDArray[np.float64], rate: float = FALSE_DISCOVERY_RATE) -> NDAr
     enough = np.flatnonzero(falling >= needed)
     if not enough.size:
         return np.zeros(log_e.size, dtype=np.bool_)
-    return log_e >= falling[enough[-1]]
+    told: NDArray[np.bool_] = log_e >= falling[enough[-1]]
+    return told

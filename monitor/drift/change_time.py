@@ -28,7 +28,8 @@ def log_lengths(begins_at: Ints, ends_at: Ints) -> Floats:
     """The log prior of "bucket t is the first after the change", [T]: proportional to the time in which it may have fallen,
     which is from the beginning of the bucket before."""
     lengths = np.diff(begins_at, prepend=2 * begins_at[0] - ends_at[0]).astype(np.float64)
-    return np.log(lengths / lengths.sum())
+    logs: Floats = np.log(lengths / lengths.sum())
+    return logs
 
 
 def change_time(log_posterior: Floats, log_prior: Floats, begins_at: Ints, ends_at: Ints) -> ChangeTime:

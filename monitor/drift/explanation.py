@@ -171,8 +171,9 @@ def _of_cells(series: Series, kept: Ints) -> Series:
 def _traffic(series: Series, bucket: int, told: Bools) -> Floats:
     """The events, [T, C], for which the rates are told: those of the told cells since the change. Where there are none, all of
     theirs; where there are none either, one a bucket."""
-    since = np.arange(len(series.begins_at)) >= bucket
-    for events in (series.n * since[:, None] * told, series.n * told):
+    later = series.n * told
+    later[:bucket] = 0.0
+    for events in (later, series.n * told):
         if events.any():
             return events
     return np.ones_like(series.n) * told

@@ -26,12 +26,14 @@ _TINY: Final = 1e-300
 
 def softplus(x: Floats) -> Floats:
     """log(1 + e^x)."""
-    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+    value: Floats = np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+    return value
 
 
 def sigmoid(x: Floats) -> Floats:
     """1 / (1 + e^-x), without overflow."""
-    return 1.0 / (1.0 + np.exp(np.minimum(-x, 700.0)))
+    value: Floats = 1.0 / (1.0 + np.exp(np.minimum(-x, 700.0)))
+    return value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +103,7 @@ class Counts:
 
     def _level_without_change(self) -> Floats:
         """The posterior mode of the cells' log-odds if nothing changed, [C]."""
-        x = np.log(self._a) - np.log(self._b)
+        x: Floats = np.log(self._a) - np.log(self._b)
         target = self._a + self._k_from[0]
         for _ in range(12):
             own, seen = sigmoid(x), sigmoid(x + self._offset)
@@ -122,7 +124,8 @@ class Counts:
         weights = self._stretch_n[first:, :, None]
 
         def total(values: Floats) -> Floats:
-            return _from_each(weights * values)[stretch + 1] + rest * values[stretch]
+            sums: Floats = _from_each(weights * values)[stretch + 1] + rest * values[stretch]
+            return sums
 
         return np.stack((total(softplus(x)), total(share), total(share * share)))
 

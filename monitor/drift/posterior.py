@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-SHIFT_SCALE: Final = 1.0
+SHIFT_SCALE: Final = 1.2
 """The prior of the log odds shift is normal around 0 with this deviation: tuned once (benchmarks/drift/effects.py)."""
 WIDEST_SHIFT: Final = 6.0
 PARTS: Final = (0.1, 0.5, 1.0)
@@ -113,7 +113,8 @@ class _Grid:
                 for one, two in zip(low, high, strict=True)
             ]
         found = np.concatenate([*more, np.zeros(0, dtype=np.int64)])
-        return found[~np.isin(found, self.changes)]
+        new: Ints = found[~np.isin(found, self.changes)]
+        return new
 
     def by_shift(self) -> Floats:
         """The log posterior of the shifts, [D], not normalised."""
@@ -173,14 +174,15 @@ class Posterior:
 
     def levels(self) -> Floats:
         """The posterior mean of the cells' log-odds before the change, season apart, [C]."""
-        inside = np.einsum("td,tcd->c", self.weights, self.grid.surface.level)
+        inside: Floats = np.einsum("td,tcd->c", self.weights, self.grid.surface.level)
         return inside * self.counts.sign[:, 0]
 
     def odds_ratio(self) -> Floats:
         """Median, 2.5 % and 97.5 % quantile of the odds ratio, [3]."""
         until = np.cumsum(self.weights.sum(axis=0))[:-1]  # the probability up to half-way to the next shift
         middles = (self.grid.shifts[1:] + self.grid.shifts[:-1]) / 2.0
-        return np.exp(np.interp(_QUANTILES, until, middles))
+        quantiles: Floats = np.exp(np.interp(_QUANTILES, until, middles))
+        return quantiles
 
     def rates(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
         """Median, 2.5 % and 97.5 % quantile, [3] each, of the rate before, after, and of the change, for `weights` [T, C] events,
@@ -211,7 +213,8 @@ def _shared(log_bayes: Floats, part: float) -> Floats:
     """The log Bayes factor of a cell that takes part with probability `part`."""
     if part == 1.0:
         return log_bayes
-    return np.logaddexp(np.log1p(-part), np.log(part) + log_bayes)
+    mixed: Floats = np.logaddexp(np.log1p(-part), np.log(part) + log_bayes)
+    return mixed
 
 
 def _mean(logs: list[Floats]) -> Floats:
@@ -219,13 +222,15 @@ def _mean(logs: list[Floats]) -> Floats:
     total = logs[0]
     for more in logs[1:]:
         total = np.logaddexp(total, more)
-    return total - np.log(len(logs))
+    mean: Floats = total - np.log(len(logs))
+    return mean
 
 
 def _log_sum(logs: Floats, axis: int | tuple[int, ...]) -> Floats:
     """The log of the sum of what these are the logs of."""
     top = logs.max(axis=axis, keepdims=True)
-    return np.log(np.exp(logs - top).sum(axis=axis)) + top.squeeze(axis=axis)
+    total: Floats = np.log(np.exp(logs - top).sum(axis=axis)) + top.squeeze(axis=axis)
+    return total
 
 
 def _spread(buckets: int) -> Ints:
@@ -234,7 +239,8 @@ def _spread(buckets: int) -> Ints:
         return np.arange(buckets)
     near = buckets - np.geomspace(1, buckets, _FIRST_CHANGES // 2)
     even = np.linspace(0, buckets - 1, _FIRST_CHANGES // 2)
-    return np.unique(np.r_[near, even].astype(np.int64))
+    chosen: Ints = np.unique(np.r_[near, even].astype(np.int64))
+    return chosen
 
 
 def _quantiles(values: Floats, mass: Floats) -> Floats:
