@@ -37,7 +37,7 @@ class Size:
     names: tuple[str, ...] | None = None
 
 
-LONG: Final = Size(2500)
+LONG: Final = Size(1500)
 SHORT: Final = Size(1000, ("0.05/20k", "0.01/2k"), (OURS, FOCUS, CHUNK, "CUSUM for x2", "ADWIN"))
 
 
