@@ -22,7 +22,8 @@ _DAY_US: Final = 24 * 3600 * 1e6
 
 def kept(elapsed_us: Ints, half_life_days: float) -> Floats:
     """Which part of what was learned `elapsed_us` ago still counts, 0..1."""
-    return np.exp2(-np.maximum(elapsed_us, 0) / (half_life_days * _DAY_US))
+    part: Floats = np.exp2(-np.maximum(elapsed_us, 0) / (half_life_days * _DAY_US))
+    return part
 
 
 def prior(k: float, n: float) -> tuple[float, float]:
@@ -36,7 +37,8 @@ def prior(k: float, n: float) -> tuple[float, float]:
 def expected(a: Floats, b: Floats, offset: Floats) -> Floats:
     """The probability at `offset`."""
     odds = a / b * np.exp(offset)
-    return odds / (1.0 + odds)
+    p: Floats = odds / (1.0 + odds)
+    return p
 
 
 def learned(k: Floats, n: Floats, *, a: Floats, b: Floats, offset: Floats) -> tuple[Floats, Floats]:

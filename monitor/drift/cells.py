@@ -12,15 +12,13 @@ from monitor.drift.counts import ANSWERED, EVENTS, CellKey, Table, k_and_n
 from monitor.drift.measures import Measure
 from monitor.drift.policy import DriftPolicy
 from monitor.drift.streams import LEVELS, MEASURES, UNKEYED, Ints, StreamKey
+from monitor.drift.volume import exposure
 from schemas.windows import Window
 
 Floats = NDArray[np.float64]
 
 OF_CELL: Final = tuple(measure for measure in MEASURES if measure.grain == "category")
 _MIX: Final = OF_CELL.index(Measure.MIX)
-VOLUME_UNIT: Final = 1e12
-"""An hour of volume is so many chances of an exchange, of which each comes rarely: that is a Poisson process, and the same
-formulas hold for it as for shares."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,20 +79,19 @@ class Cells:
                 continue
             n = table.counts[:, ANSWERED] if measure is Measure.MIX else k_and_n(measure, table.counts)[1]
             for at in np.flatnonzero((n > 0) & (self._rows[cells, position] < 0)):
-                tenant, model, category, *by = table.keys[at]
-                found.add(StreamKey(measure, "cell", tenant, model, category, tuple(by)))
+                key = table.keys[at]
+                found.add(StreamKey(measure, "cell", key[0], key[1], key[2], key[3:]))
         if policy.share(Measure.PROMPT_HARM):
             new = (table.counts[:, ANSWERED] > 0) & (self._row_of_pair[self._pair_of[cells]] < 0)
             for at in np.flatnonzero(new):
-                tenant, model, _, *by = table.keys[at]
-                found.add(StreamKey(Measure.PROMPT_HARM, "cell", tenant, model, None, tuple(by)))
+                key = table.keys[at]
+                found.add(StreamKey(Measure.PROMPT_HARM, "cell", key[0], key[1], None, key[3:]))
         for position, measure in enumerate((Measure.COVERAGE, Measure.VOLUME)):
             if not policy.share(measure):
                 continue
             n = table.counts[:, EVENTS] if measure is Measure.VOLUME else k_and_n(measure, table.counts)[1]
             for at in np.flatnonzero((n > 0) & (self._rows_of_link[self._link_of[cells], position] < 0)):
-                tenant, model, *_ = table.keys[at]
-                found.add(StreamKey(measure, "cell", tenant, model))
+                found.add(StreamKey(measure, "cell", table.keys[at][0], table.keys[at][1]))
         if window.messages and self._dead_letters < 0 and policy.share(Measure.DEAD_LETTERS):
             found.add(StreamKey(Measure.DEAD_LETTERS, "cell"))
         return sorted(found, key=sort_key)
@@ -110,7 +107,9 @@ class Cells:
             some = n > 0
             parts.append((self._rows[cells[some], position], k[some], n[some]))
         pairs, links = self._pair_of[cells], self._link_of[cells]
-        answered = np.bincount(pairs, table.counts[:, ANSWERED], minlength=len(self._pairs))
+        answered: Floats = np.bincount(pairs, table.counts[:, ANSWERED], minlength=len(self._pairs)).astype(
+            np.float64
+        )
         if policy.share(Measure.MIX):
             parts.append(self._mix(cells, table, answered))
         if policy.share(Measure.PROMPT_HARM):
@@ -128,8 +127,8 @@ class Cells:
             events = np.bincount(links, table.counts[:, EVENTS], minlength=len(self._links))
             rows = self._rows_of_link[: events.size, 1]
             known = rows >= 0
-            hours = (window.ends_at - window.begins_at).total_seconds() / 3600.0
-            parts.append((rows[known], events[known], np.full(int(known.sum()), hours * VOLUME_UNIT)))
+            chances = exposure((window.ends_at - window.begins_at).total_seconds())
+            parts.append((rows[known], events[known], np.full(int(known.sum()), chances)))
         if policy.share(Measure.DEAD_LETTERS) and window.messages:
             one = np.ones(1, dtype=np.int64)
             parts.append((one * self._dead_letters, one * window.dead_letters, one * window.messages))
@@ -168,8 +167,8 @@ class Cells:
                 self._rows = _longer(self._rows, -1)
                 self._pair_of = _longer(self._pair_of, 0)
                 self._link_of = _longer(self._link_of, 0)
-            tenant, model, _, *by = key
-            self._pair_of[cell] = self._pair(tenant, model, (by[0], by[1], by[2], by[3]))
+            tenant, model = key[:2]
+            self._pair_of[cell] = self._pair(tenant, model, key[3:])
             self._link_of[cell] = self._link(tenant, model)
         return cell
 

@@ -32,6 +32,18 @@ def log_lengths(begins_at: Ints, ends_at: Ints) -> Floats:
     return logs
 
 
+def log_recency(begins_at: Ints, ends_at: Ints) -> Floats:
+    """The log prior by which cells are compared, [T]: as likely to have begun in the last minute as in the last hour but that
+    minute, and so on (1 / age). It is for "did this cell shift too, now that there was an alarm": with a prior as long as the
+    history, weeks in which nothing happened would speak against what began an hour ago."""
+    before = np.r_[2 * begins_at[0] - ends_at[0], begins_at[:-1]]
+    least = float(ends_at[-1] - begins_at[-1])
+    ages, younger = ends_at[-1] - before + least, ends_at[-1] - begins_at + least
+    folds = np.log(ages.astype(np.float64)) - np.log(younger.astype(np.float64))
+    logs: Floats = np.log(folds / folds.sum())
+    return logs
+
+
 def change_time(log_posterior: Floats, log_prior: Floats, begins_at: Ints, ends_at: Ints) -> ChangeTime:
     """From the log posterior [T], up to a constant, that each bucket is the first after the change.
 

@@ -17,11 +17,13 @@ from monitor.drift.baseline import JEFFREYS, expected, kept, learned, prior
 from monitor.drift.cells import Cells, Touched
 from monitor.drift.counts import Table
 from monitor.drift.detector import HARM_WEIGHTS, ODDS, WEIGHTS, drip, log_m, log_ratios, log_threshold
-from monitor.drift.groups import Groups, keys_of
+from monitor.drift.groups import SOME, Groups, keys_of
 from monitor.drift.measures import Measure
 from monitor.drift.policy import LEVEL_SHARES, MONTH_S, DriftPolicy
 from monitor.drift.season import hour_of_week, offsets
 from monitor.drift.streams import FREE, HELD, LEVELS, MEASURES, QUIET, Ints, StreamKey, Streams
+from monitor.drift.volume import PRIOR as VOLUME_PRIOR
+from monitor.drift.volume import is_armed as volume_is_armed
 from schemas.evidence import Direction
 from schemas.windows import Window
 
@@ -34,8 +36,6 @@ VANISHED_AFTER_US: Final = 7 * DAY_US
 """A stream without data for so long gives its share to the others, until it is back."""
 FORGOTTEN_HALF_LIVES: Final = 4
 """After so many half-lives without data a stream is forgotten, and its next data are a new stream's."""
-VOLUME_LEARNS_US: Final = 7 * DAY_US
-"""The volume is armed once it has seen each hour of the week."""
 _DRIP_AT_MOST_US: Final = DAY_US
 _DRIP_OF_THRESHOLD: Final = 0.125
 """What a pause drips at once: at most that of a day, and at most so much of the threshold. M may by rights grow by all of it,
@@ -44,6 +44,9 @@ less is always allowed."""
 WEIGHTS_OF: Final[Floats] = np.array([HARM_WEIGHTS if measure.is_harm else WEIGHTS for measure in MEASURES])
 """How much of a share each odds shift gets, [measures, 8]."""
 _GROUP_WEIGHTS: Final = np.concatenate([WEIGHTS_OF, WEIGHTS_OF], axis=1) / 2.0
+_LUMP_WINDOWS: Final = 50.0
+_OF_ITS_OWN: Final = frozenset({Measure.VOLUME, Measure.MIX, Measure.DEAD_LETTERS})
+"""Measures of which other tenants' and models' say nothing."""
 _VOLUME: Final = MEASURES.index(Measure.VOLUME)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -120,10 +123,9 @@ class Detection:
         self.place(row, key)
         streams.measure[row] = MEASURES.index(key.measure)
         streams.began_at[row] = streams.seen_at[row] = streams.reset_at[row] = began_at
-        if key.measure is Measure.VOLUME:
-            a, b = JEFFREYS, JEFFREYS
-        else:
-            a, b = prior(*self.fleet_counts[self._fleet_of[row]])
+        a, b = prior(*self.fleet_counts[self._fleet_of[row]])
+        if key.measure in _OF_ITS_OWN:
+            a, b = VOLUME_PRIOR if key.measure is Measure.VOLUME else (JEFFREYS, JEFFREYS)
         streams.a[row] = streams.a0[row] = a
         streams.b[row] = streams.b0[row] = b
         return row
@@ -255,10 +257,12 @@ class Detection:
         return float(min(due, self.shares[at, 0] * (_DRIP_AT_MOST_US / MONTH_US), self._drip_at_most[at]))
 
     def _dripped(self, rows: Ints) -> Floats:
-        return self.integral[self.streams.measure[rows], 0]
+        dripped: Floats = self.integral[self.streams.measure[rows], 0]
+        return dripped
 
     def _group_dripped(self, groups: Ints) -> Floats:
-        return self.integral[self.groups.rows.measure[groups], self.groups.rows.level[groups]]
+        dripped: Floats = self.integral[self.groups.rows.measure[groups], self.groups.rows.level[groups]]
+        return dripped
 
     def _due(self, rows: Ints) -> Floats:
         """Share times time since the last drip, [rows], in months."""
@@ -314,38 +318,34 @@ class Detection:
         after = before + log_l
         streams.log_r[rows] = after
         streams.dripped[rows] = self._dripped(rows)
-        crossings = self._crossed(streams.keys, rows, before, after=after, weights=WEIGHTS_OF[measure])
+        p = expected(streams.a[rows], streams.b[rows], offset[watched])
+        variance = touched.n[watched] / streams.phi[rows] * p * (1.0 - p)
+        streams.lump[rows] = lump = _usual(streams.lump[rows], variance)
+        log_a = log_threshold(self.policy.budget_per_month, WEIGHTS_OF[measure], lump)
+        crossings = _crossed(
+            streams.keys, rows, before, after=after, weights=WEIGHTS_OF[measure], log_a=log_a
+        )
         is_free = streams.hold[rows] == FREE
-        groups, group_l = self.groups.log_ratios(rows[is_free], log_l[is_free])
-        if groups.size:
-            table = self.groups.rows
-            measure = table.measure[groups]
-            before = drip(table.log_r[groups], self._due_of_groups(groups))
-            after = before + group_l
-            table.log_r[groups] = after
-            table.dripped[groups] = self._group_dripped(groups)
-            crossings += self._crossed(
-                table.keys, groups, before, after=after, weights=_GROUP_WEIGHTS[measure]
-            )
-        return crossings
+        return crossings + self._judge_groups(rows[is_free], log_l[is_free], variance[is_free])
 
-    def _crossed(
-        self, keys: list[StreamKey], rows: Ints, before: Floats, *, after: Floats, weights: Floats
-    ) -> tuple[Crossing, ...]:
-        """Who is at the threshold, and higher than before the window's counts: time alone is no evidence."""
-        log_a = log_threshold(self.policy.budget_per_month, weights)
-        total = log_m(after, weights)
-        found = np.flatnonzero(total >= log_a)
-        found = found[total[found] > log_m(before[found], weights[found])]
-        crossings = []
-        for at in found:
-            parts = np.exp(after[at] - after[at].max()) * weights[at]
-            is_rise = parts.reshape(-1, ODDS.size).sum(axis=0)
-            half = ODDS.size // 2
-            direction: Direction = "up" if is_rise[:half].sum() >= is_rise[half:].sum() else "down"
-            ratio = float(np.exp(min(total[at] - log_a[at], 700.0)))
-            crossings.append(Crossing(keys[rows[at]], direction, ratio))
-        return tuple(crossings)
+    def _judge_groups(self, rows: Ints, log_l: Floats, variance: Floats) -> tuple[Crossing, ...]:
+        """The groups of streams that had data, by their log L."""
+        groups, group_l, summed = self.groups.log_ratios(rows, log_l, variance)
+        if not groups.size:
+            return ()
+        table = self.groups.rows
+        measure = table.measure[groups]
+        before = drip(table.log_r[groups], self._due_of_groups(groups))
+        after = before + group_l
+        table.log_r[groups] = after
+        table.dripped[groups] = self._group_dripped(groups)
+        table.lump[groups] = lump = _usual(table.lump[groups], summed)
+        # Half its weight is on "all shifted", half on "a quarter did", which moves M by about a quarter in each window.
+        whole = log_threshold(self.policy.budget_per_month, WEIGHTS_OF[measure], lump)
+        some = log_threshold(self.policy.budget_per_month, WEIGHTS_OF[measure], lump * SOME**2)
+        log_a = np.logaddexp(whole, some) - np.log(2.0)
+        weights = _GROUP_WEIGHTS[measure]
+        return _crossed(table.keys, groups, before, after=after, weights=weights, log_a=log_a)
 
     def _learn(self, touched: Touched, offset: Floats, now: int) -> None:
         streams = self.streams
@@ -372,10 +372,40 @@ class Detection:
         self.fleet_counts[:, 0] += np.bincount(kinds, touched.k, minlength=self.fleet_counts.shape[0])
         self.fleet_counts[:, 1] += np.bincount(kinds, touched.n, minlength=self.fleet_counts.shape[0])
         ready = ~streams.is_armed[rows] & (streams.events[rows] >= self.policy.learn_events)
-        ready &= ~is_volume[free] | (now - streams.began_at[rows] >= VOLUME_LEARNS_US)
+        seen_h = (now - streams.began_at[rows]) / HOUR_US
+        ready &= ~is_volume[free] | volume_is_armed(streams.b[rows], seen_h)
         armed = rows[ready]
         if armed.size:
             streams.is_armed[armed] = True
             streams.is_active[armed] = True
             streams.dripped[armed] = self._dripped(armed)
             self.is_stale = True
+
+
+def _crossed(
+    keys: list[StreamKey],
+    rows: Ints,
+    before: Floats,
+    *,
+    after: Floats,
+    weights: Floats,
+    log_a: Floats,
+) -> tuple[Crossing, ...]:
+    """Who is at the threshold, and higher than before the window's counts: time alone is no evidence."""
+    total = log_m(after, weights)
+    found = np.flatnonzero(total >= log_a)
+    found = found[total[found] > log_m(before[found], weights[found])]
+    half = ODDS.size // 2
+    crossings = []
+    for at in found:
+        parts = (np.exp(after[at] - after[at].max()) * weights[at]).reshape(-1, ODDS.size).sum(axis=0)
+        direction: Direction = "up" if parts[:half].sum() >= parts[half:].sum() else "down"
+        ratio = float(np.exp(min(total[at] - log_a[at], 700.0)))
+        crossings.append(Crossing(keys[rows[at]], direction, ratio))
+    return tuple(crossings)
+
+
+def _usual(before: Floats, now: Floats) -> Floats:
+    """An average over some fifty windows, which the first begins."""
+    usual: Floats = np.where(before > 0.0, before + (now - before) / _LUMP_WINDOWS, now)
+    return usual

@@ -27,6 +27,9 @@ HARM_WEIGHTS: Final[Floats] = np.concatenate([_SIZES * 2 / 3, _SIZES / 3])
 """The same where a rise matters twice as much."""
 
 _LOG_ODDS: Final[Floats] = np.log(ODDS)
+_NORMAL_OVERSHOOT: Final = 0.583
+_LEAST_OVERSHOOT: Final = 0.05
+"""Windows with more than that are so long that alarms are rarer than promised."""
 # Gauss-Legendre on [0, 1]: the window is taken as if its positives came evenly, so that what is learned within a long
 # window counts, as it would event by event.
 _NODES: Final[Floats] = np.array([0.5 - np.sqrt(0.15), 0.5, 0.5 + np.sqrt(0.15)])
@@ -60,18 +63,32 @@ def log_m(log_r: Floats, weights: Floats) -> Floats:
     top = log_r.max(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         total = top + np.log((weights * np.exp(log_r - top[:, None])).sum(axis=1))
-    return np.where(np.isneginf(top), -np.inf, total)
+    log_total: Floats = np.where(np.isneginf(top), -np.inf, total)
+    return log_total
 
 
-def log_threshold(budget_per_month: float, weights: Floats) -> Floats:
-    """Log of the M at which an alarm is given, [] or [m], for `weights` [8] or [m, 8], or of a group, 16.
+def log_threshold(budget_per_month: float, weights: Floats, lump: Floats | None = None) -> Floats:
+    """Log of the M at which an alarm is given, [] or [m], for `weights` [8] or [m, 8].
 
-    1/budget months would be right if M ended at the threshold. It ends above: an event that comes counts whole. So alarms
-    would be rarer than the budget by the mean of threshold / M, which renewal theory gives for one shift r and a rare event as
-    (1 - 1/r) / ln r for a rise, and 1 for a fall, where the last step is the small one that an event makes that does
-    not come (Siegmund 1985, Sequential Analysis, ch. 8). M is a mixture of them by their weights.
+    1/budget months would be right if M ended at the threshold. It ends above: an event counts whole, and a window as a whole.
+    So alarms would be rarer than the budget by the mean of threshold / M. For one shift r renewal theory gives (1 - 1/r) / ln r
+    for a rise of a rare event, 1 for a fall, and exp(-0.583 |ln r| sd) for windows of many, where sd is the deviation of a
+    window's positives (Siegmund 1985, Sequential Analysis, ch. 8 and 10); it is the least for a rise, and for a fall at
+    least what a window without any gives. M is a mixture of them by their weights. In simulation alarms are 0.9 to 1.05 times as
+    frequent as promised so, where they would be 0.3 to 0.85 times without (docs/adr/0009).
+
+    `lump`: the variance of a window's positives, usually, [m]; None: windows are single events.
     """
-    remaining = np.where(ODDS > 1.0, (1.0 - 1.0 / ODDS) / np.abs(_LOG_ODDS), 1.0)
-    remaining = np.tile(remaining, weights.shape[-1] // ODDS.size)
-    log_mean: Floats = np.log((weights * remaining).sum(axis=-1))
-    return log_mean - np.log(budget_per_month)
+    remaining = _overshoot(np.zeros(1) if lump is None else lump)
+    mean = (weights * (remaining[0] if lump is None else remaining)).sum(axis=-1)
+    log_a: Floats = np.log(mean / budget_per_month)
+    return log_a
+
+
+def _overshoot(lump: Floats) -> Floats:
+    """Mean of threshold / M for each odds shift, [m, 8]."""
+    many = np.exp(-_NORMAL_OVERSHOOT * np.sqrt(lump)[:, None] * np.abs(_LOG_ODDS))
+    rises = np.minimum(many, (1.0 - 1.0 / ODDS) / np.abs(_LOG_ODDS))
+    falls = np.maximum(many, np.exp(-lump[:, None] * (1.0 - np.minimum(ODDS, 1.0)) / 2.0))
+    remaining: Floats = np.maximum(np.where(ODDS > 1.0, rises, falls), _LEAST_OVERSHOOT)
+    return remaining

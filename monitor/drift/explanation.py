@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.drift.affected import e_bh
-from monitor.drift.change_time import ChangeTime, change_time, log_lengths
+from monitor.drift.change_time import ChangeTime, change_time, log_lengths, log_recency
 from monitor.drift.likelihood import Counts, sigmoid
 from monitor.drift.mix import split
 from monitor.drift.needs import Scope
@@ -96,7 +96,7 @@ def explain(series: Series) -> Explanation:
     counts = Counts(series.k, series.n, series.offset, a=series.a, b=series.b, phi=series.phi)
     prior = log_lengths(series.begins_at, series.ends_at)
     posterior = Posterior.of(counts, prior)
-    log_e = posterior.log_e_values()
+    log_e, evidence = posterior.log_e_values(log_recency(series.begins_at, series.ends_at))
     affected = e_bh(log_e)
     told = affected if affected.any() else np.ones_like(affected)
     when = change_time(posterior.log_changes(len(prior)) + prior, prior, series.begins_at, series.ends_at)
@@ -115,7 +115,7 @@ def explain(series: Series) -> Explanation:
         k=float(series.k[when.bucket :, told].sum()),
         n=float(series.n[when.bucket :, told].sum()),
         expected=float(expected[when.bucket :, told].sum()),
-        evidence=posterior.log_evidence(),
+        evidence=evidence,
         strata=strata,
         affected=tuple(int(cell) for cell in kept[affected]),
         mix=_mix(series, when),

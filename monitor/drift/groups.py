@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.drift.detector import ODDS
 from monitor.drift.measures import Measure
+from monitor.drift.policy import Level
 from monitor.drift.streams import LEVELS, MEASURES, GroupRows, Ints, StreamKey, Streams
 
 Floats = NDArray[np.float64]
@@ -27,12 +28,21 @@ SOME: Final = 0.25
 GROUP_LEVELS: Final = LEVELS[1:]
 
 
-def keys_of(key: StreamKey) -> tuple[StreamKey | None, ...]:
-    """The groups that a cell's stream is a member of, one a level of GROUP_LEVELS; None where there is none.
+def levels_of(measure: Measure) -> tuple[Level, ...]:
+    """At which levels cells of `measure` are grouped.
 
     Categories' shares of one model's traffic are parts of one whole: what one gains another loses, so that only the same
     category of several models can shift as one.
     """
+    if measure.grain == "topic":
+        return ()
+    if measure is Measure.MIX:
+        return ("category",)
+    return ("tenant", "model", "all") if measure.grain == "model" else GROUP_LEVELS
+
+
+def keys_of(key: StreamKey) -> tuple[StreamKey | None, ...]:
+    """The groups that a cell's stream is a member of, one a level of GROUP_LEVELS; None where there is none."""
     by = key.watched_by
     measure, tenant, model, category = key.measure, key.tenant, key.model, key.category
     groups = {
@@ -42,13 +52,7 @@ def keys_of(key: StreamKey) -> tuple[StreamKey | None, ...]:
         "category": StreamKey(measure, "category", None, None, category, by),
         "all": StreamKey(measure, "all", None, None, None, by),
     }
-    match measure.grain:
-        case "topic":
-            levels: tuple[str, ...] = ()
-        case "model":
-            levels = ("tenant", "model", "all")
-        case "category":
-            levels = ("category",) if measure is Measure.MIX else GROUP_LEVELS
+    levels = levels_of(measure)
     return tuple(groups[level] if level in levels else None for level in GROUP_LEVELS)
 
 
@@ -88,7 +92,7 @@ class Groups:
 
     def overlapping(self, streams: Ints) -> Ints:
         """The groups that any of these streams is a member of, ascending."""
-        found = np.unique(self.of[streams])
+        found: Ints = np.unique(self.of[streams])
         return found[found >= 0]
 
     def says_something(self, streams: Streams) -> NDArray[np.bool_]:
@@ -114,22 +118,21 @@ class Groups:
         enough &= (level_of != "all") | ((models >= 2) & (tenants >= 2))
         return enough
 
-    def log_ratios(self, streams: Ints, log_l: Floats) -> tuple[Ints, Floats]:
-        """The groups of `streams` that have a share, ascending, and their log L, [groups, 16], of the members' `log_l`,
-        [streams, 8]."""
-        if not streams.size:
-            return np.zeros(0, dtype=np.int64), np.zeros((0, 2 * ODDS.size))
-        some = np.log1p(SOME * np.expm1(np.minimum(log_l, 700.0)))
-        both = np.concatenate([log_l, some], axis=1)
+    def log_ratios(self, streams: Ints, log_l: Floats, variance: Floats) -> tuple[Ints, Floats, Floats]:
+        """The groups of `streams` that have a share, ascending; their log L, [groups, 16], of the members' `log_l`, [streams, 8];
+        and the sums of the members' `variance`, [streams]."""
         groups = self.of[streams]
         positions, levels = np.nonzero((groups >= 0) & self.rows.is_active[groups])
         if not positions.size:
-            return np.zeros(0, dtype=np.int64), np.zeros((0, 2 * ODDS.size))
+            return np.zeros(0, dtype=np.int64), np.zeros((0, 2 * ODDS.size)), np.zeros(0)
+        some = np.log1p(SOME * np.expm1(np.minimum(log_l, 700.0)))
+        both = np.concatenate([log_l, some, variance[:, None]], axis=1)
         touched = groups[positions, levels]
         order = np.argsort(touched, kind="stable")
         touched, positions = touched[order], positions[order]
         firsts = np.flatnonzero(np.diff(touched, prepend=-1))
-        return touched[firsts], np.add.reduceat(both[positions], firsts, axis=0)
+        sums = np.add.reduceat(both[positions], firsts, axis=0)
+        return touched[firsts], sums[:, :-1], sums[:, -1]
 
 
 def _distinct(groups: Ints, values: Ints, size: int) -> Ints:

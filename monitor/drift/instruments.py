@@ -58,8 +58,8 @@ class Jump:
 
 def notice(instruments: list[Instrument], detection: Detection, now: int) -> None:
     """Enter the instruments that are new."""
-    for number in range(len(instruments), len(detection.guards)):
-        instruments.append(Instrument(by=number, began_at=now, is_told=number == 0))
+    new = range(len(instruments), len(detection.guards))
+    instruments.extend(Instrument(by=number, began_at=now, is_told=number == 0) for number in new)
 
 
 def jumps_of(instrument: Instrument, detection: Detection, now: int) -> list[Jump]:

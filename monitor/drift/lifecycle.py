@@ -14,37 +14,30 @@ from typing import Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from monitor.drift.baseline import PRIOR_EVENTS, expected
+from monitor.drift.ageing import SEVERITIES, age
 from monitor.drift.cells import sort_key
-from monitor.drift.detection import DAY_US, MONTH_US, Crossing, Detection, Seen, us
-from monitor.drift.detector import HARM_WEIGHTS, ODDS, WEIGHTS, drip, log_m, log_ratios, log_threshold
+from monitor.drift.detection import Crossing, Detection, Seen, us
 from monitor.drift.explanation import Explanation, Series, explain
-from monitor.drift.incidents import BACK_PER_MONTH, NOTHING, Incident, estimate, log_back_ratio
+from monitor.drift.holding import hold, main_rows, quieten, release, scope_of, take_as_normal
+from monitor.drift.incidents import Incident
 from monitor.drift.instruments import UNCOMPARED_AFTER_US, Instrument, Jump, jumps_of, notice
 from monitor.drift.kinds import kind_of, severity_of
-from monitor.drift.lookback import counts_of, learned_in, need_of, rows_of, series_of
-from monitor.drift.measures import Measure
-from monitor.drift.needs import Need, Scope
-from monitor.drift.streams import FOREVER, FREE, HELD, LEVELS, MEASURES, QUIET, Ints, StreamKey
+from monitor.drift.lookback import need_of, rows_of, series_of
+from monitor.drift.measures import MEASURE_OF
+from monitor.drift.needs import Need
+from monitor.drift.streams import LEVELS, MEASURES, Ints, StreamKey
 from monitor.drift.telling import SOURCE, evidence_of, jump_alert, place_of
 from monitor.drift.views import planning_of
 from monitor.drift.wording import remedy, title
 from schemas.alert_actions import AlertAction
-from schemas.alerts import Alert, Severity, State, alert_id
+from schemas.alerts import Alert, State, alert_id
 from schemas.windows import Window
-
-Floats = NDArray[np.float64]
 
 SAY_AGAIN_US: Final = 300 * 1_000_000
 """What fires is said again so often, with its newest facts."""
 INSTRUMENT: Final = "instrument"
 """The family of the incidents that tell a change of instrument: they hold no streams, and end after the dwell."""
-_SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "critical")
-_SURE_SDS: Final = 2.0
-"""Back means nearer to the baseline than the level's estimate less so many of its deviations, and further beyond it by so many:
-held against the estimate itself, a level that was estimated too high would soon seem to be back."""
 
 
 @dataclass
@@ -82,9 +75,9 @@ class Lifecycle:
                 changed[incident.number] = incident
         opened: list[Incident] = []
         for crossing in sorted(seen.crossings, key=_wide_and_strong_first):
-            incident = self._cross(crossing, window, history, opened=opened)
-            if incident is not None:
-                changed[incident.number] = incident
+            told = self._cross(crossing, window, history, opened=opened)
+            if told is not None:
+                changed[told.number] = told
         self._clear(seen.crossings, now)
         for incident in self._compare_instruments(window):
             changed[incident.number] = incident
@@ -95,13 +88,14 @@ class Lifecycle:
                 changed[incident.number] = incident
         return (*over, *(changed[number].alert for number in sorted(changed)))
 
-    def act(self, action: AlertAction, at: datetime) -> tuple[Alert, ...]:
-        """End what a person says is over, or the new normal."""
+    def act(self, action: AlertAction, at: datetime, *, position: datetime | None) -> tuple[Alert, ...]:
+        """End what a person says is over, or the new normal. All windows until `position` were taken."""
         for incident in self.incidents:
             if incident.alert.id == action.alert_id and action.verb in ("acknowledge", "resolve"):
                 if action.verb == "acknowledge":
-                    self._take_as_normal(incident)
-                self._end(incident, "acknowledged" if action.verb == "acknowledge" else "resolved", at)
+                    take_as_normal(incident, self.detection)
+                state: State = "acknowledged" if action.verb == "acknowledge" else "resolved"
+                self._end(incident, state, at, since=max(at, position or at))
                 return (incident.alert,)
         return ()
 
@@ -118,8 +112,8 @@ class Lifecycle:
         """The incident that tells this crossing: a new one, or the one whose cause it shares."""
         key, detection = crossing.key, self.detection
         for incident in opened:
-            if incident.family == key.measure.family and self._overlaps(incident, key.scope, key.measure):
-                return self._join(incident, crossing, (), window, ())
+            if self._overlaps(incident, key):
+                return self._join(incident, crossing, affected=(), window=window, windows=())
         windows = history.get(need_of(crossing, detection, window.ends_at), ())
         rows = rows_of(crossing, detection)
         if not rows.size or not windows:
@@ -127,16 +121,19 @@ class Lifecycle:
         if not rows.size:
             return None
         explanation = self.explain(series_of(windows, rows, detection))
+        row = self._row(key)
+        if key.level == "cell" and rows.size > 1 and row[0] not in rows[list(explanation.affected)]:
+            # The others have no part in it, so the figures must not be theirs.
+            rows = row
+            explanation = self.explain(series_of(windows, rows, detection))
         affected = rows[list(explanation.affected)] if explanation.affected else self._told(key, rows)
         place = place_of(key, explanation)
         for incident in self.incidents:
-            if (
-                incident.family == key.measure.family
-                and self._overlaps(incident, place.scope, key.measure)
-                and _is_same_time(incident, explanation)
-            ):
-                return self._join(incident, crossing, affected, window, windows)
-        incident = self._open(crossing, place, explanation, affected, window, windows)
+            if self._overlaps(incident, place) and _is_same_time(incident, explanation):
+                return self._join(incident, crossing, affected=affected, window=window, windows=windows)
+        incident = self._open(
+            crossing, place, explanation=explanation, affected=affected, window=window, windows=windows
+        )
         opened.append(incident)
         return incident
 
@@ -148,24 +145,26 @@ class Lifecycle:
         row = self.detection.streams.index.get(key)
         return np.zeros(0, dtype=np.int64) if row is None else np.array([row], dtype=np.int64)
 
-    def _overlaps(self, incident: Incident, scope: Scope, measure: Measure) -> bool:
-        """Whether a shift of `measure` in `scope` could have the incident's cause: it is at its place, or at a stream that it
-        holds. Traffic is of a tenant's model as a whole: one category can't become more alone."""
+    def _overlaps(self, incident: Incident, key: StreamKey) -> bool:
+        """Whether a shift of `key` could have the incident's cause, by its family and place."""
+        if incident.family != key.measure.family:
+            return False
         place = incident.alert.place
-        mine = Scope(place.get("tenant"), place.get("model"), place.get("category"))
-        if measure.family == "traffic":
-            mine, scope = Scope(mine.tenant, mine.model), Scope(scope.tenant, scope.model)
-        return mine.overlaps(scope)
+        names = place.get("tenant"), place.get("model"), place.get("category")
+        mine = StreamKey(MEASURE_OF[place["measure"]], key.level, *names)
+        return scope_of(mine).overlaps(scope_of(key))
 
     def _open(
         self,
         crossing: Crossing,
         place: StreamKey,
+        *,
         explanation: Explanation,
         affected: Ints,
         window: Window,
         windows: Sequence[Window],
     ) -> Incident:
+        """A new incident, with its streams held."""
         detection, measure, now = self.detection, place.measure, us(window.ends_at)
         is_rise = explanation.direction == "up"
         evidence = evidence_of(
@@ -186,10 +185,10 @@ class Lifecycle:
             started_at=window.ends_at,
             at=window.ends_at,
             ended_at=None,
-            title=title(kind.value, measure.value, place.place, evidence),
+            title=title(kind.value, measure, place.place, evidence),
             place=place.place,
             facts={},
-            remedy=remedy(kind.value, measure.value),
+            remedy=remedy(kind.value, measure),
             source=SOURCE,
             drift=evidence,
         )
@@ -206,8 +205,8 @@ class Lifecycle:
         )
         self.next_number += 1
         self.incidents.append(incident)
-        self._hold(incident, affected, windows, now)
-        self._quieten(incident, place, affected, windows=windows, now=now)
+        hold(incident, detection, affected, windows=windows, now=now)
+        quieten(incident, detection, place, held=affected, windows=windows, now=now)
         if crossing.key != place:
             evidence.also.append(crossing.key.place)
         return incident
@@ -216,6 +215,7 @@ class Lifecycle:
         self,
         incident: Incident,
         crossing: Crossing,
+        *,
         affected: Ints | tuple[()],
         window: Window,
         windows: Sequence[Window],
@@ -225,76 +225,14 @@ class Lifecycle:
         held = np.asarray(affected, dtype=np.int64)
         if not held.size and key.level == "cell":
             held = self._row(key)
-        self._hold(incident, held, windows, now)
+        hold(incident, self.detection, held, windows=windows, now=now)
         alert, evidence = incident.alert, incident.alert.drift
         if evidence is not None and key.place not in evidence.also and key.place != alert.place:
             evidence.also.append(key.place)
         mine = severity_of(key.measure, is_rise=crossing.direction == "up", level=1)
-        worst = max(alert.severity, mine, key=_SEVERITIES.index)
+        worst = max(alert.severity, mine, key=SEVERITIES.index)
         incident.alert = msgspec.structs.replace(alert, severity=worst)
         return incident
-
-    def _hold(self, incident: Incident, rows: Ints, windows: Sequence[Window], now: int) -> None:
-        """Take streams out: what they learned since the change isn't normal."""
-        streams = self.detection.streams
-        rows = rows[streams.hold[rows] != HELD]
-        if rows.size:
-            self._unlearn(incident, rows[streams.hold[rows] == FREE], windows)
-            streams.hold[rows] = HELD
-            streams.incident[rows] = incident.number
-            self.detection.reset(rows, self.detection.groups.overlapping(rows), now)
-
-    def _quieten(
-        self, incident: Incident, place: StreamKey, rows: Ints, *, windows: Sequence[Window], now: int
-    ) -> None:
-        """Let those that may share the cause learn no more: the family's measures in the same cells as the held `rows`, and in
-        the whole place where half of it shifted or more. They are watched on, alone; groups go on without them."""
-        streams, groups = self.detection.streams, self.detection.groups
-        family = [at for at, measure in enumerate(MEASURES) if measure.family == incident.family]
-        is_traffic = incident.family == "traffic"
-        where = {_cell_of(streams.keys[row], is_traffic=is_traffic) for row in rows}
-        whole = None
-        if place.level != "cell":
-            inside = groups.members(groups.rows.index[place], streams.size)
-            inside = inside[streams.is_armed[inside] & streams.is_active[inside]]
-            if 2 * rows.size >= inside.size:
-                whole = _cell_of(place, is_traffic=is_traffic)
-        quiet = []
-        for row in np.flatnonzero(np.isin(streams.measure[: streams.size], family)):
-            if streams.hold[row] != FREE:
-                continue
-            cell = _cell_of(streams.keys[row], is_traffic=is_traffic)
-            if cell in where or (whole is not None and whole.holds(cell)):
-                quiet.append(row)
-        found = np.array(quiet, dtype=np.int64)
-        if found.size:
-            self._unlearn(incident, found, windows)
-            streams.hold[found] = QUIET
-            streams.incident[found] = incident.number
-            none = np.zeros(0, dtype=np.int64)
-            self.detection.reset(none, groups.overlapping(found), now)
-
-    def _unlearn(self, incident: Incident, rows: Ints, windows: Sequence[Window]) -> None:
-        """Take what free streams counted since the change out of their baselines, and count it as held."""
-        streams, detection = self.detection.streams, self.detection
-        evidence = incident.alert.drift
-        since = 0 if evidence is None else us(evidence.changed_at)
-        windows = [window for window in windows if us(window.begins_at) >= since]
-        for measure in np.unique(streams.measure[rows]) if windows else ():
-            same = rows[streams.measure[rows] == measure]
-            k, n = counts_of(windows, [streams.keys[row] for row in same])
-            begins = np.array([us(window.begins_at) for window in windows], dtype=np.int64)
-            ends = np.array([us(window.ends_at) for window in windows], dtype=np.int64)
-            is_old = begins[:, None] < streams.reset_at[same][None, :]
-            k[is_old], n[is_old] = 0.0, 0.0
-            offset = np.stack([detection.offset(same, int(at)) for at in (begins + ends) // 2])
-            a, b = learned_in(same, detection, k=k, n=n, offset=offset, ends=ends)
-            streams.a[same] = np.maximum(streams.a[same] - a, streams.a0[same])
-            streams.b[same] = np.maximum(streams.b[same] - b, streams.b0[same])
-            streams.learned_to[same] = since
-            streams.k_held[same] = k.sum(axis=0)
-            streams.n_held[same] = n.sum(axis=0)
-            streams.e_held[same] = (n * expected(streams.a[same], streams.b[same], offset)).sum(axis=0)
 
     def _clear(self, crossings: Iterable[Crossing], now: int) -> None:
         """R of all that crossed is 0 again: that is what the budget rests on."""
@@ -336,44 +274,21 @@ class Lifecycle:
 
     # What fires
 
-    def _main(self, incident: Incident) -> Ints:
-        """The held streams of the incident's own measure."""
-        streams = self.detection.streams
-        held = np.flatnonzero(streams.incident[: streams.size] == incident.number)
-        measure = Measure(incident.alert.place["measure"])
-        return held[(streams.measure[held] == MEASURES.index(measure)) & (streams.hold[held] == HELD)]
-
     def _age(self, incident: Incident, window: Window, seen: Seen) -> bool:
         """Go on with what fires. True where there is news; where it is over it is gone from `incidents`."""
-        now = us(window.ends_at)
+        now, policy = us(window.ends_at), self.detection.policy
         if incident.family == INSTRUMENT:
-            if now - incident.opened_at >= self.detection.policy.dwell_s * 1e6:
-                self._end(incident, "resolved", window.ends_at)
+            if now - incident.opened_at >= policy.dwell_s * 1e6:
+                self._end(incident, "resolved", window.ends_at, since=window.ends_at)
             return False
-        rows = self._main(incident)
-        touched, at, _ = np.intersect1d(seen.touched.rows, rows, assume_unique=True, return_indices=True)
-        k, n, offset = seen.touched.k[at], seen.touched.n[at], seen.offset[at]
-        policy = self.detection.policy
-        if n.sum() > 0:
-            was_stale = incident.alert.state == "stale"
-            elapsed = min(now - incident.data_at, DAY_US)
-            incident.data_at = now
-            if not incident.is_settled:
-                if now - incident.opened_at < policy.dwell_s * 1e6:
-                    return self._become(incident, "firing") or was_stale
-                if not self._settle(incident, rows):
-                    self._end(incident, "resolved", window.ends_at)
-                    return True
-                return self._become(incident, "firing") or was_stale
-            if self._is_back(incident, touched, k=k, n=n, offset=offset, elapsed=elapsed):
-                self._end(incident, "resolved", window.ends_at)
-                return True
-            if self._went_further(incident, touched, k=k, n=n, offset=offset, now=now):
-                return True
-            return self._become(incident, "firing") or was_stale
-        if now - incident.data_at > policy.stale_after_s * 1e6:
-            return self._become(incident, "stale")
-        return False
+        course = age(incident, self.detection, seen, now)
+        if course == "over":
+            self._end(incident, "resolved", window.ends_at, since=window.ends_at)
+            return True
+        if course == "silent":
+            is_stale = now - incident.data_at > policy.stale_after_s * 1e6
+            return is_stale and self._become(incident, "stale")
+        return self._become(incident, "firing") or course == "further"
 
     def _become(self, incident: Incident, state: State) -> bool:
         if incident.alert.state == state:
@@ -381,113 +296,21 @@ class Lifecycle:
         incident.alert = msgspec.structs.replace(incident.alert, state=state)
         return True
 
-    def _settle(self, incident: Incident, rows: Ints) -> bool:
-        """Estimate the level once more. False where there turns out to be no shift, or one the other way."""
-        streams = self.detection.streams
-        n = streams.n_held[rows] / streams.phi[rows]
-        k = streams.k_held[rows] / streams.phi[rows]
-        p = np.clip(streams.e_held[rows] / np.maximum(streams.n_held[rows], 1e-300), 1e-15, 1.0 - 1e-15)
-        was_rise = incident.is_rise
-        incident.shift, incident.shift_sd = estimate(k, n, p, incident.shift)
-        incident.is_settled = True
-        return incident.is_rise == was_rise and abs(incident.shift) >= NOTHING
-
-    def _is_back(
-        self, incident: Incident, rows: Ints, *, k: Floats, n: Floats, offset: Floats, elapsed: int
-    ) -> bool:
-        streams = self.detection.streams
-        p = expected(streams.a[rows], streams.b[rows], offset)
-        phi = streams.phi[rows]
-        dripped = float(np.logaddexp(incident.log_back, np.log(elapsed / MONTH_US)))
-        nearest = incident.shift - np.copysign(
-            min(_SURE_SDS * incident.shift_sd, abs(incident.shift) / 2.0), incident.shift
-        )
-        incident.log_back = dripped + log_back_ratio(k / phi, n / phi, p, nearest)
-        return incident.log_back >= -np.log(BACK_PER_MONTH) and incident.log_back > dripped
-
-    def _went_further(
-        self, incident: Incident, rows: Ints, *, k: Floats, n: Floats, offset: Floats, now: int
-    ) -> bool:
-        """Whether it shifted further the same way. Its drip is the share that its measure's cell had."""
-        detection, streams = self.detection, self.detection.streams
-        measure = Measure(incident.alert.place["measure"])
-        weights = np.where(
-            (ODDS > 1.0) == incident.is_rise, HARM_WEIGHTS if measure.is_harm else WEIGHTS, 0.0
-        )
-        weights /= weights.sum()
-        beyond = incident.shift + np.copysign(_SURE_SDS * incident.shift_sd, incident.shift)
-        log_l = log_ratios(
-            k, n, a=streams.a[rows], b=streams.b[rows], offset=offset + beyond, phi=streams.phi[rows]
-        ).sum(axis=0)
-        integral = float(detection.integral[MEASURES.index(measure), 0])
-        due = detection.drip_at_most(measure, integral - incident.further_dripped)
-        before = drip(np.array([incident.log_further]), np.array([due]))
-        after = before + log_l
-        incident.log_further = after[0].tolist()
-        incident.further_dripped = integral
-        log_a = log_threshold(detection.policy.budget_per_month, weights)
-        total = log_m(after, weights)[0]
-        if not (total >= log_a and total > log_m(before, weights)[0]):
-            return False
-        evidence = incident.alert.drift
-        if evidence is not None:
-            level = evidence.level + 1
-            severity = severity_of(measure, is_rise=incident.is_rise, level=level)
-            incident.alert = msgspec.structs.replace(
-                incident.alert,
-                severity=max(severity, incident.alert.severity, key=_SEVERITIES.index),
-                drift=msgspec.structs.replace(evidence, level=level),
-            )
-        main = self._main(incident)
-        streams.k_held[main] = streams.n_held[main] = streams.e_held[main] = 0.0
-        incident.is_settled = False
-        incident.opened_at = now
-        incident.log_back = -np.inf
-        incident.log_further = [-np.inf] * ODDS.size
-        return True
-
     # Ends
 
-    def _end(self, incident: Incident, state: State, at: datetime) -> None:
-        """Over: what was held is watched again from now on, on the baseline that it has."""
-        streams, detection = self.detection.streams, self.detection
-        rows = np.flatnonzero(streams.incident[: streams.size] == incident.number)
-        streams.hold[rows], streams.incident[rows], streams.learned_to[rows] = FREE, 0, FOREVER
-        for column in (streams.k_held, streams.n_held, streams.e_held):
-            column[rows] = 0.0
-        detection.reset(rows, detection.groups.overlapping(rows), us(at))
-        self.incidents.remove(incident)
+    def _end(self, incident: Incident, state: State, at: datetime, *, since: datetime) -> None:
+        """Over, at `at`; its streams are watched anew `since` then."""
         alert = self._as_of(incident, at)
         incident.alert = msgspec.structs.replace(alert, state=state, ended_at=at)
-
-    def _take_as_normal(self, incident: Incident) -> None:
-        """The level of what was held moves by the shift, as far as it is known; what came since the change counts. Where
-        too little came, the stream learns on before it can fire."""
-        streams, detection = self.detection.streams, self.detection
-        held = np.flatnonzero(
-            (streams.incident[: streams.size] == incident.number) & (streams.hold[: streams.size] == HELD)
-        )
-        main = self._main(incident)
-        shift = np.where(np.isin(held, main), incident.shift, 0.0)
-        level = streams.a[held] / (streams.a[held] + streams.b[held])
-        odds = level / (1.0 - level) * np.exp(shift)
-        new = odds / (1.0 + odds)
-        scale = streams.n_held[held]
-        streams.a[held] = streams.a0[held] = PRIOR_EVENTS * new
-        streams.b[held] = streams.b0[held] = PRIOR_EVENTS * (1.0 - new)
-        streams.a[held] += streams.k_held[held]
-        streams.b[held] += scale - streams.k_held[held]
-        others = held[~np.isin(held, main)]
-        streams.events[others] = streams.n_held[others]
-        streams.is_armed[others] = streams.events[others] >= detection.policy.learn_events
-        detection.is_stale = True
+        self.incidents.remove(incident)
+        release(incident, self.detection, us(since))
 
     # Telling
 
     def _as_of(self, incident: Incident, at: datetime) -> Alert:
         """The alert with its newest figures."""
         streams, alert, evidence = self.detection.streams, incident.alert, incident.alert.drift
-        rows = self._main(incident)
+        rows = main_rows(incident, self.detection)
         facts: dict[str, float | str] = dict(alert.facts)
         if rows.size and evidence is not None:
             facts |= {
@@ -500,10 +323,6 @@ class Lifecycle:
                 "streams": float(rows.size),
             }
         return msgspec.structs.replace(alert, at=at, facts=facts)
-
-
-def _cell_of(key: StreamKey, *, is_traffic: bool) -> Scope:
-    return Scope(key.tenant, key.model) if is_traffic else key.scope
 
 
 def _is_same_time(incident: Incident, explanation: Explanation) -> bool:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.drift.baseline import expected, kept, learned
-from monitor.drift.cells import VOLUME_UNIT
 from monitor.drift.detection import DAY_US, Crossing, Detection, at_us, us
 from monitor.drift.explanation import Series
 from monitor.drift.measures import Measure, k_of_n
 from monitor.drift.needs import HistoryNeed, Scope
 from monitor.drift.streams import FREE, UNKEYED, Ints, StreamKey
+from monitor.drift.volume import EXPOSURE_PER_HOUR, exposure
 from schemas.windows import Window, WindowCounts
 
 Floats = NDArray[np.float64]
@@ -74,7 +74,7 @@ def counts_of(windows: Sequence[Window], keys: Sequence[StreamKey]) -> tuple[Flo
         pairs.setdefault((key.tenant, key.model, key.watched_by), []).append(at)
     for t, window in enumerate(windows):
         if measure is Measure.VOLUME:
-            n[t] = (window.ends_at - window.begins_at).total_seconds() / 3600.0 * VOLUME_UNIT
+            n[t] = exposure((window.ends_at - window.begins_at).total_seconds())
         for row in window.rows:
             found = find(row)
             if measure is Measure.MIX:
@@ -134,7 +134,7 @@ def series_of(windows: Sequence[Window], rows: Ints, detection: Detection) -> Se
         b=np.maximum(streams.b[rows] - taken_b, streams.b0[rows]),
         phi=streams.phi[rows].copy(),
         cells=tuple(key.scope for key in keys),
-        unit=VOLUME_UNIT if keys[0].measure is Measure.VOLUME else 1.0,
+        unit=EXPOSURE_PER_HOUR if keys[0].measure is Measure.VOLUME else 1.0,
     )
 
 

@@ -46,6 +46,10 @@ RATES: Final = tuple(
 """Those whose `k` and `n` stand in one row of counts."""
 
 
+MEASURE_OF: Final = {measure.value: measure for measure in Measure}
+"""By slug."""
+
+
 def k_of_n(measure: Measure, row: WindowCounts) -> tuple[int, int]:
     """What is counted in one row, for one of RATES. Raises KeyError for another measure."""
     match measure:

@@ -8,7 +8,7 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Final, Literal
 
-from monitor.drift.measures import Measure
+from monitor.drift.measures import MEASURE_OF, Measure
 from monitor.drift_settings import DriftSettings
 from monitor.errors import Misconfigured
 
@@ -101,10 +101,10 @@ def _shares_of(text: str) -> tuple[dict[Measure, float], list[str]]:
     known = ", ".join(Measure)
     for item in filter(None, (part.strip() for part in text.split(","))):
         name, separator, parts = (word.strip() for word in item.partition("="))
-        if name not in set(Measure):
+        if name not in MEASURE_OF:
             faults.append(f"SHARES names {name!r}, which is none of {known}")
             continue
-        measure = Measure(name)
+        measure = MEASURE_OF[name]
         if measure in shares:
             faults.append(f"SHARES names {name} twice")
         try:

@@ -51,9 +51,7 @@ class _Grid:
 
     @classmethod
     def of(cls, changes: Ints, shifts: Floats, surface: Surface, log_lengths: Floats) -> _Grid:
-        """`log_lengths` [T]: the log prior of all change times; each of [T'] stands for those nearest to it."""
-        middles = (changes[1:] + changes[:-1] + 1) // 2
-        lengths = np.add.reduceat(np.exp(log_lengths), np.r_[0, middles])
+        """`log_lengths` [T]: the log prior of all change times."""
         widths = np.diff(shifts, prepend=shifts[0], append=shifts[-1])
         density = np.exp(-0.5 * (shifts / SHIFT_SCALE) ** 2) / (SHIFT_SCALE * np.sqrt(2.0 * np.pi))
         log_shifts = np.log((widths[1:] + widths[:-1]) / 2.0 * density)
@@ -61,7 +59,7 @@ class _Grid:
             changes=changes,
             shifts=shifts,
             surface=surface,
-            log_prior=np.log(lengths)[:, None] + log_shifts,
+            log_prior=_nearest(changes, log_lengths)[:, None] + log_shifts,
             log_bayes=_mean([_shared(surface.log_bayes, part).sum(axis=1) for part in _parts(surface)]),
         )
 
@@ -120,6 +118,10 @@ class _Grid:
         """The log posterior of the shifts, [D], not normalised."""
         return _log_sum(self.log_posterior, axis=0)
 
+    def with_prior(self, log_prior: Floats) -> _Grid:
+        """The same with another log prior of all change times, [T]."""
+        return _Grid.of(self.changes, self.shifts, self.surface, log_prior)
+
     def log_without_each(self) -> Floats:
         """The log posterior that each cell's others have, [T', C, D], not normalised."""
         cells = self.surface.log_bayes
@@ -156,16 +158,15 @@ class Posterior:
         """The log likelihood of each of the T change times, up to a constant; between those looked at, as between them."""
         return np.interp(np.arange(buckets), self.grid.changes, self.grid.by_change())
 
-    def log_evidence(self) -> float:
-        """The log Bayes factor of a shift, against none."""
-        return float(_log_sum(self.grid.log_posterior.ravel(), axis=0))
-
-    def log_e_values(self) -> Floats:
+    def log_e_values(self, log_prior: Floats) -> tuple[Floats, float]:
         """Of each cell, [C], the log of its likelihood ratio averaged over what the other cells say of the shift: an e-value
-        where cells don't depend on each other, because nothing of its own chose the weights."""
-        others = self.grid.log_without_each()
-        together = _log_sum(others + self.grid.surface.log_bayes, axis=(0, 2))
-        return together - _log_sum(others, axis=(0, 2))
+        where cells don't depend on each other, because nothing of its own chose the weights. And the log Bayes factor of
+        all together. `log_prior` [T]: of the change times."""
+        grid = self.grid.with_prior(log_prior)
+        others = grid.log_without_each()
+        together = _log_sum(others + grid.surface.log_bayes, axis=(0, 2))
+        everything = _log_sum(grid.log_posterior.ravel(), axis=0)
+        return together - _log_sum(others, axis=(0, 2)), float(everything)
 
     def is_rise(self) -> bool:
         """Whether a rise is the likelier."""
@@ -203,6 +204,13 @@ class Posterior:
             for middle, spread in ends
         )
         return _quantiles(before, mass), _quantiles(after, mass), _quantiles(after - before, mass)
+
+
+def _nearest(changes: Ints, log_prior: Floats) -> Floats:
+    """The log prior of `changes`, each with all change times that are nearest to it, [T']."""
+    middles = (changes[1:] + changes[:-1] + 1) // 2
+    prior: Floats = np.log(np.add.reduceat(np.exp(log_prior), np.r_[0, middles]))
+    return prior
 
 
 def _parts(surface: Surface) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ Nothing in it is ever run, so bytes from anywhere can only be refused.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from monitor.drift.incidents import Incident
 from monitor.drift.instruments import Instrument
-from monitor.drift.measures import Measure
+from monitor.drift.measures import MEASURE_OF
 from monitor.drift.streams import LEVELS, Rows, StreamKey
 from monitor.errors import Misconfigured
 
@@ -81,7 +81,7 @@ def array_of(name: str, values: NDArray[np.generic]) -> _Array:
     return _Array(name, little.dtype.str, little.shape, little.tobytes())
 
 
-def values_of(array: _Array) -> NDArray[np.generic]:
+def values_of(array: _Array) -> NDArray[Any]:
     """An array that was saved, to be written to."""
     return np.frombuffer(array.data, dtype=array.dtype).reshape(array.shape).copy()
 
@@ -93,7 +93,7 @@ def arrays_of(rows: Rows) -> list[_Array]:
 
 def keys_of(rows: Rows, guards: dict[tuple[str, str, str, int], int]) -> list[_Key]:
     """The rows' keys; guards that are new are numbered in `guards`."""
-    keys = []
+    keys: list[_Key] = []
     for key in rows.keys:
         by = -1 if key.watched_by is None else guards.setdefault(key.watched_by, len(guards))
         keys.append((key.measure.value, key.level, key.tenant, key.model, key.category, by))
@@ -106,10 +106,10 @@ def load(
     """Fill `rows`. Raises StateDamaged for what doesn't fit them."""
     keys = []
     for measure, level, tenant, model, category, by in saved_keys:
-        if level not in LEVELS or by >= len(guards):
+        if measure not in MEASURE_OF or level not in LEVELS or by >= len(guards):
             raise StateDamaged("a stream's key can't be")
         guard = guards[by] if by >= 0 else None
-        keys.append(StreamKey(Measure(measure), level, tenant, model, category, guard))
+        keys.append(StreamKey(MEASURE_OF[measure], level, tenant, model, category, guard))
     by_name = {array.name: values_of(array) for array in arrays}
     for name, dtype, width, _ in rows.columns:
         shape = (len(keys), width) if width else (len(keys),)

@@ -131,7 +131,7 @@ class Streams(Rows):
     `events`: of its own, ever. `reset_at`: since when R is evidence. `phi`: how many times more than binomial the counts vary.
     `hold` of `incident` (0: none), and what it counted since the change: `k_held` of `n_held`, `e_held` expected. Nothing that
     came after `learned_to` is in the baseline. `by`: a number of its guard and calibration. `daily`: its traffic, of which
-    what is a day old counts 1/e; `season`: coefficients (monitor/drift/season.py).
+    what is a day old counts 1/e; `lump`: the variance of a window's positives, as it usually is, for the threshold; `season`: coefficients (monitor/drift/season.py).
     """
 
     log_r: Floats
@@ -152,6 +152,7 @@ class Streams(Rows):
     incident: Ints
     by: Ints
     daily: Floats
+    lump: Floats
     season: NDArray[np.float32]
     measure: Small
     is_armed: NDArray[np.bool_]
@@ -177,6 +178,7 @@ class Streams(Rows):
         ("incident", "i8", 0, 0),
         ("by", "i8", 0, -1),
         ("daily", "f8", 0, 0.0),
+        ("lump", "f8", 0, 0.0),
         ("season", "f4", COLUMNS, 0.0),
         ("measure", "i1", 0, 0),
         ("is_armed", "?", 0, 0),
@@ -191,6 +193,7 @@ class GroupRows(Rows):
 
     log_r: Floats
     dripped: Floats
+    lump: Floats
     reset_at: Ints
     measure: Small
     level: Small
@@ -199,6 +202,7 @@ class GroupRows(Rows):
     columns = (
         ("log_r", "f8", 2 * ODDS.size, -np.inf),
         ("dripped", "f8", 0, 0.0),
+        ("lump", "f8", 0, 0.0),
         ("reset_at", "i8", 0, 0),
         ("measure", "i1", 0, 0),
         ("level", "i1", 0, 0),

@@ -9,6 +9,7 @@ from typing import Final
 
 from monitor.drift.detection import Detection, at_us
 from monitor.drift.explanation import Explanation
+from monitor.drift.groups import levels_of
 from monitor.drift.instruments import Instrument, Jump
 from monitor.drift.kinds import DriftKind
 from monitor.drift.measures import Measure
@@ -36,7 +37,10 @@ def place_of(key: StreamKey, explanation: Explanation) -> StreamKey:
             cell = _cell(key.measure, Scope(stratum.tenant, stratum.model, stratum.category))
             evidence[cell] = evidence.get(cell, 0.0) + stratum.evidence
     total = sum(evidence.values())
+    possible = ("cell", *levels_of(key.measure))
     for level in _NARROW_FIRST if evidence else ():
+        if level not in possible:
+            continue
         sums: dict[Scope, float] = defaultdict(float)
         for cell, value in evidence.items():
             sums[_at(level, cell)] += value
@@ -154,10 +158,10 @@ def jump_alert(
         started_at=window.ends_at,
         at=window.ends_at,
         ended_at=None,
-        title=title(kind.value, clearest.measure.value, key.place, evidence),
+        title=title(kind.value, clearest.measure, key.place, evidence),
         place=key.place,
         facts=facts,
-        remedy=remedy(kind.value, clearest.measure.value),
+        remedy=remedy(kind.value, clearest.measure),
         source=SOURCE,
         drift=evidence,
     )

@@ -10,12 +10,12 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.drift.cells import VOLUME_UNIT
 from monitor.drift.detection import DAY_US, WEIGHTS_OF, Detection, at_us
 from monitor.drift.detector import log_m, log_threshold
 from monitor.drift.measures import Measure
-from monitor.drift.planning import SHIFTS, hours_to_notice
+from monitor.drift.planning import SHIFTS, hours_to_notice, told
 from monitor.drift.streams import HELD, LEVELS, MEASURES, Ints, StreamKey
+from monitor.drift.volume import EXPOSURE_PER_HOUR
 from schemas.evidence import Planning
 
 Floats = NDArray[np.float64]
@@ -56,7 +56,7 @@ def views_of(detection: Detection, stale: Collection[int]) -> Sequence[StreamVie
     if not size:
         return ()
     weights = WEIGHTS_OF[streams.measure[:size]]
-    log_a = log_threshold(detection.policy.budget_per_month, weights)
+    log_a = log_threshold(detection.policy.budget_per_month, weights, streams.lump[:size])
     ratio = np.exp(np.minimum(log_m(streams.log_r[:size], weights) - log_a, 700.0))
     rate = _rates(detection, np.arange(size))
     views = []
@@ -127,8 +127,7 @@ def planning_of(detection: Detection, rows: Ints, place: StreamKey, now: int) ->
         share=np.array([share]),
         phi=np.array([float(np.average(streams.phi[rows], weights=daily))]),
     )[0]
-    noticed = {shift: float(value) for shift, value in zip(SHIFTS, hours, strict=True) if np.isfinite(value)}
-    return Planning(events_per_day=float(daily.sum()), noticed_after_h=noticed)
+    return told(float(daily.sum()), hours)
 
 
 def _hours(
@@ -143,13 +142,13 @@ def _hours(
 ) -> Floats:
     """Hours to notice, [m, shifts]. The volume has as many chances a day whatever comes."""
     if measure is Measure.VOLUME:
-        daily = np.full_like(daily, 24.0 * VOLUME_UNIT)
+        daily = np.full_like(daily, 24.0 * EXPOSURE_PER_HOUR)
     return hours_to_notice(
         rate,
         reference,
         daily,
-        share=share,
-        phi=phi,
+        share,
+        phi,
         budget_per_month=detection.policy.budget_per_month,
         weights=WEIGHTS_OF[MEASURES.index(measure)],
     )
@@ -158,7 +157,8 @@ def _hours(
 def _rates(detection: Detection, rows: Ints) -> Floats:
     streams = detection.streams
     rate = streams.a[rows] / (streams.a[rows] + streams.b[rows])
-    return np.where(streams.measure[rows] == _VOLUME, rate * VOLUME_UNIT, rate)
+    told: Floats = np.where(streams.measure[rows] == _VOLUME, rate * EXPOSURE_PER_HOUR, rate)
+    return told
 
 
 def _daily(detection: Detection, rows: Ints, now: int) -> Floats:

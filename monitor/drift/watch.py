@@ -151,7 +151,7 @@ class Watch:
         mute, which is the channels' matter, change nothing here."""
         if action.fleet != self.fleet:
             return ()
-        return self._lifecycle.act(action, at)
+        return self._lifecycle.act(action, at, position=self.position)
 
     def firing(self) -> tuple[Alert, ...]:
         """The alerts that aren't over, as last told."""
