@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from benchmarks.drift.cells import CELLS, Cell
 from benchmarks.drift.gates import Gate
+from benchmarks.drift.jobs import mapped
 from benchmarks.drift.running import Figure
 from benchmarks.drift.tracks import (
     CHUNK,
@@ -17,6 +19,7 @@ from benchmarks.drift.tracks import (
     FOCUS_LEARNING,
     OURS,
     SHIFTS,
+    Oracle,
     Row,
     geometric,
     oracle,
@@ -41,13 +44,21 @@ LONG: Final = Size(1500)
 SHORT: Final = Size(1000, ("0.05/20k", "0.01/2k"), (OURS, FOCUS, CHUNK, "CUSUM for x2", "ADWIN"))
 
 
-def grid(size: Size, seed: int) -> list[Gate]:
+def grid(size: Size, seed: int, jobs: int) -> list[Gate]:
     """Print the table; the gates of it."""
+    cells = [cell for cell in CELLS if size.cells is None or cell.name in size.cells]
     found: dict[str, list[Row]] = {}
-    for number, cell in enumerate(CELLS):
-        if size.cells is not None and cell.name not in size.cells:
-            continue
-        found[cell.name] = _cell(cell, size, (seed, number))
+    for cell, (known, rows) in zip(cells, mapped(partial(_cell, size, seed), cells, jobs), strict=True):
+        print(
+            f"\nrate {cell.rate:g}, reference {cell.reference:,}, one false alarm in {cell.interval:,} events"
+        )
+        print(
+            "  oracle, events: " + ", ".join(f"{name} {of.value:,.0f}" for name, of in known.delays.items())
+        )
+        print(f"  {'':24}{'as shipped':18}{'overall':14}" + "".join(f"{shift.name:>18}" for shift in SHIFTS))
+        for shown in rows:
+            print(f"  {_shown(shown)}", flush=True)
+        found[cell.name] = rows
     print("\nall cells: geometric mean of the delay by the oracle's over x1.5, x2, x3, x0.5; rises; falls")
     names = [shown.name for shown in next(iter(found.values()))]
     overall = {name: _over(name, found) for name in names}
@@ -62,21 +73,14 @@ def grid(size: Size, seed: int) -> list[Gate]:
     return [*_cell_gates(found), *_peer_gates(found, overall)]
 
 
-def _cell(cell: Cell, size: Size, seed: tuple[int, int]) -> list[Row]:
-    known = oracle(cell, 2 * size.times, np.random.default_rng((*seed, 0)))
-    print(f"\nrate {cell.rate:g}, reference {cell.reference:,}, one false alarm in {cell.interval:,} events")
-    print(
-        "  oracle, events: " + ", ".join(f"{name} {delay.value:,.0f}" for name, delay in known.delays.items())
-    )
-    print(f"  {'':24}{'as shipped':18}{'overall':14}" + "".join(f"{shift.name:>18}" for shift in SHIFTS))
-    rows = []
-    for place, entry in enumerate(ENTRIES):
-        if size.names is not None and entry.name not in size.names:
-            continue
-        chance = np.random.default_rng((*seed, place + 1))
-        rows.append(row(entry, cell, known, times=size.times, chance=chance))
-        print(f"  {_shown(rows[-1])}", flush=True)
-    return rows
+def _cell(size: Size, seed: int, cell: Cell) -> tuple[Oracle, list[Row]]:
+    number = CELLS.index(cell)
+    known = oracle(cell, 2 * size.times, np.random.default_rng((seed, number, 0)))
+    return known, [
+        row(entry, cell, known, times=size.times, chance=np.random.default_rng((seed, number, place + 1)))
+        for place, entry in enumerate(ENTRIES)
+        if size.names is None or entry.name in size.names
+    ]
 
 
 def _shown(of: Row) -> str:
