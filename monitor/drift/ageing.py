@@ -50,6 +50,15 @@ def age(incident: Incident, detection: Detection, seen: Seen, now: int) -> Cours
     return "on"
 
 
+def look_again(incident: Incident, detection: Detection) -> bool:
+    """Whether it is still a shift, after the seasons were fitted anew: False where by now it is less than chance makes."""
+    if not _settle(incident, detection):
+        return False
+    incident.log_back = -np.inf
+    incident.log_further = [-np.inf] * ODDS.size
+    return abs(incident.shift) >= _SURE_SDS * incident.shift_sd
+
+
 def _settle(incident: Incident, detection: Detection) -> bool:
     """Estimate the level once more. False where there turns out to be no shift, or one the other way."""
     streams, rows = detection.streams, main_rows(incident, detection)

@@ -22,6 +22,7 @@ from monitor.drift.measures import Measure
 from monitor.drift.policy import LEVEL_SHARES, MONTH_S, DriftPolicy
 from monitor.drift.season import hour_of_week, offsets
 from monitor.drift.streams import FREE, HELD, LEVELS, MEASURES, QUIET, Ints, StreamKey, Streams
+from monitor.drift.volume import EXPOSURE_PER_HOUR, LEARNED_H
 from monitor.drift.volume import PRIOR as VOLUME_PRIOR
 from monitor.drift.volume import is_armed as volume_is_armed
 from schemas.evidence import Direction
@@ -45,6 +46,8 @@ WEIGHTS_OF: Final[Floats] = np.array([HARM_WEIGHTS if measure.is_harm else WEIGH
 """How much of a share each odds shift gets, [measures, 8]."""
 _GROUP_WEIGHTS: Final = np.concatenate([WEIGHTS_OF, WEIGHTS_OF], axis=1) / 2.0
 _LUMP_WINDOWS: Final = 50.0
+VOLUME_LEARNS: Final = LEARNED_H / 2.0 * EXPOSURE_PER_HOUR
+"""So much exposure a volume needs: it forgets a part of its first week before that is over."""
 _OF_ITS_OWN: Final = frozenset({Measure.VOLUME, Measure.MIX, Measure.DEAD_LETTERS})
 """Measures of which other tenants' and models' say nothing."""
 _VOLUME: Final = MEASURES.index(Measure.VOLUME)
@@ -111,6 +114,7 @@ class Detection:
             self.add(key, begins)
         touched = self.cells.touched(table, window, self.policy)
         self._decay(touched.rows, now)
+        self._lapse(touched.rows)
         offset = self._offset_now(touched.rows, (begins + now) // 2)
         crossings = self._judge(touched, offset)
         self._learn(touched, offset, now)
@@ -291,9 +295,27 @@ class Detection:
         streams.a[rows] = streams.a0[rows] + (streams.a[rows] - streams.a0[rows]) * part
         streams.b[rows] = streams.b0[rows] + (streams.b[rows] - streams.b0[rows]) * part
 
+    def _lapse(self, rows: Ints) -> None:
+        """A stream that has forgotten half of what it learned from, after a long pause, learns anew."""
+        streams = self.streams
+        rows = rows[streams.is_armed[rows] & (streams.hold[rows] == FREE)]
+        lapsed = rows[self._known(rows) < 0.5]
+        if lapsed.size:
+            streams.is_armed[lapsed] = False
+            streams.log_r[lapsed] = -np.inf
+            self.is_stale = True
+
+    def _known(self, rows: Ints) -> Floats:
+        """What streams know of themselves, 1 for enough to be watched."""
+        streams = self.streams
+        events = streams.a[rows] - streams.a0[rows] + streams.b[rows] - streams.b0[rows]
+        needed = np.where(streams.measure[rows] == _VOLUME, VOLUME_LEARNS, self.policy.learn_events)
+        known: Floats = events / needed
+        return known
+
     def _judge(self, touched: Touched, offset: Floats) -> tuple[Crossing, ...]:
         streams = self.streams
-        watched = streams.is_armed[touched.rows] & (streams.hold[touched.rows] != HELD)
+        watched = streams.is_armed[touched.rows] & (streams.hold[touched.rows] < HELD)
         rows = touched.rows[watched]
         back = rows[~streams.is_active[rows]]
         if back.size:
@@ -371,7 +393,7 @@ class Detection:
         kinds = self._fleet_of[touched.rows]
         self.fleet_counts[:, 0] += np.bincount(kinds, touched.k, minlength=self.fleet_counts.shape[0])
         self.fleet_counts[:, 1] += np.bincount(kinds, touched.n, minlength=self.fleet_counts.shape[0])
-        ready = ~streams.is_armed[rows] & (streams.events[rows] >= self.policy.learn_events)
+        ready = ~streams.is_armed[rows] & (self._known(rows) >= 1.0)
         seen_h = (now - streams.began_at[rows]) / HOUR_US
         ready &= ~is_volume[free] | volume_is_armed(streams.b[rows], seen_h)
         armed = rows[ready]

@@ -14,32 +14,37 @@ from monitor.drift.baseline import PRIOR_EVENTS, expected
 from monitor.drift.detection import Detection, us
 from monitor.drift.incidents import Incident
 from monitor.drift.lookback import counts_of, learned_in
-from monitor.drift.measures import MEASURE_OF
 from monitor.drift.needs import Scope
-from monitor.drift.streams import FOREVER, FREE, HELD, MEASURES, QUIET, Ints, StreamKey
+from monitor.drift.streams import ALSO, FOREVER, FREE, HELD, MEASURES, QUIET, Ints, StreamKey
 from schemas.windows import Window
 
 
 def main_rows(incident: Incident, detection: Detection) -> Ints:
-    """The held streams of the incident's own measure, ascending."""
+    """The held streams that shifted as the incident's place did, ascending."""
     streams = detection.streams
-    measure = MEASURES.index(MEASURE_OF[incident.alert.place["measure"]])
     mine = streams.incident[: streams.size] == incident.number
-    held: Ints = np.flatnonzero(
-        mine & (streams.hold[: streams.size] == HELD) & (streams.measure[: streams.size] == measure)
-    )
+    held: Ints = np.flatnonzero(mine & (streams.hold[: streams.size] == HELD))
     return held
 
 
 def hold(
-    incident: Incident, detection: Detection, rows: Ints, *, windows: Sequence[Window], now: int
+    incident: Incident,
+    detection: Detection,
+    rows: Ints,
+    *,
+    is_rise: bool,
+    windows: Sequence[Window],
+    now: int,
 ) -> None:
-    """Hold streams, but for those that another incident holds. `windows`: the past, oldest first."""
+    """Hold streams of one measure, but for those that are held already. `windows`: the past, oldest first."""
     streams = detection.streams
-    rows = rows[streams.hold[rows] != HELD]
+    rows = rows[streams.hold[rows] < HELD]
     if rows.size:
+        is_same = (
+            streams.keys[rows[0]].measure == incident.alert.place["measure"] and is_rise == incident.is_rise
+        )
         _unlearn(incident, detection, rows[streams.hold[rows] == FREE], windows)
-        streams.hold[rows] = HELD
+        streams.hold[rows] = HELD if is_same else ALSO
         streams.incident[rows] = incident.number
         detection.reset(rows, detection.groups.overlapping(rows), now)
 
@@ -50,10 +55,12 @@ def quieten(
     place: StreamKey,
     *,
     held: Ints,
+    leaning: int,
     windows: Sequence[Window],
     now: int,
 ) -> None:
-    """Quieten the family's measures in the same cells as those `held`, and in all of `place` where half of it or more shifted."""
+    """Quieten the family's measures in the same cells as those `held`, and in all of `place` where half of it or more seems to
+    have shifted, `leaning` streams."""
     streams, groups = detection.streams, detection.groups
     family = [at for at, measure in enumerate(MEASURES) if measure.family == incident.family]
     where = {scope_of(streams.keys[row]) for row in held}
@@ -61,7 +68,7 @@ def quieten(
     if place.level != "cell":
         inside = groups.members(groups.rows.index[place], streams.size)
         inside = inside[streams.is_armed[inside] & streams.is_active[inside]]
-        if 2 * held.size >= inside.size:
+        if 2 * max(leaning, held.size) >= inside.size:
             whole = scope_of(place)
     quiet = []
     for row in np.flatnonzero(np.isin(streams.measure[: streams.size], family)):
@@ -100,7 +107,7 @@ def take_as_normal(incident: Incident, detection: Detection) -> None:
     learns on before it can fire."""
     streams = detection.streams
     size = streams.size
-    held = np.flatnonzero((streams.incident[:size] == incident.number) & (streams.hold[:size] == HELD))
+    held = np.flatnonzero((streams.incident[:size] == incident.number) & (streams.hold[:size] >= HELD))
     is_main = np.isin(held, main_rows(incident, detection))
     odds = streams.a[held] / streams.b[held] * np.exp(np.where(is_main, incident.shift, 0.0))
     new = odds / (1.0 + odds)
@@ -113,9 +120,12 @@ def take_as_normal(incident: Incident, detection: Detection) -> None:
     streams.a0[held], streams.b0[held] = PRIOR_EVENTS * new, PRIOR_EVENTS * (1.0 - new)
     streams.a[held] = streams.a0[held] + came * rate
     streams.b[held] = streams.b0[held] + came * (1.0 - rate)
+    # The shift is known better than by half of what a stream learns from, or it would not have fired.
+    short = np.where(is_main, np.maximum(detection.policy.learn_events / 2.0 - came, 0.0), 0.0)
+    streams.a[held] += short * new
+    streams.b[held] += short * (1.0 - new)
     others = held[~is_main]
-    streams.events[others] = streams.n_held[others]
-    streams.is_armed[others] = streams.events[others] >= detection.policy.learn_events
+    streams.is_armed[others] = came[~is_main] >= detection.policy.learn_events
     detection.is_stale = True
 
 

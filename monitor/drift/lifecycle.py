@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from monitor.drift.ageing import SEVERITIES, age
+from monitor.drift.ageing import SEVERITIES, age, look_again
 from monitor.drift.cells import sort_key
 from monitor.drift.detection import Crossing, Detection, Seen, us
 from monitor.drift.explanation import Explanation, Series, explain
@@ -88,6 +88,15 @@ class Lifecycle:
                 changed[incident.number] = incident
         return (*over, *(changed[number].alert for number in sorted(changed)))
 
+    def look_again(self, window: Window) -> tuple[Alert, ...]:
+        """The seasons were fitted anew: end what they explain."""
+        ended = []
+        for incident in tuple(self.incidents):
+            if incident.family != INSTRUMENT and not look_again(incident, self.detection):
+                self._end(incident, "resolved", window.ends_at, since=window.ends_at)
+                ended.append(incident.alert)
+        return tuple(ended)
+
     def act(self, action: AlertAction, at: datetime, *, position: datetime | None) -> tuple[Alert, ...]:
         """End what a person says is over, or the new normal. All windows until `position` were taken."""
         for incident in self.incidents:
@@ -112,7 +121,7 @@ class Lifecycle:
         """The incident that tells this crossing: a new one, or the one whose cause it shares."""
         key, detection = crossing.key, self.detection
         for incident in opened:
-            if self._overlaps(incident, key):
+            if self._overlaps(incident, key):  # both crossed in this window: that is the same time
                 return self._join(incident, crossing, affected=(), window=window, windows=())
         windows = history.get(need_of(crossing, detection, window.ends_at), ())
         rows = rows_of(crossing, detection)
@@ -126,10 +135,16 @@ class Lifecycle:
             # The others have no part in it, so the figures must not be theirs.
             rows = row
             explanation = self.explain(series_of(windows, rows, detection))
-        affected = rows[list(explanation.affected)] if explanation.affected else self._told(key, rows)
         place = place_of(key, explanation)
+        inside = np.array([place.scope.holds(detection.streams.keys[row].scope) for row in rows])
+        if not inside.all() and inside.any():
+            # It is told of its place, and so are its figures.
+            rows = rows[inside]
+            explanation = self.explain(series_of(windows, rows, detection))
+        affected = rows[list(explanation.affected)] if explanation.affected else self._told(key, rows)
         for incident in self.incidents:
             if self._overlaps(incident, place) and _is_same_time(incident, explanation):
+                opened.append(incident)
                 return self._join(incident, crossing, affected=affected, window=window, windows=windows)
         incident = self._open(
             crossing, place, explanation=explanation, affected=affected, window=window, windows=windows
@@ -139,7 +154,11 @@ class Lifecycle:
 
     def _told(self, key: StreamKey, rows: Ints) -> Ints:
         """Whom it is told of where none stands out: the cell that crossed, or all of the group."""
-        return self._row(key) if key.level == "cell" else rows
+        return (
+            self._row(key)
+            if key.level == "cell" and key in {self.detection.streams.keys[r] for r in rows}
+            else rows
+        )
 
     def _row(self, key: StreamKey) -> Ints:
         row = self.detection.streams.index.get(key)
@@ -205,8 +224,9 @@ class Lifecycle:
         )
         self.next_number += 1
         self.incidents.append(incident)
-        hold(incident, detection, affected, windows=windows, now=now)
-        quieten(incident, detection, place, held=affected, windows=windows, now=now)
+        hold(incident, detection, affected, is_rise=incident.is_rise, windows=windows, now=now)
+        leaning = sum(stratum.evidence > 0 for stratum in explanation.strata)
+        quieten(incident, detection, place, held=affected, leaning=leaning, windows=windows, now=now)
         if crossing.key != place:
             evidence.also.append(crossing.key.place)
         return incident
@@ -225,11 +245,12 @@ class Lifecycle:
         held = np.asarray(affected, dtype=np.int64)
         if not held.size and key.level == "cell":
             held = self._row(key)
-        hold(incident, self.detection, held, windows=windows, now=now)
+        is_rise = crossing.direction == "up"
+        hold(incident, self.detection, held, is_rise=is_rise, windows=windows, now=now)
         alert, evidence = incident.alert, incident.alert.drift
         if evidence is not None and key.place not in evidence.also and key.place != alert.place:
             evidence.also.append(key.place)
-        mine = severity_of(key.measure, is_rise=crossing.direction == "up", level=1)
+        mine = severity_of(key.measure, is_rise=is_rise, level=1)
         worst = max(alert.severity, mine, key=SEVERITIES.index)
         incident.alert = msgspec.structs.replace(alert, severity=worst)
         return incident

@@ -117,6 +117,8 @@ def series_of(windows: Sequence[Window], rows: Ints, detection: Detection) -> Se
     taken out of the baseline; a stream's windows before its R was last reset are left out."""
     streams = detection.streams
     keys = [streams.keys[row] for row in rows]
+    first = int(streams.reset_at[rows].min())
+    windows = [window for window in windows if us(window.begins_at) >= first] or windows[-1:]
     k, n = counts_of(windows, keys)
     begins = np.array([us(window.begins_at) for window in windows], dtype=np.int64)
     ends = np.array([us(window.ends_at) for window in windows], dtype=np.int64)

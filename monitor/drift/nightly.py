@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.drift.baseline import expected
+from monitor.drift.baseline import JEFFREYS, expected
 from monitor.drift.counts import table_of
 from monitor.drift.detection import DAY_US, Detection, us
 from monitor.drift.needs import SeasonNeed
@@ -20,6 +20,8 @@ from schemas.windows import Window
 
 Floats = NDArray[np.float64]
 
+YOUNG_US: Final = 14 * DAY_US
+"""With less than two weeks of hours a stream can't know its week."""
 AT_US: Final = 3 * DAY_US // 24
 STREAMS_AT_MOST: Final = 4000
 """So many streams, those with the most traffic, have a season of their own: what is rarer can't show one in four weeks."""
@@ -37,29 +39,44 @@ def need_at(now: datetime) -> SeasonNeed:
 
 
 def fit(detection: Detection, windows: Sequence[Window]) -> None:
-    """Fit the season and phi of the streams that learn from `windows`, an hour wide, oldest first. The level moves with the
-    season, so that over these hours as much is expected as before."""
+    """Fit the season and phi of the streams that are watched from `windows`, an hour wide, oldest first. The level moves with the
+    season, so that over these hours as much is expected as before.
+
+    Of a stream that an incident holds or quietens the hours since the change are left out, so that its season is known when
+    it is over, unless it had seen less than two weeks before: what it was held against may be no more than the hours that
+    it had not seen. Then all hours are in, and its level is theirs. What it counted since the change is counted again.
+    """
     streams = detection.streams
     size = streams.size
-    rows = np.flatnonzero(streams.is_armed[:size] & streams.is_active[:size] & (streams.hold[:size] == FREE))
+    rows = np.flatnonzero(streams.is_armed[:size] & streams.is_active[:size])
     if not windows or not rows.size:
         return
     if rows.size > STREAMS_AT_MOST:
         busiest = np.argsort(-streams.daily[rows], kind="stable")[:STREAMS_AT_MOST]
         rows = np.sort(rows[busiest])
     k, n = _counts(detection, windows, rows)
+    begins = np.array([us(window.begins_at) for window in windows], dtype=np.int64)
     hours = np.array([hour_of_week(window.begins_at) for window in windows], dtype=np.int64)
+    is_held = streams.hold[rows] != FREE
+    is_young = is_held & (streams.learned_to[rows] - streams.began_at[rows] < YOUNG_US)
+    since = begins[None, :] >= streams.learned_to[rows][:, None]
+    used = np.where(is_young[:, None] | ~since, 1.0, 0.0)
     before = _table(streams.season[rows])[:, hours]
-    fitted = fit_season(k, n, hours, phi=streams.phi[rows], group=_tenants(detection, rows))
+    fitted = fit_season(k * used, n * used, hours, phi=streams.phi[rows], group=_tenants(detection, rows))
     after = _table(fitted)[:, hours]
     a, b = streams.a[rows], streams.b[rows]
-    odds = _same_total(n, before, after, a / b)
-    total = a + b
+    usual = (n * used * expected(a[:, None], b[:, None], before)).sum(axis=1)
+    wanted = np.where(is_young, (k * used).sum(axis=1) + JEFFREYS, usual)
+    odds = _level(n * used, after, wanted, a / b)
+    total = np.where(is_young, np.maximum(a + b, (n * used).sum(axis=1)), a + b)
     streams.a[rows] = total * odds / (1.0 + odds)
     streams.b[rows] = total / (1.0 + odds)
     streams.season[rows] = fitted
     p = expected(streams.a[rows][:, None], streams.b[rows][:, None], after)
-    streams.phi[rows] = phi_of(k, n, p)
+    streams.phi[rows] = phi_of(k * used, n * used, p)
+    held = rows[is_held]
+    for column, counted in ((streams.k_held, k), (streams.n_held, n), (streams.e_held, n * p)):
+        column[held] = (counted * since).sum(axis=1)[is_held]
     detection.season_changed()
 
 
@@ -74,7 +91,7 @@ def _counts(detection: Detection, windows: Sequence[Window], rows: Ints) -> tupl
         wanted = position >= 0
         k[position[wanted], hour] = touched.k[wanted]
         n[position[wanted], hour] = touched.n[wanted]
-        is_before = us(window.begins_at) < detection.streams.began_at[rows]
+        is_before = us(window.ends_at) <= detection.streams.began_at[rows]
         k[is_before, hour], n[is_before, hour] = 0.0, 0.0
     return k, n
 
@@ -93,17 +110,16 @@ def _tenants(detection: Detection, rows: Ints) -> Ints:
     )
 
 
-def _same_total(n: Floats, before: Floats, after: Floats, odds: Floats) -> Floats:
-    """The odds at offset 0, [S], that expect as much with the offsets `after` as `odds` did with those `before`, [S, W]."""
-    lifted = odds[:, None] * np.exp(before)
-    wanted = (n * lifted / (1.0 + lifted)).sum(axis=1)
+def _level(n: Floats, offset: Floats, wanted: Floats, odds: Floats) -> Floats:
+    """The odds at offset 0, [S], at which `wanted` [S] are expected of `n` [S, W] at `offset` [S, W]; from `odds` on. A stream
+    without data keeps its."""
     level = np.log(odds)
     for _ in range(20):
-        lifted = np.exp(level[:, None] + after)
+        lifted = np.exp(level[:, None] + offset)
         p = lifted / (1.0 + lifted)
         slope = (n * p * (1.0 - p)).sum(axis=1)
         miss = wanted - (n * p).sum(axis=1)
         step = np.divide(miss, slope, out=np.zeros_like(miss), where=slope > 0)
         level += np.clip(step, -1.0, 1.0)
     new: Floats = np.exp(level)
-    return new
+    return np.where(n.sum(axis=1) > 0, new, odds)

@@ -25,8 +25,9 @@ LEVELS: Final[tuple[Level, ...]] = tuple(LEVEL_SHARES)
 
 FOREVER: Final = 1 << 62
 """Later than any moment."""
-FREE, QUIET, HELD = 0, 1, 2
-"""Hold of an incident on a stream: none; it doesn't learn; and its R stays 0 too."""
+FREE, QUIET, HELD, ALSO = 0, 1, 2, 3
+"""Hold of an incident on a stream: none; it doesn't learn; its R stays 0 too, and it is what shifted; the same, and it
+shifted with that: another measure, or the other way."""
 
 UNKEYED: Final = frozenset({Measure.COVERAGE, Measure.VOLUME, Measure.DEAD_LETTERS})
 """Measures that say the same whatever guard answers: another guard doesn't begin another stream."""

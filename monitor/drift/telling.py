@@ -29,14 +29,13 @@ _NARROW_FIRST: Final[tuple[Level, ...]] = ("cell", "tenant_model", "category", "
 
 
 def place_of(key: StreamKey, explanation: Explanation) -> StreamKey:
-    """Where it shifted: the narrowest of a cell, or of the groups of cells, that has 80 % of the evidence of the cells that
-    are affected. Where none stands out, what crossed (`key`)."""
+    """Where it shifted: the narrowest of a cell, or of the groups of cells, that has 80 % of the evidence of the scope that
+    has most. Cells that did not shift speak against a scope that holds them. Where nothing has any, what crossed (`key`)."""
     evidence: dict[Scope, float] = {}
     for stratum in explanation.strata:
-        if stratum.is_affected and stratum.evidence > 0:
-            cell = _cell(key.measure, Scope(stratum.tenant, stratum.model, stratum.category))
-            evidence[cell] = evidence.get(cell, 0.0) + stratum.evidence
-    total = sum(evidence.values())
+        cell = _cell(key.measure, Scope(stratum.tenant, stratum.model, stratum.category))
+        evidence[cell] = evidence.get(cell, 0.0) + stratum.evidence
+    found: list[tuple[float, StreamKey]] = []
     possible = ("cell", *levels_of(key.measure))
     for level in _NARROW_FIRST if evidence else ():
         if level not in possible:
@@ -45,9 +44,12 @@ def place_of(key: StreamKey, explanation: Explanation) -> StreamKey:
         for cell, value in evidence.items():
             sums[_at(level, cell)] += value
         scope, most = max(sums.items(), key=lambda item: item[1])
-        if most >= ENOUGH_EVIDENCE * total:
-            return StreamKey(key.measure, level, scope.tenant, scope.model, scope.category, key.watched_by)
-    return key
+        place = StreamKey(key.measure, level, scope.tenant, scope.model, scope.category, key.watched_by)
+        found.append((most, place))
+    best = max((most for most, _ in found), default=0.0)
+    if best <= 0.0:
+        return key
+    return next(place for most, place in found if most >= ENOUGH_EVIDENCE * best)
 
 
 def _cell(measure: Measure, scope: Scope) -> Scope:

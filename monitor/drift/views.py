@@ -62,7 +62,7 @@ def views_of(detection: Detection, stale: Collection[int]) -> Sequence[StreamVie
     views = []
     for row, key in enumerate(streams.keys):
         state: StreamState = "armed" if streams.is_armed[row] else "learning"
-        if streams.hold[row] == HELD:
+        if streams.hold[row] >= HELD:
             state = "stale" if int(streams.incident[row]) in stale else "firing"
         views.append(
             StreamView(
@@ -157,8 +157,8 @@ def _hours(
 def _rates(detection: Detection, rows: Ints) -> Floats:
     streams = detection.streams
     rate = streams.a[rows] / (streams.a[rows] + streams.b[rows])
-    told: Floats = np.where(streams.measure[rows] == _VOLUME, rate * EXPOSURE_PER_HOUR, rate)
-    return told
+    shown: Floats = np.where(streams.measure[rows] == _VOLUME, rate * EXPOSURE_PER_HOUR, rate)
+    return shown
 
 
 def _daily(detection: Detection, rows: Ints, now: int) -> Floats:
@@ -166,4 +166,5 @@ def _daily(detection: Detection, rows: Ints, now: int) -> Floats:
     streams = detection.streams
     lately = streams.daily[rows] * np.exp((streams.seen_at[rows] - now) / DAY_US)
     known = -np.expm1((streams.began_at[rows] - now) / DAY_US)
-    return np.divide(lately, known, out=np.zeros_like(lately), where=known > 0)
+    daily: Floats = np.divide(lately, known, out=np.zeros_like(lately), where=known > 0)
+    return daily

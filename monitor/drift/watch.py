@@ -137,7 +137,10 @@ class Watch:
         alerts = self._lifecycle.go_on(step.window, seen, history)
         now = us(step.window.ends_at)
         if is_due(self._housekept_at, now):
-            fit(self._detection, history.get(need_at(step.window.ends_at), ()))
+            hours = history.get(need_at(step.window.ends_at), ())
+            fit(self._detection, hours)
+            if hours:
+                alerts += self._lifecycle.look_again(step.window)
             self._detection.retire(now)
             self._detection.forget(now)
             self._housekept_at = now

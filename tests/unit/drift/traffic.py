@@ -9,6 +9,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from monitor.drift.needs import HistoryNeed, Need
+from monitor.drift.policy import DriftPolicy
+from monitor.drift.watch import Watch
+from schemas.alerts import Alert
 from schemas.windows import Window, WindowCounts
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -60,7 +63,9 @@ def row_of(cell: Cell, rng: np.random.Generator, guard: tuple[str, str, str, int
     )
 
 
-def window_of(rows: Iterable[WindowCounts], at: datetime, width_s: float = 60.0, *, dead_letters: int = 0) -> Window:
+def window_of(
+    rows: Iterable[WindowCounts], at: datetime, width_s: float = 60.0, *, dead_letters: int = 0
+) -> Window:
     """A window that begins at `at`."""
     rows = tuple(row for row in rows if row.events)
     messages = sum(row.events for row in rows) + dead_letters
@@ -120,3 +125,35 @@ def windows(cells: Cells, count: int, *, seed: int, first: int = 0, width_s: flo
         at = START + timedelta(seconds=width_s * number)
         made.append(window_of([row_of(cell, rng) for cell in cells(number)], at, width_s))
     return made
+
+
+@dataclass
+class Told:
+    """A watch with its memory, and what it told."""
+
+    watch: Watch
+    memory: Memory = field(default_factory=Memory)
+    alerts: list[Alert] = field(default_factory=list)
+
+    def see(self, seen: Iterable[Window]) -> list[Alert]:
+        """Give it these windows; what it tells of them."""
+        told: list[Alert] = []
+        for window in seen:
+            self.memory.windows.append(window)
+            step = self.watch.take(window)
+            told += self.watch.finish(step, self.memory.answer(step.needs))
+        self.alerts += told
+        return told
+
+    @property
+    def begun(self) -> list[Alert]:
+        """The first record of each alert."""
+        first: dict[str, Alert] = {}
+        for alert in self.alerts:
+            first.setdefault(alert.id, alert)
+        return list(first.values())
+
+
+def watched(policy: DriftPolicy | None = None) -> Told:
+    """A new watch."""
+    return Told(Watch.new(policy or DriftPolicy(), "fleet"))
