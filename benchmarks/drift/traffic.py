@@ -83,7 +83,7 @@ def mix(hours: int, chance: np.random.Generator) -> Fleet:
     for hour in range(hours):
         weight = keep * weight + 0.6 * np.sqrt(1.0 - keep**2) * chance.normal(size=count)
         shares = np.exp(weight).reshape(4, 5)
-        n[hour] = chance.poisson(500.0 * busy[hour] * (shares / shares.sum(axis=1, keepdims=True)).ravel())
+        n[hour] = chance.poisson(200.0 * busy[hour] * (shares / shares.sum(axis=1, keepdims=True)).ravel())
     return Fleet(cells, chance.binomial(n, rates), n, rates)
 
 

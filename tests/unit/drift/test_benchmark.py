@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from benchmarks.drift.peers import Focus, FocusLearning
 from benchmarks.drift.replay import MONDAY, as_one_model, exchanges, thinned, windows
 from benchmarks.drift.running import Figure, delays, quiet, realised, threshold
 from benchmarks.drift.told import CATEGORY, CHANGE, holds, is_of
-from benchmarks.drift.traffic import bursts, mix, season
+from benchmarks.drift.traffic import Fleet, bursts, mix, season
 from benchmarks.drift.watching import told
 from monitor.drift.policy import DriftPolicy
 
@@ -39,13 +40,13 @@ def first_at_least(found: list[float], at: float) -> int | None:
 def test_adwin_alarms_when_rivers_does(delta: float, seed: int) -> None:
     chance = np.random.default_rng(seed)
     events = np.concatenate([chance.binomial(1, 0.1, 900), chance.binomial(1, 0.3, 900)])
-    theirs = ADWIN(delta=delta, clock=1)
+    theirs = ADWIN(delta=delta, clock=1)  # type: ignore[no-untyped-call]  # river has no types
     ours, evidence = Adwin(1, block=1, every=1), []
     expected = None
     for place, event in enumerate(events):
         ours.insert(np.array([float(event)]))
         evidence.append(float(ours.evidence()[0]) if ours.n > 10 else -np.inf)
-        theirs.update(int(event))
+        theirs.update(int(event))  # type: ignore[no-untyped-call]  # the same
         if theirs.drift_detected:
             expected = place
             break
@@ -149,7 +150,7 @@ def test_clumps_vary_four_times_as_much_and_keep_the_rate() -> None:
 
 @pytest.mark.parametrize("made", [season, mix, bursts])
 def test_each_fleet_alone_is_a_certain_false_alarm_for_the_detector_alone(
-    made: type[object],
+    made: Callable[[int, np.random.Generator], Fleet],
 ) -> None:
     fleet = made(168 * 6, np.random.default_rng(2))
     assert unadjusted(fleet, 0.1, merged=made is mix) > 10
