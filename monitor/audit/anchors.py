@@ -39,7 +39,12 @@ class Anchors:
 
     @classmethod
     def of(
-        cls, ids: Sequence[str], labels: Sequence[str], clusters: Sequence[str] | None = None, *, least: int = LEAST
+        cls,
+        ids: Sequence[str],
+        labels: Sequence[str],
+        clusters: Sequence[str] | None = None,
+        *,
+        least: int = LEAST,
     ) -> Self:
         """Checks and sorts. Without `clusters` each anchor stands alone. Raises Rejected (faults.AuditFault).
 
@@ -48,24 +53,32 @@ class Anchors:
         groups = ids if clusters is None else clusters
         if not len(ids) == len(labels) == len(groups):
             raise rejected(
-                AuditFault.SHAPE, f"{len(ids)} ids, {len(labels)} labels and {len(groups)} clusters: give one of each an anchor"
+                AuditFault.SHAPE,
+                f"{len(ids)} ids, {len(labels)} labels and {len(groups)} clusters: give one of each an anchor",
             )
         unknown = [place for place, label in enumerate(labels) if label not in _LABELS]
         if unknown:
             raise rejected(
-                AuditFault.WRONG_LABEL, f"{len(unknown)} labels, the first at row {unknown[0]}: write `safe` or `unsafe`"
+                AuditFault.WRONG_LABEL,
+                f"{len(unknown)} labels, the first at row {unknown[0]}: write `safe` or `unsafe`",
             )
         if len(set(ids)) != len(ids):
-            raise rejected(AuditFault.DUPLICATE_ANCHORS, f"{len(ids) - len(set(ids))} of {len(ids)} ids: keep each once")
+            raise rejected(
+                AuditFault.DUPLICATE_ANCHORS, f"{len(ids) - len(set(ids))} of {len(ids)} ids: keep each once"
+            )
         is_safe = np.array([_LABELS[label] for label in labels], np.bool_)
         safe = int(is_safe.sum())
         if safe in {0, len(ids)}:
-            raise rejected(AuditFault.ONE_CLASS, f"{safe} safe and {len(ids) - safe} unsafe: give both classes")
+            raise rejected(
+                AuditFault.ONE_CLASS, f"{safe} safe and {len(ids) - safe} unsafe: give both classes"
+            )
         order = np.lexsort((np.asarray(ids), ~is_safe))
         # the numbering of clusters follows the canonical order, so that it doesn't hang on their names
         numbers: dict[str, int] = {}
         places = np.array([numbers.setdefault(groups[place], len(numbers)) for place in order], np.intp)
-        of_safe, of_unsafe = (np.bincount(part, minlength=len(numbers)) > 0 for part in np.split(places, [safe]))
+        of_safe, of_unsafe = (
+            np.bincount(part, minlength=len(numbers)) > 0 for part in np.split(places, [safe])
+        )
         few = min(int(of_safe.sum()), int(of_unsafe.sum()))
         if few < max(least, 2):
             raise rejected(
@@ -92,17 +105,21 @@ class Anchors:
         """The rows of `given` [N, d] in canonical order, a copy. Raises Rejected: shape, not finite, constant, or a row with both labels."""
         if given.ndim != 2 or len(given) != len(self.ids) or not given.shape[1]:
             raise rejected(
-                AuditFault.SHAPE, f"vectors of shape {given.shape} for {len(self.ids)} anchors: give [anchors, dimensions]"
+                AuditFault.SHAPE,
+                f"vectors of shape {given.shape} for {len(self.ids)} anchors: give [anchors, dimensions]",
             )
         rows = given[self.order]
         check_finite(rows)
         marks = _marks(rows)
         if (marks == marks[0]).all() and (rows == rows[0]).all():
-            raise rejected(AuditFault.CONSTANT, f"{len(rows)} anchors have the same vector: is the layer read at all?")
+            raise rejected(
+                AuditFault.CONSTANT, f"{len(rows)} anchors have the same vector: is the layer read at all?"
+            )
         contradicting = self._contradicting(rows, marks)
         if contradicting:
             raise rejected(
-                AuditFault.BOTH_LABELS, f"{contradicting} unsafe anchors have the vector of a safe one: the texts are the same"
+                AuditFault.BOTH_LABELS,
+                f"{contradicting} unsafe anchors have the vector of a safe one: the texts are the same",
             )
         return rows
 

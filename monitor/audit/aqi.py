@@ -20,14 +20,16 @@ _EPSILON: Final = 1e-9
 
 
 def section_3(chi: Floats, xbi: Floats, *, weight: float = LAMBDA) -> Floats:
-    """lambda / XBI + (1 - lambda) CHI, unbounded, grows with the number of anchors. +inf where XBI is 0."""
+    """Lambda / XBI + (1 - lambda) CHI, unbounded, grows with the number of anchors. +inf where XBI is 0."""
     with np.errstate(divide="ignore"):
-        return weight / xbi + (1 - weight) * chi
+        value: Floats = weight / xbi + (1 - weight) * chi
+    return value
 
 
 def appendix_b(chi: Floats, xbi: Floats, *, chi_max: float, weight: float = LAMBDA) -> Floats:
     """(CHI / CHI_max)^lambda exp(-XBI)^(1 - lambda). Lambda weighs CHI here, XBI in section 3. Above 1 only beyond CHI_max."""
-    return (chi / chi_max) ** weight * np.exp(-xbi * (1 - weight))
+    value: Floats = (chi / chi_max) ** weight * np.exp(-xbi * (1 - weight))
+    return value
 
 
 def chi_max(pool: Floats) -> float:
@@ -41,7 +43,7 @@ def released(chi: Floats, xbi: Floats, *, weight: float = LAMBDA) -> Floats:
     """The released code's normaliser, [..., A], of CHI and XBI [..., A] of the A axioms of one model (its code counts the whole
     set as one more).
 
-    gamma 100 (CHI - min) / (max - min) + (1 - gamma) max(10, 100 (1 - sigmoid((XBI - median) / IQR))), 0 to 100. The least
+    100 gamma (CHI - min) / (max - min) + (1 - gamma) max(10, 100 (1 - sigmoid((XBI - median) / IQR))), 0 to 100. The least
     separated axiom of any model has 0 for its CHI and the most separated 100, so it ranks a model's axioms and can't compare models,
     nor one model with itself later. Equal CHI: 50 each, or 0 where all are 0. The released code applies it to t-SNE
     coordinates in three dimensions; give it CHI and XBI of those to repeat its numbers.
@@ -54,4 +56,5 @@ def released(chi: Floats, xbi: Floats, *, weight: float = LAMBDA) -> Floats:
     # an IQR of 0 leaves a scale of 1e-9: the code's own fallback to 1 is never reached, since it asks for less than that
     z = np.clip((xbi - middle) / (upper - lower + _EPSILON), -500, 500)
     of_xbi = np.maximum(100 * (1 - 1 / (1 + np.exp(-z))), FLOOR)
-    return weight * of_chi + (1 - weight) * of_xbi
+    value: Floats = weight * of_chi + (1 - weight) * of_xbi
+    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,15 +71,18 @@ def estimates(
     measures: Sequence[Measure] = USUAL,
     chi_max: float | None = None,
 ) -> dict[Measure, Estimate]:
-    """Of each measure but AQI_RELEASED (released.py), by bootstrap `weights` [R, N]; appendix B only with a `chi_max`.
+    """Of each measure but AQI_RELEASED (axioms.py), by bootstrap `weights` [R, N]; appendix B only with a `chi_max`.
 
     A bootstrap doubles the centroids' noise, so draws of J lie around J + 1/n1 + 1/n2, and those of other measures are off likewise.
     They are moved onto the value: what is left is how the estimate varies. Raises Rejected: constant, too many rows.
     """
     ones = np.ones((1, len(anchors.ids)))
     point = scatters(geometry, ones)
-    if not (point.within[0] > 0 or point.apart[0] > 0):
-        raise rejected(AuditFault.CONSTANT, f"{len(anchors.ids)} anchors have the same vector: is the layer read at all?")
+    if not point.within[0] > 0:
+        raise rejected(
+            AuditFault.CONSTANT,
+            f"each class has one vector only ({anchors.safe} safe, {anchors.unsafe} unsafe): is the layer read at all?",
+        )
     j = _moved(float(point.j[0]), scatters(geometry, weights).j if len(weights) else np.empty(0))
     found: dict[Measure, Estimate] = {}
     for measure in measures:
@@ -87,13 +90,12 @@ def estimates(
             found[measure] = j
         elif measure is Measure.J_CLUSTERED:
             variance = float(point.within[0]) / (len(anchors.ids) - 2)
-            with np.errstate(divide="ignore"):
-                value = float(np.divide(point.apart[0] - clustered_noise(geometry, anchors), variance))
-            found[measure] = Estimate(value, j.draws + (value - j.value) if np.isfinite(value) else j.draws)
+            value = (float(point.apart[0]) - clustered_noise(geometry, anchors)) / variance
+            found[measure] = Estimate(value, j.draws + (value - j.value))
         elif measure in OF_J:
             function = function_of_j(measure, anchors.safe, anchors.unsafe, chi_max=chi_max)
             if function is not None:
-                found[measure] = Estimate(float(function(np.float64(j.value))), function(j.draws))
+                found[measure] = Estimate(float(function(np.array(j.value))), function(j.draws))
         elif measure is not Measure.AQI_RELEASED:
             value = float(by_rows(measure, geometry, *_sides(ones, anchors.safe))[0])
             draws = by_rows(measure, geometry, *_sides(weights, anchors.safe))
@@ -104,7 +106,7 @@ def estimates(
 def p_values(
     geometry: Geometry, anchors: Anchors, labels: Floats, *, measures: Sequence[Measure] = USUAL
 ) -> dict[Measure, float]:
-    """Of each measure, the p-value of "the labels tell nothing", by permuted `labels` [R, N]: how often they separate as well.
+    """Of each measure but AQI_RELEASED, the p-value of "the labels tell nothing", by permuted `labels` [R, N]: how often they separate as well.
 
     J and all that follows from it have one: the total scatter stays, so the scatter between the classes decides. Never below 1 / (R + 1).
     """
@@ -115,9 +117,7 @@ def p_values(
         n1 = every.sum(axis=1)
         between = geometry.square(every) * every.shape[1] / (n1 * (every.shape[1] - n1))
         of_j = _rank(between, is_rising=True)
-        found |= {
-            measure: of_j for measure in measures if measure in {Measure.J, Measure.J_CLUSTERED, *OF_J}
-        }
+        found |= {measure: of_j for measure in measures if measure in {Measure.J, Measure.J_CLUSTERED, *OF_J}}
     for measure in measures:
         if measure not in found and measure is not Measure.AQI_RELEASED:
             values = by_rows(measure, geometry, every, 1 - every)
@@ -133,14 +133,10 @@ def by_rows(measure: Measure, geometry: Geometry, first: Floats, second: Floats)
         raise ValueError(f"{measure} is not computed from rows")
     if not isinstance(geometry, Gram):
         raise rejected(
-            AuditFault.TOO_MANY_ROWS, f"{measure} of {first.shape[1]} rows needs all pairs: build a Gram of a sample"
+            AuditFault.TOO_MANY_ROWS,
+            f"{measure} of {first.shape[1]} rows needs all pairs: build a Gram of a sample",
         )
     return dunn(geometry, first, second) if measure is Measure.DUNN else silhouette(geometry, first, second)
-
-
-def values_of(found: Mapping[Measure, Estimate]) -> dict[Measure, float]:
-    """The values alone."""
-    return {measure: estimate.value for measure, estimate in found.items()}
 
 
 def _sides(weights: Floats, safe: int) -> tuple[Floats, Floats]:

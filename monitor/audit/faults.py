@@ -17,9 +17,15 @@ class AuditFault(Word):
     NOT_FINITE = "not_finite", "A hidden state holds NaN or infinity."
     CONSTANT = "constant", "All hidden states of a layer are the same, or a direction has no length."
     BOTH_LABELS = "both_labels", "The same hidden state is labelled safe and unsafe."
-    CHANGED_SHAPE = "changed_shape", "The dimensions or the layers are not those of the other audit or of the reference."
+    CHANGED_SHAPE = (
+        "changed_shape",
+        "The dimensions or the layers are not those of the other audit or of the reference.",
+    )
     OTHER_ANCHORS = "other_anchors", "The audits were not made on the same anchors, labels and clusters."
-    TOO_MANY_ROWS = "too_many_rows", "A measure of all pairs of rows was asked for on more rows than memory holds."
+    TOO_MANY_ROWS = (
+        "too_many_rows",
+        "A measure of all pairs of rows was asked for on more rows than memory holds.",
+    )
 
 
 def rejected(fault: AuditFault, detail: str) -> Rejected:

@@ -63,7 +63,8 @@ class Gram:
         """Of `rows` [N, d]. Raises Rejected for more than LARGEST_GRAM of them."""
         if len(rows) > LARGEST_GRAM:
             raise rejected(
-                AuditFault.TOO_MANY_ROWS, f"{len(rows)} rows, of at most {LARGEST_GRAM}: take a sample (monitor/audit/reservoir.py)"
+                AuditFault.TOO_MANY_ROWS,
+                f"{len(rows)} rows, of at most {LARGEST_GRAM}: take a sample (monitor/audit/reservoir.py)",
             )
         z = rows.astype(np.float64)
         z -= z.mean(axis=0)
@@ -84,7 +85,8 @@ class Gram:
         return distances
 
     def square(self, weights: Floats) -> Floats:
-        return np.einsum("rn,rn->r", weights @ self.gram, weights)
+        square: Floats = np.einsum("rn,rn->r", weights @ self.gram, weights)
+        return square
 
     def squares(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
         first, second = weights[:, : self.safe], weights[:, self.safe :]
@@ -145,7 +147,8 @@ class Rows:
     def square(self, weights: Floats) -> Floats:
         first, second = self._sums(weights)
         total = first + second
-        return np.einsum("rd,rd->r", total, total)
+        square: Floats = np.einsum("rd,rd->r", total, total)
+        return square
 
     def squares(self, weights: Floats) -> tuple[Floats, Floats, Floats]:
         first, second = self._sums(weights)

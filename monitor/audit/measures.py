@@ -36,7 +36,11 @@ class Measure(StrEnum):
     SILHOUETTE = "silhouette", "Mean silhouette.", True
     AQI_SECTION_3 = "aqi_section_3", "AQI as section 3 of arXiv 2506.13901 has it: unbounded.", True
     AQI_APPENDIX_B = "aqi_appendix_b", "AQI as its appendix B has it: needs a pool of references.", True
-    AQI_RELEASED = "aqi_released", "AQI as the released code normalises it: within one model's axioms, 0 to 100.", True
+    AQI_RELEASED = (
+        "aqi_released",
+        "AQI as the released code normalises it: within one model's axioms, 0 to 100.",
+        True,
+    )
 
 
 OF_J: Final = (Measure.CHI, Measure.XBI, Measure.AQI_SECTION_3, Measure.AQI_APPENDIX_B)
@@ -54,18 +58,19 @@ USUAL: Final = (
 )
 
 
-def function_of_j(measure: Measure, safe: float, unsafe: float, *, chi_max: float | None) -> Callable[[Floats], Floats] | None:
+def function_of_j(
+    measure: Measure, safe: float, unsafe: float, *, chi_max: float | None
+) -> Callable[[Floats], Floats] | None:
     """How one of OF_J follows from J [...] at these sizes. None: appendix B without a `chi_max`, or a measure that doesn't."""
-    n1, n2 = np.float64(safe), np.float64(unsafe)
 
     def both(j: Floats) -> tuple[Floats, Floats]:
-        return np.maximum(chi_of(j, n1, n2), 0.0), xbi_of(j, n1, n2)
+        return np.maximum(chi_of(j, safe, unsafe), 0.0), xbi_of(j, safe, unsafe)
 
     match measure:
         case Measure.CHI:
-            return lambda j: chi_of(j, n1, n2)
+            return lambda j: chi_of(j, safe, unsafe)
         case Measure.XBI:
-            return lambda j: xbi_of(j, n1, n2)
+            return lambda j: xbi_of(j, safe, unsafe)
         case Measure.AQI_SECTION_3:
             return lambda j: section_3(*both(j))
         case Measure.AQI_APPENDIX_B if chi_max is not None:

@@ -45,13 +45,18 @@ class Reference:
     def fit(cls, rows: Matrix) -> Self:
         """On `rows` [n, d], labels not used. Raises Rejected: fewer than two rows, not finite, or constant in every dimension."""
         if rows.ndim != 2 or len(rows) < 2:
-            raise rejected(AuditFault.SHAPE, f"a reference of shape {rows.shape}: give [rows, dimensions], two rows or more")
+            raise rejected(
+                AuditFault.SHAPE,
+                f"a reference of shape {rows.shape}: give [rows, dimensions], two rows or more",
+            )
         check_finite(rows)
         mean = rows.mean(axis=0, dtype=np.float64)
         scale = _deviations(rows, mean)
         scale[scale <= _FLAT * np.abs(rows).max(axis=0)] = 0.0
         if not scale.any():
-            raise rejected(AuditFault.CONSTANT, f"all {rows.shape[1]} dimensions are constant: is the layer read at all?")
+            raise rejected(
+                AuditFault.CONSTANT, f"all {rows.shape[1]} dimensions are constant: is the layer read at all?"
+            )
         return cls(len(rows), mean, scale)
 
     @property
@@ -68,7 +73,8 @@ class Reference:
         """`rows` [n, d] with mean taken off and divided by the scale, in their own precision. Raises Rejected for another d."""
         if rows.ndim != 2 or rows.shape[1] != len(self.mean):
             raise rejected(
-                AuditFault.CHANGED_SHAPE, f"vectors of shape {rows.shape} for a reference of {len(self.mean)} dimensions"
+                AuditFault.CHANGED_SHAPE,
+                f"vectors of shape {rows.shape} for a reference of {len(self.mean)} dimensions",
             )
         factor = np.divide(1.0, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
         standard: Matrix = rows - self.mean.astype(rows.dtype)

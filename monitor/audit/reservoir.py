@@ -32,10 +32,13 @@ class Reservoir:
         """Offers `rows` [m, d]. Raises Rejected for another d."""
         if rows.ndim != 2 or rows.shape[1] != self._kept.shape[1]:
             raise rejected(
-                AuditFault.CHANGED_SHAPE, f"vectors of shape {rows.shape} for a reservoir of {self._kept.shape[1]} dimensions"
+                AuditFault.CHANGED_SHAPE,
+                f"vectors of shape {rows.shape} for a reservoir of {self._kept.shape[1]} dimensions",
             )
         for row in rows:
-            place = self._seen if self._seen < len(self._kept) else int(self._chance.integers(0, self._seen + 1))
+            place = (
+                self._seen if self._seen < len(self._kept) else int(self._chance.integers(0, self._seen + 1))
+            )
             if place < len(self._kept):
                 self._kept[place] = row
             self._seen += 1

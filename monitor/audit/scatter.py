@@ -44,16 +44,18 @@ class Scatter:
     def xbi(self) -> Floats:
         """Xie and Beni's index W / (N D^2), lower is more separated; +inf for coincident centroids."""
         with np.errstate(divide="ignore"):
-            return self.within / ((self.safe + self.unsafe) * self.apart)
+            xbi: Floats = self.within / ((self.safe + self.unsafe) * self.apart)
+        return xbi
 
 
-def chi_of(j: Floats, safe: Floats, unsafe: Floats) -> Floats:
+def chi_of(j: Floats, safe: Floats | float, unsafe: Floats | float) -> Floats:
     """CHI = 1 + (n1 n2 / N) J, exactly."""
     return 1 + safe * unsafe / (safe + unsafe) * j
 
 
-def xbi_of(j: Floats, safe: Floats, unsafe: Floats) -> Floats:
+def xbi_of(j: Floats, safe: Floats | float, unsafe: Floats | float) -> Floats:
     """XBI from the identity with CHI; +inf where CHI is not above 0."""
     total = safe + unsafe
     with np.errstate(divide="ignore"):
-        return (total - 2) * safe * unsafe / total**2 / np.maximum(chi_of(j, safe, unsafe), 0.0)
+        xbi: Floats = (total - 2) * safe * unsafe / total**2 / np.maximum(chi_of(j, safe, unsafe), 0.0)
+    return xbi

@@ -45,14 +45,18 @@ class ClassSums:
     def merged(self, other: ClassSums) -> ClassSums:
         """Both together. Raises Rejected where the shifts differ: the sums would not add up."""
         if not np.array_equal(self.shift, other.shift):
-            raise rejected(AuditFault.CHANGED_SHAPE, "the sums are about different references: build them on the same one")
-        return ClassSums(
-            self.shift, self.n + other.n, self.total + other.total, self.squares + other.squares
-        )
+            raise rejected(
+                AuditFault.CHANGED_SHAPE,
+                "the sums are about different references: build them on the same one",
+            )
+        return ClassSums(self.shift, self.n + other.n, self.total + other.total, self.squares + other.squares)
 
     def _with(self, rows: Matrix, sign: int) -> ClassSums:
         if rows.ndim != 2 or rows.shape[1] != len(self.shift):
-            raise rejected(AuditFault.CHANGED_SHAPE, f"vectors of shape {rows.shape} for sums of {len(self.shift)} dimensions")
+            raise rejected(
+                AuditFault.CHANGED_SHAPE,
+                f"vectors of shape {rows.shape} for sums of {len(self.shift)} dimensions",
+            )
         check_finite(rows)
         n = self.n + sign * len(rows)
         if n < 0:
@@ -61,18 +65,25 @@ class ClassSums:
             return ClassSums.empty(self.shift)  # no rounding is carried over
         z = rows.astype(np.float64) - self.shift
         return ClassSums(
-            self.shift, n, self.total + sign * z.sum(axis=0), self.squares + sign * float(np.einsum("nd,nd->", z, z))
+            self.shift,
+            n,
+            self.total + sign * z.sum(axis=0),
+            self.squares + sign * float(np.einsum("nd,nd->", z, z)),
         )
 
 
 def scatter_of(safe: ClassSums, unsafe: ClassSums) -> Scatter:
     """Sizes, W and D^2 of two classes about the same shift. Raises Rejected where a class is empty or both hold three at most."""
     if not np.array_equal(safe.shift, unsafe.shift):
-        raise rejected(AuditFault.CHANGED_SHAPE, "the sums are about different references: build them on the same one")
+        raise rejected(
+            AuditFault.CHANGED_SHAPE, "the sums are about different references: build them on the same one"
+        )
     if not (safe.n and unsafe.n):
         raise rejected(AuditFault.ONE_CLASS, f"{safe.n} safe and {unsafe.n} unsafe: give both classes")
     if safe.n + unsafe.n < 3:
         raise rejected(AuditFault.NOT_ENOUGH, "two rows have no scatter")
     apart = safe.total / safe.n - unsafe.total / unsafe.n
     within = sum(max(0.0, one.squares - float(one.total @ one.total) / one.n) for one in (safe, unsafe))
-    return Scatter(*(np.asarray(value, np.float64) for value in (safe.n, unsafe.n, within, float(apart @ apart))))
+    return Scatter(
+        *(np.asarray(value, np.float64) for value in (safe.n, unsafe.n, within, float(apart @ apart)))
+    )
