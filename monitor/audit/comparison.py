@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from monitor.audit.anchors import Anchors, Floats
 from monitor.audit.estimates import PERCENTILES, Estimate
 from monitor.audit.faults import AuditFault, rejected
-from monitor.audit.measures import Measure
+from monitor.audit.measures import OF_J, Measure
 from monitor.audit.multiplicity import step_down_max
 
 ALPHA: Final = 0.05
@@ -109,11 +109,18 @@ def compared(before: Audit, after: Audit) -> tuple[Change, ...]:
         raise rejected(
             AuditFault.CHANGED_SHAPE, f"{len(before)} layers before, {len(after)} now: begin a new series"
         )
-    found = [
-        _change(layer, measure, old[measure], after[layer][measure])
-        for layer, old in before.items()
-        for measure in old.keys() & after[layer].keys()
-    ]
+    found: list[Change] = []
+    for layer, old in before.items():
+        new = after[layer]
+        changes = {
+            measure: _change(layer, measure, old[measure], new[measure])
+            for measure in old.keys() & new.keys()
+        }
+        if Measure.J in changes:
+            # at the same sizes, functions of J change where J does
+            of_j = changes.keys() & OF_J
+            changes |= {measure: replace(changes[measure], p=changes[Measure.J].p) for measure in of_j}
+        found.extend(changes.values())
     order = list(Measure)
     places = {layer: place for place, layer in enumerate(before)}
     return tuple(sorted(found, key=lambda one: (places[one.layer], order.index(one.measure))))

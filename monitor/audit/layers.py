@@ -21,7 +21,7 @@ from monitor.audit.sparsemax import sparsemax
 from monitor.meaning import Word
 
 FOLDS: Final = 5
-PAIRS: Final = 4096
+PAIRS: Final = 1024
 """Pairs that the hinge is averaged over, where anchors are not matched."""
 STEPS: Final = 500
 MARGIN_QUANTILE: Final = 0.9
@@ -117,7 +117,7 @@ def learned_weights(
 
 def matched_pairs(anchors: Anchors, rows: Places, *, seed: int = SEED) -> NDArray[np.intp]:
     """Pairs [P, 2] of a safe and an unsafe row among `rows` (places in canonical order): those of the same cluster, or, where
-    none is matched, PAIRS at random.
+    none is matched, all of each with each, or PAIRS at random where those are more.
     """
     safe, unsafe = rows[rows < anchors.safe], rows[rows >= anchors.safe]
     by_cluster: dict[int, list[int]] = {}
@@ -126,6 +126,8 @@ def matched_pairs(anchors: Anchors, rows: Places, *, seed: int = SEED) -> NDArra
     found = [(int(row), other) for row in safe for other in by_cluster.get(int(anchors.clusters[row]), ())]
     if found:
         return np.array(found, np.intp)
+    if len(safe) * len(unsafe) <= PAIRS:
+        return np.stack([np.repeat(safe, len(unsafe)), np.tile(unsafe, len(safe))], axis=1)
     chance = np.random.default_rng(seed)
     drawn: NDArray[np.intp] = np.stack([chance.choice(safe, PAIRS), chance.choice(unsafe, PAIRS)], axis=1)
     return drawn

@@ -80,7 +80,9 @@ def test_no_error_quotes_an_id_or_a_label() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_a_hidden_state_that_is_not_finite_is_refused(value: float, kind: type) -> None:
+def test_a_hidden_state_that_is_not_finite_is_refused(
+    value: float, kind: type[np.float32 | np.float64]
+) -> None:
     rows = rows_of(matched(64), 3).astype(kind)
     rows[5, 1] = value
     assert refused(matched(64).vectors, rows) == AuditFault.NOT_FINITE

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from monitor.audit.anchors import Anchors, Floats
 from monitor.audit.estimates import by_rows, estimates, p_values, scatters
@@ -41,7 +42,7 @@ def sides(rows: Floats, safe: int) -> tuple[Floats, Floats]:
     return first, 1 - first
 
 
-def dunn_by_hand(rows: Floats, is_second: Floats) -> float:
+def dunn_by_hand(rows: Floats, is_second: NDArray[np.bool_]) -> float:
     distances = np.linalg.norm(rows[:, None] - rows[None], axis=2)
     across = np.not_equal.outer(is_second, is_second)
     return float(distances[across].min() / distances[~across].max())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monitor.audit.anchors import Matrix
 from monitor.audit.estimates import scatters
 from monitor.audit.faults import AuditFault
 from monitor.audit.geometry import Gram
@@ -42,15 +43,16 @@ def test_the_scale_of_a_dimension_is_taken_away() -> None:
     assert chi(other) == pytest.approx(chi(one), rel=1e-9)
 
 
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_a_constant_dimension_is_left_out(kind: type) -> None:
-    rows = rows_of().astype(kind)
-    rows[:, 2] = 1234.5678
-    reference = Reference.fit(rows)
-    assert reference.constant == 1
-    later = rows + kind(0.5)
-    assert not reference.standardised(later)[:, 2].any()
-    assert reference.standardised(later).dtype == kind
+def test_a_constant_dimension_is_left_out() -> None:
+    double = rows_of()
+    double[:, 2] = 1234.5678
+    both: tuple[Matrix, Matrix] = (double, double.astype(np.float32))
+    for rows in both:
+        reference = Reference.fit(rows)
+        assert reference.constant == 1
+        later: Matrix = 2 * rows
+        assert not reference.standardised(later)[:, 2].any()
+        assert reference.standardised(later).dtype == rows.dtype
 
 
 def test_a_reference_survives_being_stored() -> None:
