@@ -109,8 +109,7 @@ class Anchors:
                 f"vectors of shape {given.shape} for {len(self.ids)} anchors: give [anchors, dimensions]",
             )
         rows = given[self.order]
-        check_finite(rows)
-        marks = _marks(rows)
+        marks = check_finite(rows)  # equal rows have equal sums; others seldom do, and are compared in full
         if (marks == marks[0]).all() and (rows == rows[0]).all():
             raise rejected(
                 AuditFault.CONSTANT, f"{len(rows)} anchors have the same vector: is the layer read at all?"
@@ -123,7 +122,7 @@ class Anchors:
             )
         return rows
 
-    def _contradicting(self, rows: Matrix, marks: NDArray[np.int64]) -> int:
+    def _contradicting(self, rows: Matrix, marks: Floats) -> int:
         """How many unsafe rows equal a safe one. Equal marks are compared in full."""
         safe = np.argsort(marks[: self.safe], kind="stable")
         sorted_marks = marks[safe]
@@ -136,16 +135,13 @@ class Anchors:
         )
 
 
-def check_finite(rows: Matrix) -> None:
-    """Raises Rejected where a row of [n, d] holds NaN or infinity."""
+def check_finite(rows: Matrix) -> Floats:
+    """The sum of each row, [n]. Raises Rejected where a row of [n, d] holds NaN or infinity."""
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = rows.sum(axis=1, dtype=np.float64)
+        sums = rows.sum(axis=1)  # float32 may overflow: then it's looked at
     suspect = np.flatnonzero(~np.isfinite(sums))
     bad = [place for place in suspect if not np.isfinite(rows[place]).all()]
     if bad:
         raise rejected(AuditFault.NOT_FINITE, f"{len(bad)} of {len(rows)} vectors hold NaN or infinity")
-
-
-def _marks(rows: Matrix) -> NDArray[np.int64]:
-    """A number a row, [n], the same for equal rows; others share one by chance only, and are compared in full."""
-    return np.fromiter((hash(row.tobytes()) for row in rows), np.int64, len(rows))
+    found: Floats = sums.astype(np.float64)
+    return found
