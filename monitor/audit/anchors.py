@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Final, Self
 
 import numpy as np
@@ -92,6 +93,12 @@ class Anchors:
     def unsafe(self) -> int:
         """How many are unsafe."""
         return len(self.ids) - self.safe
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that name the set: ids, labels and which belong together."""
+        parts = ["\x00".join(self.ids), str(self.safe), ",".join(map(str, self.clusters.tolist()))]
+        return blake2b("\x01".join(parts).encode(), digest_size=8).hexdigest()
 
     def same_as(self, other: Anchors) -> bool:
         """Whether these are the same anchors with the same labels and clusters."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from monitor.audit.anchors import Anchors, Floats
+from monitor.audit.anchors import Floats
 from monitor.audit.estimates import PERCENTILES, Estimate
 from monitor.audit.faults import AuditFault, rejected
+from monitor.audit.kept import Audit, EstimatesByLayer, check_comparable
 from monitor.audit.measures import OF_J, Measure
 from monitor.audit.multiplicity import step_down_max
 
@@ -68,36 +68,7 @@ class LayerChange:
         return self.change.change < 0
 
 
-Audit = Mapping[str, Mapping[Measure, Estimate]]
-"""Estimates by layer or pooling, all by the same bootstrap weights."""
-
-
-def check_comparable(
-    before: Anchors, after: Anchors, dimensions: tuple[Mapping[str, int], Mapping[str, int]]
-) -> None:
-    """Raises Rejected unless both audits have the same anchors, layers and `dimensions` by layer (before, after).
-
-    A probe that changed shape has another geometry: the first audit with it begins a new series.
-    """
-    if not before.same_as(after):
-        raise rejected(
-            AuditFault.OTHER_ANCHORS,
-            f"{len(set(before.ids) ^ set(after.ids))} anchors are in one audit only, or labels or clusters differ: audit the same set",
-        )
-    old, new = dimensions
-    if old.keys() != new.keys():
-        raise rejected(
-            AuditFault.CHANGED_SHAPE, f"{len(old)} layers before, {len(new)} now: begin a new series"
-        )
-    other = [layer for layer in old if old[layer] != new[layer]]
-    if other:
-        raise rejected(
-            AuditFault.CHANGED_SHAPE,
-            f"layer {other[0]} had {old[other[0]]} dimensions and has {new[other[0]]}: begin a new series",
-        )
-
-
-def compared(before: Audit, after: Audit) -> tuple[Change, ...]:
+def compared(before: EstimatesByLayer, after: EstimatesByLayer) -> tuple[Change, ...]:
     """The paired change of every measure in every layer that both audits have. Both must be by the same bootstrap weights.
 
     The draws take the same anchors before and after, so what the anchors share cancels. The p-value is two-sided, from the
@@ -127,7 +98,7 @@ def compared(before: Audit, after: Audit) -> tuple[Change, ...]:
 
 
 def changed(
-    before: Audit, after: Audit, *, floor: Floor | None = None, alpha: float = ALPHA
+    before: EstimatesByLayer, after: EstimatesByLayer, *, floor: Floor | None = None, alpha: float = ALPHA
 ) -> tuple[LayerChange, ...]:
     """Of each layer and pooling whether J changed: significant at `alpha` for all of them together (step-down maximum of the studentised
     changes), and larger than the floor. In the order of `before`. An alert is due where any `has_changed`.
@@ -151,10 +122,18 @@ def changed(
     )
 
 
+def changed_audit(
+    before: Audit, after: Audit, *, floor: Floor | None = None, alpha: float = ALPHA
+) -> tuple[LayerChange, ...]:
+    """`changed` of two audits of one series. Raises Rejected where they aren't of one (kept.check_comparable)."""
+    check_comparable(before, after)
+    return changed(before.estimates, after.estimates, floor=floor, alpha=alpha)
+
+
 def _change(layer: str, measure: Measure, old: Estimate, new: Estimate) -> Change:
     if len(old.draws) != len(new.draws) or not len(old.draws):
         raise rejected(
-            AuditFault.OTHER_ANCHORS,
+            AuditFault.OTHER_DRAWS,
             f"{len(old.draws)} draws before, {len(new.draws)} now: draw both with the same weights",
         )
     with np.errstate(invalid="ignore"):

@@ -114,15 +114,23 @@ def p_values(
     every = np.concatenate([true, labels])
     found: dict[Measure, float] = {}
     if any(measure in {Measure.J, Measure.J_CLUSTERED, *OF_J} for measure in measures):
-        n1 = every.sum(axis=1)
-        between = geometry.square(every) * every.shape[1] / (n1 * (every.shape[1] - n1))
-        of_j = _rank(between, is_rising=True)
+        of_j = rank(relabelled(geometry, every).chi, is_rising=True)
         found |= {measure: of_j for measure in measures if measure in {Measure.J, Measure.J_CLUSTERED, *OF_J}}
     for measure in measures:
         if measure not in found and measure is not Measure.AQI_RELEASED:
             values = by_rows(measure, geometry, every, 1 - every)
-            found[measure] = _rank(values, is_rising=measure.is_rising)
+            found[measure] = rank(values, is_rising=measure.is_rising)
     return found
+
+
+def relabelled(geometry: Geometry, labels: Floats) -> Scatter:
+    """Of the same rows with other `labels` [R, N], 1 for safe: the total scatter stays, so one sum tells all."""
+    n1 = labels.sum(axis=1)
+    n2 = labels.shape[1] - n1
+    # the rows are about their mean, so that the unsafe sum is the safe one's negative
+    square = geometry.square(labels)
+    between = square * (n1 + n2) / (n1 * n2)
+    return Scatter(n1, n2, np.maximum(geometry.norms.sum() - between, 0.0), square * (1 / n1 + 1 / n2) ** 2)
 
 
 def by_rows(measure: Measure, geometry: Geometry, first: Floats, second: Floats) -> Floats:
@@ -151,8 +159,8 @@ def _moved(value: float, draws: Floats) -> Estimate:
     return Estimate(value, draws)
 
 
-def _rank(values: Floats, *, is_rising: bool) -> float:
-    """The share that is as extreme as the first, itself counted. Equal up to rounding is equal: small sets repeat draws."""
+def rank(values: Floats, *, is_rising: bool) -> float:
+    """The share of `values` [R + 1] that is as extreme as the first, itself counted: the first's permutation p-value. Equal up to rounding is equal: small sets repeat draws."""
     signed = values if is_rising else -values
     if not np.isfinite(signed[0]):
         return float((signed >= signed[0]).mean())

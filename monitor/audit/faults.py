@@ -22,6 +22,8 @@ class AuditFault(Word):
         "The dimensions or the layers are not those of the other audit or of the reference.",
     )
     OTHER_ANCHORS = "other_anchors", "The audits were not made on the same anchors, labels and clusters."
+    OTHER_REFERENCE = "other_reference", "The audits are standardised on different references."
+    OTHER_DRAWS = "other_draws", "The audits were resampled with different seeds or numbers of draws."
     TOO_MANY_ROWS = (
         "too_many_rows",
         "A measure of all pairs of rows was asked for on more rows than memory holds.",

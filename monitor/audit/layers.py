@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.audit.anchors import Anchors, Floats, Matrix, Places
-from monitor.audit.estimates import Estimate, scatters
+from monitor.audit.estimates import Estimate, rank, relabelled, scatters
 from monitor.audit.faults import AuditFault, rejected
 from monitor.audit.geometry import geometry_of
 from monitor.audit.resampling import SEED
@@ -39,7 +39,8 @@ class Pooling(Word):
 @dataclass(frozen=True, slots=True, eq=False)
 class CrossFitted:
     """J of learned pooling, each fold by weights that never saw it. `weights` [K, L] of the folds, `in_sample` what those learned and
-    measured on the same anchors would have claimed, `estimate` the mean over the folds (J is free of size, so folds average).
+    measured on the same anchors would have claimed, `estimate` the mean over the folds (J is free of size, so folds average), `p` its
+    permutation p-value.
 
     The draws take the weights as they are: they don't hold the doubt about which layers to pool.
     """
@@ -47,6 +48,7 @@ class CrossFitted:
     estimate: Estimate
     weights: Floats
     in_sample: float
+    p: float
 
 
 def pooled(layers: Matrix, weights: Floats) -> Matrix:
@@ -147,19 +149,22 @@ def cross_fitted(
     layers: Matrix,
     anchors: Anchors,
     draws: Floats,
+    labels: Floats,
     *,
     folds: int = FOLDS,
     margin: float | None = None,
     seed: int = SEED,
 ) -> CrossFitted:
-    """Learned pooling, each fold of anchors measured with weights learned on the others. `draws`: bootstrap weights [R, N].
+    """Learned pooling, each fold of anchors measured with weights learned on the others. `draws`: bootstrap weights [R, N],
+    `labels`: permuted labels [P, N]; a fold's weights never saw its labels, so that they may be permuted.
 
     Raises Rejected where a fold would lack a class.
     """
     check_layers(layers)
     fold = folds_of(anchors, folds=folds, seed=seed)
     every = np.arange(len(anchors.ids))
-    values, drawn, weights = [], [], []
+    values, drawn, permuted, weights = [], [], [], []
+    true = np.where(every < anchors.safe, 1.0, 0.0)[None, :]
     for number in range(folds):
         held = every[fold == number]
         safe = int((held < anchors.safe).sum())
@@ -176,11 +181,17 @@ def cross_fitted(
         values.append(float(scatters(geometry, np.ones((1, len(held)))).j[0]))
         j = scatters(geometry, draws[:, held]).j
         drawn.append(j - j.mean())
+        permuted.append(relabelled(geometry, np.concatenate([true, labels])[:, held]).j)
     value = float(np.mean(values))
     alpha = learned_weights(layers, matched_pairs(anchors, every, seed=seed), margin=margin)
     whole = geometry_of(pooled(layers, alpha), anchors.safe, 1)
     in_sample = float(scatters(whole, np.ones((1, len(every)))).j[0])
-    return CrossFitted(Estimate(value, value + np.mean(drawn, axis=0)), np.stack(weights), in_sample)
+    return CrossFitted(
+        Estimate(value, value + np.mean(drawn, axis=0)),
+        np.stack(weights),
+        in_sample,
+        rank(np.mean(permuted, axis=0), is_rising=True),
+    )
 
 
 def check_layers(layers: Matrix) -> None:

@@ -19,7 +19,7 @@ from monitor.audit.layers import (
     pooled,
     uniform,
 )
-from monitor.audit.resampling import bootstrap_weights
+from monitor.audit.resampling import bootstrap_weights, permuted_labels
 from monitor.audit.sparsemax import sparsemax
 from monitor.errors import Rejected
 from tests.unit.audit.drawn import matched, mixed, rows_of
@@ -129,24 +129,25 @@ def test_no_cluster_is_in_two_folds() -> None:
 def test_cross_fitting_is_not_optimistic_where_learning_is() -> None:
     anchors = Anchors.of([f"{n:03d}" for n in range(40)], ["safe"] * 20 + ["unsafe"] * 20, least=2)
     values, claimed = [], []
-    for seed in range(40):
+    for seed in range(20):
         layers = np.random.default_rng(seed).normal(size=(20, 40, 1))
         # standardised on the anchors themselves, as a first audit is: a pair's distance then grows with D^2
         layers = (layers - layers.mean(axis=1, keepdims=True)) / layers.std(axis=1, keepdims=True)
-        found = cross_fitted(layers, anchors, np.ones((2, 40)), margin=10.0, seed=seed)
+        found = cross_fitted(layers, anchors, np.ones((2, 40)), np.ones((0, 40)), margin=10.0, seed=seed)
         values.append(found.estimate.value)
         claimed.append(found.in_sample)
-    error = np.std(values) / np.sqrt(40)
+    error = np.std(values) / np.sqrt(20)
     assert np.mean(values) == pytest.approx(0.0, abs=3 * error)
-    assert np.mean(claimed) > 5 * np.std(claimed) / np.sqrt(40)
+    assert np.mean(claimed) > 5 * np.std(claimed) / np.sqrt(20)
 
 
 def test_cross_fitting_keeps_what_is_there() -> None:
     anchors = matched(100)
     layers = layers_of(anchors, (0.0, 0.0, 0.7))
-    found = cross_fitted(layers, anchors, bootstrap_weights(anchors, 200))
+    found = cross_fitted(layers, anchors, bootstrap_weights(anchors, 200), permuted_labels(anchors, 200))
     low, high = found.estimate.interval
     assert low < 0.49 < high
+    assert found.p == pytest.approx(1 / 201)
     assert found.weights.shape == (5, 3)
     assert found.weights.sum(axis=1) == pytest.approx(1.0)
 
@@ -154,11 +155,16 @@ def test_cross_fitting_keeps_what_is_there() -> None:
 def test_layers_of_no_shape_are_refused() -> None:
     anchors = matched(64)
     for layers in (np.ones((128, 3)), np.ones((0, 128, 3))):
-        for call in (uniform, lambda given: cross_fitted(given, anchors, np.ones((2, 128)))):
+        for call in (
+            uniform,
+            lambda given: cross_fitted(given, anchors, np.ones((2, 128)), np.ones((0, 128))),
+        ):
             with pytest.raises(Rejected, match=AuditFault.SHAPE):
                 call(layers)
     with pytest.raises(Rejected, match=AuditFault.CONSTANT):
         learned_weights(np.ones((2, 128, 3)), np.array([[0, 64]]))
     few = mixed()
     with pytest.raises(Rejected, match=AuditFault.NOT_ENOUGH):
-        cross_fitted(layers_of(few, (0.0, 0.1)), few, np.ones((2, len(few.ids))), folds=50)
+        cross_fitted(
+            layers_of(few, (0.0, 0.1)), few, np.ones((2, len(few.ids))), np.ones((0, len(few.ids))), folds=50
+        )
