@@ -15,7 +15,7 @@ from monitor.audit.measures import Measure
 from monitor.audit.multiplicity import holm
 from monitor.audit.resampling import bootstrap_weights
 
-LAYERS: Final = 12
+LAYERS: Final = 8
 SHARED: Final = 0.5
 """Of a pair's variance, what its topic gives to both halves."""
 NEIGHBOURS: Final = 0.8
@@ -139,7 +139,7 @@ def alerts(
     layers_that_fall: int,
     j: float = 0.3,
     pairs: int = 200,
-    dimensions: int = 64,
+    dimensions: int = 24,
     times: int,
     draws: int = 999,
     seed: int,

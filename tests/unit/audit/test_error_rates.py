@@ -32,12 +32,12 @@ def test_j_of_pairs_is_too_low_where_it_is_small() -> None:
 
 
 def test_an_update_that_means_no_harm_seldom_alerts() -> None:
-    rate = alerts(0.0, layers_that_fall=0, dimensions=16, times=80, seed=SEED)
+    rate = alerts(0.0, layers_that_fall=0, pairs=100, dimensions=16, times=80, seed=SEED)
     assert rate.significant <= 0.05 + 3 * (0.05 * 0.95 / 80) ** 0.5
     assert rate.alerted <= rate.significant
 
 
-def test_a_fall_that_one_layer_of_twelve_shows_is_found() -> None:
+def test_a_fall_that_one_layer_of_eight_shows_is_found() -> None:
     rate = alerts(0.3, layers_that_fall=1, dimensions=16, times=25, seed=SEED)
     assert rate.alerted >= 0.9
     assert rate.significant >= rate.by_holm
