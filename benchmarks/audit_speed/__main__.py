@@ -2,13 +2,15 @@
 
 Ours: from the float32 matrix and its labels to the three intervals, checks and all. The naive way: for each draw, the rows of
 the drawn clusters, and `calinski_harabasz_score`; so it gets CHI alone. Same clusters, same draws: the two lists of CHI are
-compared. On a busy machine, believe the ratio of processor time. `--rows 20000 --dimensions 4096` is the size that counts (2 GB of memory, five minutes on an idle machine); the default is for a quick look.
+compared. `--rows 20000 --dimensions 4096` is the size that counts (2 GB of memory, five minutes on an idle machine); the default
+is for a quick look. On a busy machine, believe the ratio of processor time.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.metrics import calinski_harabasz_score  # type: ignore[import-untyped]  # scikit-learn has no types
@@ -22,7 +24,7 @@ from monitor.audit.resampling import SEED, bootstrap_weights
 MEASURES = (Measure.J, Measure.CHI, Measure.XBI)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -35,7 +37,7 @@ def main() -> None:
         default=None,
         help="draws that the naive way does, the rest extrapolated (default: all)",
     )
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     pairs = given.rows // 2
     chance = np.random.default_rng(SEED)
     rows = chance.standard_normal((2 * pairs, given.dimensions), dtype=np.float32)
