@@ -79,7 +79,9 @@ def _texts(times: int) -> bool:
     print(
         f"\nThe text's refusal rate after a move, {times} repetitions, 2,000 prompts; share held (mean width)"
     )
-    print(f"{'T':>5}{'new T':>7}{'truth':>8}{'token':>8}{'bounds':>16}{'monotone':>16}{'5 % randomised':>18}")
+    print(
+        f"{'T':>5}{'new T':>7}{'truth':>8}{'token':>8}{'bounds':>16}{'monotone':>16}{'5 % randomised':>18}{'given':>8}"
+    )
     is_held = True
     for number, (live, new) in enumerate(MOVES):
         of = Population(forced_respond=0.3, forced_refuse=0.8)
@@ -87,6 +89,7 @@ def _texts(times: int) -> bool:
         print(
             f"{live:>5g}{new:>7g}{found.truth:>8.3f}{found.naive:>8.3f}{found.bounds:>8.3f} ({found.width:.3f})"
             f"{found.monotone:>8.3f} ({found.monotone_width:.3f}){found.randomised:>10.3f} ({found.randomised_width:.3f})"
+            f"{found.given:>8.2f}"
         )
         is_held &= min(found.bounds, found.monotone) >= 0.95 and found.randomised >= 0.9
     return is_held

@@ -19,7 +19,8 @@ LEVEL: Final = 0.01
 @dataclass(frozen=True, slots=True)
 class Held:
     """Moving the threshold from `live` to `new`. truth: the text's rate then. Shares of the repetitions whose bounds (nothing
-    assumed; monotone) and randomised interval hold it, with mean widths; `naive`: the mean of reading the token's rate as
+    assumed; monotone) and randomised interval hold it, with mean widths; `given`: how often enough
+    of the band was randomised; `naive`: the mean of reading the token's rate as
     the text's."""
 
     live: float
@@ -32,6 +33,7 @@ class Held:
     monotone_width: float
     randomised: float
     randomised_width: float
+    given: float
 
 
 def held(
@@ -40,27 +42,28 @@ def held(
     """Bounds from deterministic traffic; the interval from traffic of which a share `explored` got the other token."""
     chance = np.random.default_rng(seed)
     truth = of.text_rate(new)
-    found = []
+    found, given = [], []
     for _ in range(times):
         plain = text_rate(window(of, prompts, single(live), chance, BEGINS).sample, {ALL: new})
         mixed = text_rate(
             window(of, prompts, single(live), chance, BEGINS, explored=explored).sample, {ALL: new}
         )
-        if plain is None or mixed is None or mixed.randomised is None:
-            raise RuntimeError("the simulation logs tokens, texts and propensities")
+        if plain is None or mixed is None:
+            raise RuntimeError("the simulation logs tokens and texts")
         interval = mixed.randomised
+        if interval is not None:
+            given.append((interval.low <= truth <= interval.high, interval.high - interval.low))
         found.append(
             (
                 plain.low <= truth <= plain.high,
                 plain.high - plain.low,
                 plain.monotone_low <= truth <= plain.monotone_high,
                 plain.monotone_high - plain.monotone_low,
-                interval.low <= truth <= interval.high,
-                interval.high - interval.low,
             )
         )
     means = np.array(found, np.float64).mean(axis=0).tolist()
-    return Held(live, new, truth, of.rate(new), *means)
+    mixed_means = np.array(given, np.float64).mean(axis=0).tolist()
+    return Held(live, new, truth, of.rate(new), *means, *mixed_means, len(given) / times)
 
 
 def drift_seen(then: Population, now: Population, *, n: int, times: int, seed: int) -> float:

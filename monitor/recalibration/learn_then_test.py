@@ -26,24 +26,24 @@ COARSE: Final[Floats] = np.concatenate([GRID[:1], GRID[1:-1:12], GRID[-1:]])
 
 
 @dataclass(frozen=True)
-class Tested:
+class Risk:
     """P-values of "the risk is above its bound" at each threshold of the grid, [m], and which way the risk goes as T rises."""
 
     p: Floats
     direction: Literal["falling", "rising"]
 
 
-def over_refusal(of: Exceedance, alpha: float, grid: Floats) -> Tested:
+def over_refusal(of: Exceedance, alpha: float, grid: Floats) -> Risk:
     """The risk of refusing, score >= T, of a sample of harmless prompts."""
-    return Tested(p_values(lost_above(of, np.nextafter(grid, -np.inf)), of, alpha), "falling")
+    return Risk(p_values(lost_above(of, np.nextafter(grid, -np.inf)), of, alpha), "falling")
 
 
-def miss(of: Exceedance, beta: float, grid: Floats) -> Tested:
+def miss(of: Exceedance, beta: float, grid: Floats) -> Risk:
     """The risk of not refusing, score < T; `of` holds the harmful prompts' scores negated."""
-    return Tested(p_values(lost_above(of, -grid), of, beta), "rising")
+    return Risk(p_values(lost_above(of, -grid), of, beta), "rising")
 
 
-def certify(risks: tuple[Tested, ...], delta: float, family: Family) -> NDArray[np.bool_]:
+def certify(risks: tuple[Risk, ...], delta: float, family: Family) -> NDArray[np.bool_]:
     """Whether each threshold of the grid, [m], is certified for all risks; with probability 1 - delta all that are, rightly.
 
     bonferroni: the greatest p-value over the risks is at most delta / m. fixed_sequence: for each risk one chain that begins

@@ -8,7 +8,8 @@ randomised with known probabilities. Valid for first turns: later ones are answe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import hypot
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,8 @@ from schemas.evidence import Interval
 
 Flags = NDArray[np.bool_]
 
+LEAST_RARE: Final = 5
+"""Prompts of the band that randomisation gave the new token, below which it tells nothing."""
 LEAST_FORCED: Final = 20
 """Answers after a forced token from which its obedience says something."""
 
@@ -96,8 +99,37 @@ def _forced(known: Sample, to_refuse: Flags, to_respond: Flags) -> float | None:
 
 
 def _randomised(known: Sample, is_same: Flags) -> Interval | None:
-    """Hájek's ratio over the prompts that got the token they would get, each standing for 1 / (inclusion x propensity)."""
-    if (~is_same & (known.propensity >= 1)).any() or not (known.propensity < 1).any():
+    """(1 - q) times the text's rate where the likelier token is the one that would be written, plus q times that where it is
+    the one that only randomisation writes; each from the prompts that got it, standing for 1 / (inclusion x propensity).
+
+    In two parts, as a few prompts with large weights would make one interval of all too narrow (simulated: 0.88 instead of
+    0.95; benchmarks/calibration). The parts' intervals are put together by squares and sums (Zou and Donner 2008, Stat. Med.
+    27:1693).
+    """
+    wanted = np.where(is_same, known.propensity, 1 - known.propensity)
+    if (wanted <= 0).any() or not (known.propensity < 1).any():
         return None
-    kept = known.where(is_same)
-    return share(kept.text, kept.inclusion * kept.propensity)
+    is_rare = wanted < 0.5
+    kept = replace(known, inclusion=known.inclusion * known.propensity)
+    usual = kept.where(is_same & ~is_rare)
+    rare = kept.where(is_same & is_rare)
+    if (is_rare.any() and len(rare) < LEAST_RARE) or (not is_rare.all() and not len(usual)):
+        return None
+    nothing = Interval(0.0, 0.0, 0.0)
+    q = share(is_rare.astype(np.float64), known.inclusion) or nothing
+    there = share(rare.text, rare.inclusion) or nothing
+    here = share(usual.text, usual.inclusion) or nothing
+    slope = there.value - here.value
+    rate = here.value + q.value * slope
+    low_q, high_q = (q.low, q.high) if slope >= 0 else (q.high, q.low)
+    below = (
+        (1 - q.value) * (here.value - here.low),
+        q.value * (there.value - there.low),
+        slope * (q.value - low_q),
+    )
+    above = (
+        (1 - q.value) * (here.high - here.value),
+        q.value * (there.high - there.value),
+        slope * (high_q - q.value),
+    )
+    return Interval(rate, max(0.0, rate - hypot(*below)), min(1.0, rate + hypot(*above)))
