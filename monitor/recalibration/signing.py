@@ -16,7 +16,7 @@ from schemas.calibrations import Calibration, SignedCalibration
 _PURPOSE: Final = b"watchkeeper.calibration/1\n"
 """In front of what is signed, so that a signature of anything else made with the same secret is none of a calibration."""
 LEAST_SECRET_BYTES: Final = 16
-_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
 class Distrust(Word):
@@ -31,7 +31,7 @@ class Distrust(Word):
 
 def canonical_bytes(calibration: Calibration) -> bytes:
     """The bytes that are signed: JSON with the keys of every object in order, no spaces, and the purpose in front. Equal
-    calibrations have equal bytes; what a message holds beside the fields is refused when it is read."""
+    calibrations, with times in UTC, have equal bytes; what a message holds beside the fields is refused when it is read."""
     return _PURPOSE + _ENCODER.encode(calibration)
 
 
