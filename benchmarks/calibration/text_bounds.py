@@ -61,9 +61,21 @@ def held(
                 plain.monotone_high - plain.monotone_low,
             )
         )
-    means = np.array(found, np.float64).mean(axis=0).tolist()
-    mixed_means = np.array(given, np.float64).mean(axis=0).tolist()
-    return Held(live, new, truth, of.rate(new), *means, *mixed_means, len(given) / times)
+    means = np.array(found, np.float64).mean(axis=0)
+    randomised = np.array(given, np.float64).mean(axis=0)
+    return Held(
+        live=live,
+        new=new,
+        truth=truth,
+        naive=of.rate(new),
+        bounds=float(means[0]),
+        width=float(means[1]),
+        monotone=float(means[2]),
+        monotone_width=float(means[3]),
+        randomised=float(randomised[0]),
+        randomised_width=float(randomised[1]),
+        given=len(given) / times,
+    )
 
 
 def drift_seen(then: Population, now: Population, *, n: int, times: int, seed: int) -> float:

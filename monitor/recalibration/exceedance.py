@@ -47,8 +47,9 @@ def exceedance(
     sums = np.concatenate([[0.0], np.cumsum(weights * lost)])
     first = np.searchsorted(-x, -x, side="left")  # ties: nothing of their own score is above it
     is_plain = bool(len(x) == 0 or (np.ptp(weights) <= _SLACK * weights.max() and (lost == 1).all()))
-    most = heaviest or (float(weights.max()) if len(x) else 1.0)
-    if len(x) and most < weights.max():
+    greatest = float(weights.max()) if len(x) else 1.0
+    most = greatest if heaviest is None else heaviest
+    if len(x) and most < greatest:
         raise ValueError("a weight is greater than the greatest that there can be")
     return Exceedance(x, sums[first], float(sums[-1]), float(weights.sum()), most, is_plain)
 

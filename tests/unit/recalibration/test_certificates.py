@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom  # type: ignore[import-untyped]  # ships no types
 
 from monitor.recalibration.binomial import (
     cdf,

@@ -29,7 +29,8 @@ def test_with_equal_weights_intervals_are_wilsons() -> None:
     assert found.rate.tolist() == [1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
     ends = [wilson(k, 4) for k in (4, 4, 3, 2, 1, 0)]
     np.testing.assert_allclose(np.stack([found.low, found.high], axis=1), ends, rtol=1e-9)
-    assert (found.n, found.effective) == (4, pytest.approx(4))
+    assert found.n == 4
+    assert found.effective == pytest.approx(4)
 
 
 def test_a_prompt_drawn_rarely_stands_for_those_that_were_not() -> None:

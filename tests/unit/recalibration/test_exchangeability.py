@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from scipy.stats import kstwobign
+from scipy.stats import kstwobign  # type: ignore[import-untyped]  # ships no types
 
 from benchmarks.calibration.population import Population
 from benchmarks.calibration.text_bounds import drift_seen

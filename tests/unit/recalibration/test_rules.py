@@ -172,7 +172,7 @@ def test_a_record_says_whether_it_was_decided_by_thresholds() -> None:
     assert follows(record(ONE, [1.0, 0.0]), live) == NotIdentified(Piece.RULE)
     assert follows(record(ONE, [1.0, 0.0], rule="single"), live) == NotIdentified(Piece.THRESHOLD)
     of_two = Thresholds(rule="category", selected=BOTH, temperature=1.0, values={"[a]": 0.2, "[b]": 0.6})
-    by_category = {"rule": "category", "selected": BOTH}
+    by_category: dict[str, Any] = {"rule": "category", "selected": BOTH}
     assert follows(record(TWO, [0.0, 3.0, 1.0], threshold=0.6, **by_category), of_two) is True
     assert follows(record(TWO, [0.0, 3.0, 1.0], threshold=0.2, **by_category), of_two) is False
     unselected = record(TWO, [0.0, 3.0, 1.0], rule="category", threshold=0.6)
