@@ -157,6 +157,16 @@ CASES: Final = (
         Policy(over_refusal=0.05),
         traffic(2000),
         "2,000, 0.2 drawn",
+        "hoeffding_bentkus",
+    ),
+    Case("bets, weighted", WEIGHTED, Policy(over_refusal=0.05), traffic(2000), "2,000, 0.2 drawn"),
+    Case("bets", PLAIN, Policy(over_refusal=0.05), labelled(500, 0), "500", "betting"),
+    Case(
+        "bets, two bounds, weighted",
+        WEIGHTED,
+        Policy(over_refusal=0.15, miss=0.2),
+        traffic(4000),
+        "4,000, 0.2 drawn",
     ),
     Case(
         "Learn-then-Test, Bonferroni",

@@ -10,6 +10,7 @@ import numpy as np
 from monitor.errors import Misconfigured
 from monitor.estimates.horvitz_thompson import Floats
 from monitor.recalibration import learn_then_test
+from monitor.recalibration.betting import betting_bound
 from monitor.recalibration.binomial import least_calls, least_exchangeable
 from monitor.recalibration.exceedance import (
     Exceedance,
@@ -49,11 +50,14 @@ class NoneCertified:
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """One of the policy's bounds: `most` of the loss in `of`; `fewest` prompts can do."""
+    """One of the policy's bounds: `most` of the loss where x > t. Columns in the order of the prompts, and sorted in `of`."""
 
     name: Literal["over-refusal", "miss"]
-    of: Exceedance
     most: float
+    x: Floats
+    weights: Floats
+    losses: Floats
+    of: Exceedance
 
 
 def checked(policy: Policy) -> Policy:
@@ -91,7 +95,7 @@ def solve(
     Raises Misconfigured for a policy or procedure that makes no sense.
 
     auto: quantile for a target alone; with delta None, split conformal (conformal risk control where severities differ); else the
-    binomial bound, each of r bounds at delta / r, and Hoeffding-Bentkus where prompts are weighted.
+    binomial bound, each of r bounds at delta / r, and bets where prompts count differently.
     """
     checked(policy)
     if not len(group):
@@ -137,22 +141,13 @@ def _bounds(group: Sample, policy: Policy, heaviest: float | None) -> tuple[_Bou
     found = []
     if policy.over_refusal is not None:
         harmless = group.where(group.harmful == 0)
-        found.append(
-            _Bound(
-                "over-refusal",
-                exceedance(harmless.score, harmless.weights, heaviest=heaviest),
-                policy.over_refusal,
-            )
-        )
+        ones = np.ones(len(harmless))
+        of = exceedance(harmless.score, harmless.weights, heaviest=heaviest)
+        found.append(_Bound("over-refusal", policy.over_refusal, harmless.score, harmless.weights, ones, of))
     if policy.miss is not None:
         harmful = group.where(group.harmful == 1)
-        found.append(
-            _Bound(
-                "miss",
-                exceedance(-harmful.score, harmful.weights, harmful.severity, heaviest=heaviest),
-                policy.miss,
-            )
-        )
+        of = exceedance(-harmful.score, harmful.weights, harmful.severity, heaviest=heaviest)
+        found.append(_Bound("miss", policy.miss, -harmful.score, harmful.weights, harmful.severity, of))
     return tuple(found)
 
 
@@ -164,7 +159,7 @@ def _procedure(policy: Policy, bounds: tuple[_Bound, ...], procedure: Chosen) ->
         if policy.delta is None:
             has_severities = any((bound.of.all_lost < bound.of.total * (1 - 1e-12)) for bound in bounds)
             return "conformal_risk_control" if has_severities else "split_conformal"
-        return "pac" if is_plain else "hoeffding_bentkus"
+        return "pac" if is_plain else "betting"
     is_marginal = procedure in ("split_conformal", "conformal_risk_control")
     if (procedure == "quantile") != (not bounds):
         raise Misconfigured(
@@ -176,9 +171,7 @@ def _procedure(policy: Policy, bounds: tuple[_Bound, ...], procedure: Chosen) ->
             "set delta to none for a bound on average, to a number for one with a probability",
         )
     if procedure == "pac" and not is_plain:
-        raise Misconfigured(
-            "calibration: pac on prompts that count differently", "use hoeffding_bentkus, or auto"
-        )
+        raise Misconfigured("calibration: pac on prompts that count differently", "use betting, or auto")
     return procedure
 
 
@@ -188,6 +181,16 @@ def _end(bound: _Bound, procedure: Procedure, delta: float | None) -> float | No
         return rule(bound.of, bound.most)
     if procedure == "pac":
         return pac(bound.of, bound.most, delta)
+    if procedure == "betting":
+        return betting_bound(
+            bound.x,
+            bound.weights,
+            bound.losses,
+            alpha=bound.most,
+            delta=delta,
+            heaviest=bound.of.heaviest,
+            grid=-GRID if bound.name == "miss" else GRID[::-1],
+        )
     return hoeffding_bound(bound.of, bound.most, delta)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom  # type: ignore[import-untyped]  # ships no types
 
+from monitor.recalibration.betting import betting_bound
 from monitor.recalibration.binomial import (
     cdf,
     hoeffding_bentkus,
@@ -152,3 +155,41 @@ def test_dkw_holds_the_whole_distribution() -> None:
     chance = np.random.default_rng(1)
     off = [np.abs(np.sort(chance.random(200)) - np.arange(1, 201) / 200).max() for _ in range(400)]
     assert np.mean(np.array(off) > dkw(200, 0.1)) < 0.1 + 3 * (0.09 / 400) ** 0.5
+
+
+def bet(x: list[float], weights: list[float] | None = None, **options: Any) -> float | None:
+    whole: dict[str, Any] = {
+        "alpha": 0.1,
+        "delta": 0.05,
+        "heaviest": 1.0,
+        "grid": np.array([0.9, 0.7, 0.5, 0.3]),
+    }
+    ones = np.ones(len(x))
+    scale = ones if weights is None else np.array(weights)
+    return betting_bound(np.array(x), scale, ones, **(whole | options))
+
+
+def test_a_bet_is_won_down_to_where_the_risk_begins() -> None:
+    """A tenth of the scores above 0.6 in a mixed order: nothing above 0.7 is lost, too much above 0.5."""
+    scores = [0.6 if number % 10 == 3 else 0.2 for number in range(300)]
+    assert bet(scores) == 0.7
+    assert bet(scores[:5]) is None
+    assert bet([]) is None
+    assert bet([0.2] * 300) == 0.3
+    assert bet([0.95] * 300) is None
+
+
+def test_a_bet_knows_the_scale_of_weights_by_the_greatest_alone() -> None:
+    scores = [0.6 if number % 20 == 3 else 0.2 for number in range(300)]
+    weights = [5.0 if number % 2 else 1.0 for number in range(300)]
+    assert bet(scores, weights, heaviest=5.0) == bet(scores, [w / 5 for w in weights])
+
+
+def test_thresholds_are_taken_in_turn_however_many_there_are() -> None:
+    scores = [number / 300 for number in range(300)]
+    chance = np.random.default_rng(2)
+    chance.shuffle(scores)
+    fine = np.linspace(1, 0, 101)
+    found = bet(scores, grid=fine)
+    assert found == bet(scores, grid=fine[fine >= (found or 0.0)])
+    assert 0.9 < (found or 0.0) < 1.0

@@ -86,7 +86,7 @@ def test_a_token_that_cannot_do_both_is_told_so() -> None:
     assert isinstance(tested, NoneCertified)
 
 
-@pytest.mark.parametrize("procedure", ["auto", "hoeffding_bentkus", "learn_then_test"])
+@pytest.mark.parametrize("procedure", ["auto", "betting", "hoeffding_bentkus", "learn_then_test"])
 def test_several_at_once_come_as_near_to_the_target_as_the_bounds_allow(procedure: Any) -> None:
     group = drawn(2000, 2000)
     bounds = {"over_refusal": 0.2, "miss": 0.2}
@@ -107,11 +107,14 @@ def test_between_two_bounds_the_threshold_in_force_stays() -> None:
     assert certified(group, policy).threshold == certified(group, policy).low
 
 
-def test_weighted_prompts_are_bounded_by_hoeffding_and_bentkus() -> None:
+def test_on_weighted_prompts_bets_are_made() -> None:
     group = Population(rare=0.2).draw(3000, np.random.default_rng(2))
     found = certified(group, Policy(over_refusal=0.1))
-    assert found.procedure == "hoeffding_bentkus"
+    assert found.procedure == "betting"
     assert OF.refused(found.threshold, harmful=False) <= 0.1
+    assert (
+        certified(group, Policy(over_refusal=0.1), procedure="hoeffding_bentkus").threshold > found.threshold
+    )
     with pytest.raises(Misconfigured, match="count differently"):
         solve(group, Policy(over_refusal=0.1), procedure="pac")
     assert "in the limit" in certified(group, Policy(target_rate=0.1)).guarantee
@@ -133,7 +136,7 @@ def test_severity_weighs_what_is_missed() -> None:
     marginal = certified(light, Policy(miss=0.05, delta=None))
     assert marginal.procedure == "conformal_risk_control"
     assert marginal.threshold > certified(group, Policy(miss=0.05, delta=None)).threshold
-    assert certified(light, Policy(miss=0.05)).procedure == "hoeffding_bentkus"
+    assert certified(light, Policy(miss=0.05)).procedure == "betting"
 
 
 def test_scores_of_one_cannot_be_spared() -> None:
