@@ -99,6 +99,18 @@ def beyond_limit(calibration: Calibration, limit: StepLimit) -> tuple[str, ...]:
     return tuple(found)
 
 
+def next_version(held: Calibration | None) -> int:
+    """The version of the next proposal. Raises Rejected("unsettled") while one is under way: a record of a newer version hides
+    all later ones of an older, so that one couldn't be rolled back any more."""
+    if held is None:
+        return 1
+    if held.state not in ("kept", "rolled_back"):
+        raise Rejected(
+            "unsettled", f"version {held.version} is {held.state}: keep it or roll it back before the next"
+        )
+    return held.version + 1
+
+
 def in_force(calibration: Calibration) -> Thresholds | None:
     """What whoever serves the model has to use, given the newest record: the new thresholds once published, else those before.
     None: no rule, the model chooses its token itself."""

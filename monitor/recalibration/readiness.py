@@ -14,6 +14,10 @@ class Obstacle(Word):
     """Why logs are not calibrated on."""
 
     STALE = "stale", "The newest prompt is older than the limit."
+    OVERLAP = (
+        "overlap",
+        "The present window begins before the calibration window ends: what they share can't differ.",
+    )
     TOO_FEW = "too_few", "There are too few identified prompts."
     INCOMPLETE = (
         "incomplete",
@@ -53,9 +57,12 @@ class Objection:
 def objections(then: Window, now: Window, *, at: datetime, limits: Limits) -> tuple[Objection, ...]:
     """Why the window `then` isn't to be calibrated on at the time `at`, given the present window `now`; empty if it may be.
 
-    The windows must not share prompts: then they are like each other by construction.
+    The windows must not share prompts: what they share is like itself, and hides what changed.
     """
     found = []
+    if now.begins_at < then.ends_at:
+        ends, begins = then.ends_at.isoformat(), now.begins_at.isoformat()
+        found.append(Objection(Obstacle.OVERLAP, f"calibrated until {ends}, present from {begins}"))
     age = (at - then.ends_at).total_seconds()
     if age > limits.max_age_s:
         found.append(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from monitor.estimates.horvitz_thompson import Floats
 from monitor.recalibration.pieces import NotIdentified, Piece
 from monitor.recalibration.records import Record, Serving, decode
-from monitor.recalibration.rules import contradicts, follows, is_refusal_natural, score
+from monitor.recalibration.rules import checked, contradicts, follows, is_refusal_natural, score
 from schemas.calibrations import Thresholds
 from schemas.events import Verdict
 from schemas.refusal_tokens import RefusalToken
@@ -110,8 +110,11 @@ def read(
 ) -> Window:
     """Columns under the rule, selection and temperature of `shape`; `live` is what `Sample.follows` is told by.
 
-    Raises ValueError for a window without rows, or an inclusion or severity outside of its range.
+    Raises ValueError for a window without rows, an inclusion or severity outside of its range, or a shape that makes no sense
+    or selects tokens that the model hasn't.
     """
+    if not set(checked(shape).selected) <= set(serving.refusals):
+        raise ValueError("a selected token is none of the model's refusal tokens")
     rows: list[tuple[str, float, float, float, float, float, float, float, float, float]] = []
     missing: Counter[Piece] = Counter()
     times: list[datetime] = []
@@ -137,8 +140,11 @@ def read(
     )
 
 
-def of_verdict(verdict: Verdict) -> Logged:
-    """A verdict's prompt, with the guard's labels: harm of the prompt, and refusal in the text."""
+def of_verdict(verdict: Verdict) -> Logged | None:
+    """A verdict's prompt, with the guard's labels: harm of the prompt, and refusal in the text. None where it was sampled out:
+    the scored stand for it."""
+    if verdict.sampling_decision != "scored":
+        return None
     return Logged(
         token=verdict.refusal_token,
         at=verdict.arrived_at,

@@ -22,7 +22,7 @@ HOUR = timedelta(hours=1)
 
 
 def window(of: Sample, **fields: object) -> Window:
-    whole = {"begins_at": AT - HOUR, "ends_at": AT, "rows": len(of), "unidentified": {}}
+    whole = {"begins_at": AT, "ends_at": AT, "rows": len(of), "unidentified": {}}
     return Window(of, **(whole | fields))  # type: ignore[arg-type]  # fields are given by name
 
 
@@ -65,6 +65,16 @@ def test_each_groups_scores_and_share_are_looked_at() -> None:
     obstacles = objections(window(then), window(now), at=AT, limits=Limits())
     assert [one.obstacle for one in obstacles] == [Obstacle.DRIFTED, Obstacle.DRIFTED]
     assert obstacles[0].detail.startswith("share of [a]: 0.300 apart, p = ")
+
+
+def test_a_present_window_that_overlaps_is_refused() -> None:
+    early = window(NOW, begins_at=AT - timedelta(minutes=1))
+    assert objections(window(THEN, begins_at=AT - HOUR), early, at=AT, limits=Limits()) == (
+        Objection(
+            Obstacle.OVERLAP,
+            "calibrated until 2026-01-05T12:00:00+00:00, present from 2026-01-05T11:59:00+00:00",
+        ),
+    )
 
 
 def test_old_logs_are_refused() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from monitor.errors import Rejected
-from monitor.recalibration.life import StepLimit, beyond_limit, in_force, step, supersedes
+from monitor.recalibration.life import StepLimit, beyond_limit, in_force, next_version, step, supersedes
 from monitor.recalibration.signing import Distrust
 from schemas.calibrations import Calibration, CalibrationState
 from tests.unit.recalibration.calibrations import a_calibration, part
@@ -86,6 +86,16 @@ def test_the_new_thresholds_serve_from_publishing_until_they_are_rolled_back() -
         "rolled_back": one.before,
     }
     assert in_force(replace(one, before=None)) is None
+
+
+def test_one_is_under_way_at_a_time() -> None:
+    assert next_version(None) == 1
+    for state in STATES:
+        if state in ("kept", "rolled_back"):
+            assert next_version(in_state(state)) == 4
+        else:
+            with pytest.raises(Rejected, match=f"version 3 is {state}"):
+                next_version(in_state(state))
 
 
 def accepted(new: Calibration, held: Calibration | None) -> bool | str:

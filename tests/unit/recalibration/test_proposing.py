@@ -20,7 +20,8 @@ CHANCE = np.random.default_rng(8)
 
 
 def window(of: Sample) -> Window:
-    return Window(of, AT - timedelta(hours=2), AT - timedelta(hours=1), len(of), {})
+    at = AT - timedelta(hours=1)
+    return Window(of, at, at, len(of), {})
 
 
 THEN = window(Population().draw(2000, CHANCE))

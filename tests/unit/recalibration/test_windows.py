@@ -72,6 +72,13 @@ def test_a_window_without_rows_and_shares_that_are_none_are_refused() -> None:
             read([row], ONE, LIVE)
 
 
+def test_a_shape_that_the_model_cannot_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="none of the model's"):
+        read([logged(None)], ONE, thresholds("single", 0.5, selected=("[a]",)))
+    with pytest.raises(ValueError, match="has one refusal token"):
+        read([logged(None)], TWO, thresholds("single", 0.5, selected=("[a]", "[b]")))
+
+
 def test_groups_are_the_largest_refusal_tokens() -> None:
     rows = [logged(token(TWO, z)) for z in ([3.0, 1.0, 0.0], [1.0, 3.0, 0.0], [1.0, 3.0, 9.0])]
     of = thresholds("category", 0.5, selected=("[a]",))
@@ -88,6 +95,7 @@ def test_prompts_are_refused_from_the_threshold_on() -> None:
 
 def test_a_verdict_brings_the_guards_labels() -> None:
     verdict = a_verdict()
+    assert of_verdict(msgspec.structs.replace(verdict, sampling_decision="sampled_out")) is None
     assert of_verdict(verdict) == Logged(
         token=verdict.refusal_token,
         at=verdict.arrived_at,
