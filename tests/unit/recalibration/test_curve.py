@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from benchmarks.calibration.population import Population
 from monitor.intervals import wilson
 from monitor.recalibration.curve import curve
-from tests.unit.recalibration.logs import sample
+from monitor.recalibration.rules import would_refuse
+from monitor.recalibration.windows import read
+from tests.unit.recalibration.logs import ONE, TWO, logged, record, sample, thresholds, token
 
 SHARE = st.integers(0, 20).map(lambda k: k / 20)
 
@@ -21,6 +23,24 @@ def test_the_curve_counts_what_each_threshold_would_refuse(scores: list[float], 
     assert (np.diff(found.rate) <= 0).all()
     assert (found.low <= found.rate + 1e-12).all()
     assert (found.high >= found.rate - 1e-12).all()
+
+
+@pytest.mark.parametrize("rule", ["single", "category", "sum", "bias"])
+def test_from_logs_under_one_threshold_the_rate_at_any_other_is_exact(rule: str) -> None:
+    """What each record would have got, one by one, against the curves of its groups."""
+    serving, selected = (ONE, ONE.refusals) if rule == "single" else (TWO, TWO.refusals)
+    chance = np.random.default_rng(4)
+    logits = chance.normal(0, 2, (300, len(serving.refusals) + 1)).tolist()
+    live = thresholds(rule, 0.9, selected=selected)
+    rows = [logged(token(serving, z, rule=rule, threshold=0.9, selected=selected)) for z in logits]
+    of = read(rows, serving, live).sample
+    for t in (0.0, 0.2, 0.5, 0.95, 1.0):
+        asked = thresholds(rule, t, selected=selected)
+        one_by_one = [would_refuse(record(serving, z), asked) for z in logits]
+        groups = [of.where(of.group == name) for name in np.unique(of.group)]
+        refused = sum(curve(group).rate_at(t) * len(group) for group in groups)
+        assert refused == pytest.approx(sum(map(bool, one_by_one)))
+        assert of.refused_at(asked.values).tolist() == one_by_one
 
 
 def test_with_equal_weights_intervals_are_wilsons() -> None:
