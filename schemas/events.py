@@ -11,6 +11,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from schemas.refusal_tokens import RefusalToken
+
 VERDICT_SCHEMA: Final = 1
 JUDGING_OFF: Final[tuple[Literal["off"], float, str]] = ("off", 0.0, "")
 """Decision, probability and policy where nobody judges: very these objects, which records leave out. That is about a tenth of
@@ -30,27 +32,6 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
 
     role: str
     text: str
-
-
-class RefusalToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the serving side logs about its refusal token (arXiv 2412.06748; field meanings in docs/formats.md).
-
-    All K+1 logits at the first assistant position with their log-sum-exp identify the refusal rate at any
-    threshold. Every field is optional: what is missing is reported later as not identified, never guessed.
-    """
-
-    logits: dict[str, float] | None = None
-    logsumexp: float | None = None
-    rule: str | None = None
-    selected: tuple[str, ...] | None = None
-    threshold: float | None = None
-    temperature: float | None = None
-    bias: float | None = None
-    propensity: Probability | None = None
-    emitted: str | None = None
-    model: str | None = None
-    tokenizer_hash: str | None = None
-    template_hash: str | None = None
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):

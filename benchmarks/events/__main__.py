@@ -15,7 +15,8 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_typ
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from schemas.events import RefusalToken, Verdict
+from schemas.events import Verdict
+from schemas.refusal_tokens import RefusalToken
 
 EVENTS_A_ROUND: Final = 5_000
 ROUNDS: Final = 15

@@ -9,7 +9,8 @@ import msgspec
 
 from monitor.errors import Rejected
 from monitor.ingest.reasons import Reason
-from schemas.events import ChatFormat, Exchange, RefusalToken, Turn
+from schemas.events import ChatFormat, Exchange, Turn
+from schemas.refusal_tokens import RefusalToken
 
 MAX_PARTS: Final = 10_000
 """Exchanges in one message, good or bad: bounds memory where 10 MB hold millions of empty ones."""

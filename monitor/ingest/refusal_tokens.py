@@ -9,7 +9,7 @@ import msgspec
 from monitor.errors import Rejected
 from monitor.ingest.jsontext import parse
 from monitor.ingest.outcomes import Outcomes
-from schemas.events import RefusalToken
+from schemas.refusal_tokens import RefusalToken
 
 KEY: Final = "refusal_token"
 _LARGEST_BYTES: Final = 16_384

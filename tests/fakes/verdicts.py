@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from schemas.events import RefusalToken, Verdict
+from schemas.events import Verdict
+from schemas.refusal_tokens import RefusalToken
 
 
 def a_verdict() -> Verdict:

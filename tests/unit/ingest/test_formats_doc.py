@@ -11,7 +11,8 @@ import msgspec
 
 from monitor.ingest.own import ChatEvent
 from monitor.ingest.reasons import Reason
-from schemas.events import ChatFormat, Exchange, RefusalToken, Turn
+from schemas.events import ChatFormat, Exchange, Turn
+from schemas.refusal_tokens import RefusalToken
 from tests.unit.ingest.corpus import DECODER, FALLBACK
 
 DOC = (Path(__file__).resolve().parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
