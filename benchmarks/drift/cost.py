@@ -1,6 +1,6 @@
 """How many streams a second are updated on one core, through the whole of Watch.take.
 
-    python -m benchmarks.drift.cost [--streams 100000] [--windows 5]
+python -m benchmarks.drift.cost [--streams 100000] [--windows 5]
 """
 
 from __future__ import annotations
