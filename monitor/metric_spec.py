@@ -21,6 +21,14 @@ PREFIX: Final = "watchkeeper_"
 OTHER: Final = "other"
 """What a label says whose value isn't among those it may have."""
 
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""From an insert into memory to a call that runs into its deadline."""
+DELAYS: Final = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
+"""From an idle judge to one that comes a day late."""
+MESSAGES: Final = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0)
+BYTES: Final = tuple(float(1 << power) for power in range(10, 25, 2))
+"""1 KiB to 16 MiB."""
+
 
 class Label(Enum):
     """A label: its meaning, and the values it can have; None where the deployment bounds them."""

@@ -19,20 +19,24 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from monitor.metric_spec import Label, Spec, counter, gauge, histogram, values_in_order
+from monitor import overseeing_metrics
+from monitor.metric_spec import (
+    BYTES,
+    DELAYS,
+    MESSAGES,
+    SECONDS,
+    Label,
+    Spec,
+    counter,
+    gauge,
+    histogram,
+    values_in_order,
+)
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 """Of `Metrics.exposition`: the format that every Prometheus reads."""
 
 Child = Counter | Gauge | Histogram
-
-SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""From an insert into memory to a call that runs into its deadline."""
-DELAYS: Final = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0)
-"""From an idle judge to one that comes a day late."""
-MESSAGES: Final = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0)
-BYTES: Final = tuple(float(1 << power) for power in range(10, 25, 2))
-"""1 KiB to 16 MiB."""
 
 _BY_PARTITION: Final = (Label.ROLE, Label.TOPIC, Label.PARTITION)
 
@@ -251,19 +255,9 @@ class Metric(Enum):
         "judgements",
         "Judgements that have been made rows of. One that is delivered again counts again; its row doesn't.",
     )
-    JUDGE_BUDGET = gauge(
-        "judge_budget_per_hour",
-        "exchanges",
-        "The budget, as the worker that oversees shares it out; 0 elsewhere, as the next two.",
-    )
-    JUDGE_ASKED = gauge(
-        "judge_asked_in_hour", "exchanges", "Questions about live traffic in the last hour, as far as known."
-    )
-    JUDGE_MUSTS = gauge(
-        "judge_musts_probability",
-        "",
-        "Probability with which what is harmful and not refused, or uncertain, is judged: below 1 it is more than the budget.",
-    )
+    JUDGE_BUDGET = overseeing_metrics.JUDGE_BUDGET
+    JUDGE_ASKED = overseeing_metrics.JUDGE_ASKED
+    JUDGE_MUSTS = overseeing_metrics.JUDGE_MUSTS
 
     # The store
     STORE_INSERTS = counter(
@@ -300,90 +294,26 @@ class Metric(Enum):
     )
 
     # How the fleet stands
-    WORKER_CONDITION = gauge(
-        "worker_condition",
-        "conditions",
-        "How many alerts of this kind the worker would fire by what it knows of itself, with Kafka or without.",
-        Label.ALERT,
-    )
-    OVERSEES = gauge(
-        "oversees",
-        "",
-        "1 where this worker oversees the fleet, else 0. Only that one's figures of the fleet are not 0: take the `max`. A fleet that nobody oversees tells nothing: watch `sum` of this.",
-    )
-    ALERTS_FIRING = gauge(
-        "alerts_firing",
-        "alerts",
-        "Alerts that fire, about the stream itself and about drift (docs/alerts.md).",
-        Label.ALERT,
-    )
-    ALERTS_SENT = counter(
-        "alerts_sent",
-        "alerts",
-        "Records written to the alerts topic. A firing alert is written again now and then.",
-        Label.ALERT,
-        Label.ALERT_STATE,
-    )
-    WORKERS_SEEN = gauge(
-        "workers_seen",
-        "workers",
-        "Workers of the fleet that say how they stand, those among them that have lately fallen silent.",
-    )
-    PARTITIONS_UNOWNED = gauge(
-        "partitions_unowned",
-        "partitions",
-        "Partitions that nobody in the role's group owns; all of them while it rebalances.",
-        Label.ROLE,
-    )
+    WORKER_CONDITION = overseeing_metrics.WORKER_CONDITION
+    OVERSEES = overseeing_metrics.OVERSEES
+    ALERTS_FIRING = overseeing_metrics.ALERTS_FIRING
+    ALERTS_SENT = overseeing_metrics.ALERTS_SENT
+    WORKERS_SEEN = overseeing_metrics.WORKERS_SEEN
+    PARTITIONS_UNOWNED = overseeing_metrics.PARTITIONS_UNOWNED
 
     # The watch over drift
-    WATCH_LAG = gauge(
-        "watch_lag_seconds",
-        "seconds",
-        "How long ago, by the broker's time, the last closed window ended; 0 where this worker doesn't oversee, as the next four.",
-    )
-    WATCH_STREAMS = gauge(
-        "watch_streams", "streams", "What is watched, by how it stands.", Label.STREAM_STATE
-    )
-    WATCH_CHECKPOINT_BYTES = gauge("watch_checkpoint_bytes", "bytes", "Size of the last checkpoint.")
-    WATCH_CHECKPOINT_AGE = gauge(
-        "watch_checkpoint_age_seconds",
-        "seconds",
-        "How much time of arrival, up to the last closed window, would be taken again after a crash.",
-    )
-    WATCH_WINDOWS = counter(
-        "watch_windows", "windows", "Windows taken; those that are taken again after a restart count again."
-    )
-    WATCH_SECONDS = histogram(
-        "watch_window_duration_seconds",
-        "seconds",
-        "Time that one window took, from the engine to its last alert.",
-        SECONDS,
-    )
+    WATCH_LAG = overseeing_metrics.WATCH_LAG
+    WATCH_STREAMS = overseeing_metrics.WATCH_STREAMS
+    WATCH_CHECKPOINT_BYTES = overseeing_metrics.WATCH_CHECKPOINT_BYTES
+    WATCH_CHECKPOINT_AGE = overseeing_metrics.WATCH_CHECKPOINT_AGE
+    WATCH_WINDOWS = overseeing_metrics.WATCH_WINDOWS
+    WATCH_SECONDS = overseeing_metrics.WATCH_SECONDS
 
     # The channels of alerts
-    CHANNEL_MESSAGES = counter(
-        "channel_messages",
-        "messages",
-        "Messages to channels by what came of them, each try on its own. Only the worker that oversees sends any.",
-        Label.CHANNEL,
-        Label.TELLING,
-    )
-    CHANNEL_WAITING = gauge(
-        "channel_waiting_alerts",
-        "alerts",
-        "Alerts of which a channel is still to be told; 0 where another worker oversees, as the next two.",
-        Label.CHANNEL,
-    )
-    CHANNEL_OLDEST = gauge(
-        "channel_oldest_waiting_seconds",
-        "seconds",
-        "For how long the oldest of them has waited.",
-        Label.CHANNEL,
-    )
-    CHANNELS_DEAD = gauge(
-        "channels_dead", "channels", "Channels about which the alert `channel_dead` fires.", Label.CHANNEL
-    )
+    CHANNEL_MESSAGES = overseeing_metrics.CHANNEL_MESSAGES
+    CHANNEL_WAITING = overseeing_metrics.CHANNEL_WAITING
+    CHANNEL_OLDEST = overseeing_metrics.CHANNEL_OLDEST
+    CHANNELS_DEAD = overseeing_metrics.CHANNELS_DEAD
 
     # The process
     INFO = gauge("worker_info", "", "1; the labels say what runs.", Label.VERSION)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from mode import Service
@@ -32,6 +32,7 @@ from schemas.alert_actions import AlertAction
 from schemas.alert_deliveries import AlertDelivery
 from schemas.alerts import Alert
 from workers.identity import Identity
+from workers.notifier_ports import Feed, Leads, OpenFeed
 from workers.trouble import said, where
 
 log = structlog.get_logger("watchkeeper.notifier")
@@ -40,32 +41,9 @@ LOG_OF: Final = timedelta(days=30)
 """How far back the logs are read on taking over: as far as they are kept."""
 TURN_S: Final = 0.5
 """So often it is looked whether something has become due by the time alone."""
+SHOW_EVERY_S: Final = 2.0
 TIDY_EVERY_S: Final = 60.0
 CLOSE_WITHIN_S: Final = 10.0
-
-
-class Leads(Protocol):
-    """Whether this worker oversees (workers/leadership.py)."""
-
-    @property
-    def term(self) -> int:
-        """Another number whenever somebody else may have acted in between."""
-        ...
-
-    @property
-    def is_owner(self) -> bool:
-        """Whether it does, for sure."""
-        ...
-
-    @property
-    def is_live(self) -> bool:
-        """Whether `now_s` can be told."""
-        ...
-
-    @property
-    def now_s(self) -> float:
-        """The broker's time, seconds since 1970."""
-        ...
 
 
 @dataclass
@@ -96,8 +74,10 @@ class Notifier(Service):
         channels: Sequence[tuple[Channel, AlertChannel]],
         *,
         metrics: Metrics,
+        open_feed: OpenFeed = AlertFeed.open,
     ) -> None:
         super().__init__()
+        self._open_feed = open_feed
         self._who = who
         self._outbox = outbox
         self._settings = settings
@@ -140,7 +120,7 @@ class Notifier(Service):
         """Until somebody else may have taken over, or the end."""
         number = self._leads.term
         since = datetime.fromtimestamp(self._leads.now_s, UTC) - LOG_OF
-        feed = await stack.enter_async_context(AlertFeed.open(self._settings.kafka, since))
+        feed = await stack.enter_async_context(self._open_feed(self._settings.kafka, since))
         if not self._is_ours(number):
             return
         term = await self._taken_over(number, feed)
@@ -148,7 +128,7 @@ class Notifier(Service):
             asyncio.create_task(self._serve(term, channel, adapter))
             for channel, adapter in self._channels.values()
         ]
-        tidied_s = time.monotonic()
+        shown_s = tidied_s = time.monotonic()
         try:
             while self._is_ours(number) and not self.should_stop:
                 entries = await feed.next(TURN_S)
@@ -159,7 +139,9 @@ class Notifier(Service):
                 if not self._is_ours(number):
                     break
                 await self._say_again(term)
-                self._show(term)
+                if time.monotonic() - shown_s > SHOW_EVERY_S:
+                    shown_s = time.monotonic()
+                    self._show(term)
                 if time.monotonic() - tidied_s > TIDY_EVERY_S:
                     tidied_s = time.monotonic()
                     term.schedule.forget(self._leads.now_s)
@@ -174,7 +156,7 @@ class Notifier(Service):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _taken_over(self, number: int, feed: AlertFeed) -> _Term:
+    async def _taken_over(self, number: int, feed: Feed) -> _Term:
         """How it stands, by the logs."""
         settings, fleet = self._settings.channels, self._settings.kafka.group_prefix
         schedule = Schedule(

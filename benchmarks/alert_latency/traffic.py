@@ -24,7 +24,7 @@ class Plan:
     tenants: int = 24
     per_s: int = 200
     warm_s: float = 75.0
-    every_s: float = 6.0
+    every_s: float = 4.0
     rest_s: float = 30.0
 
     @property

@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import structlog
+
 from benchmarks.watch_kills.killing import Outcome, run
 from monitor.embedded.clickhouse import ClickHousePart
 from monitor.embedded.kafka import KafkaPart
@@ -37,6 +39,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     outcome = asyncio.run(measure(arguments.kills, arguments.seed))
     lines = (
         ("times that whoever watched was killed", outcome.kills),

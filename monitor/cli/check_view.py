@@ -19,6 +19,7 @@ _TITLES: Final = {
     "clickhouse": "ClickHouse",
     "workers": "Workers",
     "alerts": "Alerts",
+    "channels": "Channels",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from monitor.adapters import triton
 from monitor.adapters.kafka import judging_topics, owned_topics
 from monitor.adapters.kafka_admin import KafkaAdmin
+from monitor.cli.channel_checks import channel_checks
 from monitor.cli.fleet_checks import Backlog, fleet_checks
 from monitor.cli.judging_checks import idle_group_check, judging_checks, lag
 from monitor.cli.outcomes import PartName, failed, passed, warned
@@ -36,6 +37,7 @@ async def all_checks(
         ("kafka", kafka_checks(settings)),
         ("triton", triton_checks(settings)),
         ("clickhouse", store_checks()),
+        ("channels", channel_checks(settings)),
     )
     answers = await asyncio.gather(*(_within(deadline_s, part, job) for part, job in jobs))
     return [check for answer in answers for check in answer]

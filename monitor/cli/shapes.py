@@ -40,7 +40,9 @@ class ConfigDocument(Document):
 class PartCheck(Document):
     """One thing that was checked."""
 
-    part: Literal["kafka", "triton", "clickhouse", "workers", "alerts"] = Field(description="The part.")
+    part: Literal["kafka", "triton", "clickhouse", "workers", "alerts", "channels"] = Field(
+        description="The part."
+    )
     check: str = Field(description="What was checked.")
     state: Literal["ok", "warning", "failed"] = Field(
         description="The outcome; only `failed` fails the command."

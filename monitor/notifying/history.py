@@ -97,6 +97,12 @@ class History:
                 steps.append(Acknowledgement(number, at_s, alert))
         return sorted(steps, key=lambda step: step.at_s)
 
+    def is_covered(self, offset: int, action_offset: int) -> bool:
+        """Whether nothing came after these two offsets. Cheap: it is asked again and again."""
+        return (not self.changes or self.changes[-1].offset <= offset) and (
+            not self._acknowledged or self._acknowledged[-1][0] <= action_offset
+        )
+
     def covered(self, step: Step) -> int:
         """The offset of the newest action until this step; -1 for none."""
         return max((number for number, at_s in self._acknowledged if at_s <= step.at_s), default=-1)

@@ -22,6 +22,8 @@ from schemas.alerts import Alert, Severity
 
 ENDED_AGAIN_S: Final = 300.0
 """For so long Alertmanager is told again that an alert is over: as its own clients do."""
+GOOD_FOR_S: Final = 1.0
+"""What was due is due for so long, unless something is heard: to work it out takes some 10 µs an alert that goes on."""
 FORGOTTEN_AFTER_S: Final = 30 * 86_400.0
 """An alert that nobody has said anything of for so long is gone from the log too."""
 MOST_IN_A_GROUP: Final = 20
@@ -47,17 +49,22 @@ class Schedule:
         self._joined: dict[str, AlertDelivery] = {}
         self._sent_s: dict[tuple[str, str], float] = {}
         """When Alertmanager was told last."""
+        self._found: dict[str, tuple[int, float, list[Telling]]] = {}
+        """What was due when it was last worked out, by channel: for what was heard by then, and until when it is good."""
+        self._heard = 0
         self._alone: dict[str, set[str]] = {name: set() for name in self._channels}
         """Alerts that were refused in company: they go one by one."""
 
     def hear(self, alert: Alert, offset: int, at_s: float) -> None:
         """The next record of safety.alerts. Those of other fleets are theirs."""
         if alert.fleet == self._fleet:
+            self._heard += 1
             self._histories.setdefault(alert.id, History()).hear(alert, offset, at_s)
 
     def act(self, action: AlertAction, offset: int, at_s: float) -> None:
         """The next record of safety.alert_actions."""
         if action.fleet == self._fleet:
+            self._heard += 1
             self._histories.setdefault(action.alert_id, History()).act(action, offset, at_s)
 
     def recall(self, delivery: AlertDelivery) -> None:
@@ -92,7 +99,10 @@ class Schedule:
     def due(self, name: str, now_s: float) -> Message | None:
         """What this channel is to be told now: the most urgent first. The same comes again until `told` is called."""
         channel = self._channels[name]
-        found = sorted(self._due(channel, now_s), key=_urgency)
+        heard, at_s, found = self._found.get(name, (-1, 0.0, []))
+        if not found or heard != self._heard or not 0 <= now_s - at_s < GOOD_FOR_S:
+            found = sorted(self._due(channel, now_s), key=_urgency)
+            self._found[name] = self._heard, now_s, found
         if not found:
             return None
         alone = [telling for telling in found if telling.alert.id in self._alone[name]]
@@ -116,6 +126,9 @@ class Schedule:
             self._alone[message.channel].update(telling.alert.id for telling in message.tellings)
             return []
         kept = []
+        gone = {telling.alert.id for telling in message.tellings}
+        heard, at_s, found = self._found.get(message.channel, (-1, 0.0, []))
+        self._found[message.channel] = heard, at_s, [one for one in found if one.alert.id not in gone]
         for telling in message.tellings:
             self._sent_s[message.channel, telling.alert.id] = now_s
             self._alone[message.channel].discard(telling.alert.id)
@@ -186,7 +199,8 @@ class Schedule:
         is_live = is_known_as_live(known)
         if history.is_muted(now_s) and not (isinstance(channel, Alertmanager) and is_live):
             return None  # Alertmanager would call over what it isn't told of again
-        step = self._step(channel, history, known, now_s)
+        is_told = known is not None and history.is_covered(known.offset, known.action_offset)
+        step = None if is_told else self._step(channel, history, known, now_s)
         if step is None:
             return self._again(channel, newest, known, now_s)
         alert = newest if step is _last_change(history) else step.alert

@@ -87,14 +87,13 @@ class Fleet:
         self.workers: list[WorkersPart] = []
 
     async def start(self, *roles: str, **settings: str) -> WorkersPart:
-        """One more worker. What alerts and dead letters are rows for is played by all."""
+        """One more worker. Who stores verdicts stores alerts and dead letters too."""
         folder = self.folder / f"workers-{len(self.workers)}"
-        recording = [role for role in ("alert_rows", "dead_letter_rows") if role not in roles]
-        worker = WorkersPart(
-            folder,
-            {**self.environment, **settings},
-            roles=[*(roles or ("moderation", "storage")), *recording],
-        )
+        given = list(roles or ("moderation", "storage"))
+        recording = [
+            role for role in ("alert_rows", "dead_letter_rows") if "storage" in given and role not in given
+        ]
+        worker = WorkersPart(folder, {**self.environment, **settings}, roles=[*given, *recording])
         self.workers.append(worker)
         await worker.start()
         return worker

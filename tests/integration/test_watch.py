@@ -130,7 +130,7 @@ async def test_a_watch_whose_states_are_all_damaged_is_told_until_one_is_built_a
 async def has_states(fleet: Fleet, count: int) -> bool:
     query = f"SELECT toUInt32(count()) FROM watch_states WHERE fleet = '{fleet.kafka.group_prefix}'"
     try:
-        return (await fleet.rows(query))[0][0] >= count
+        return bool((await fleet.rows(query))[0][0] >= count)
     except HTTPError:
         return False
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from monitor.notifying.channels_file import parse_channels
 from monitor.settings import Settings, known_variables, load
 from schemas.topics import TOPICS
 
@@ -46,6 +47,8 @@ def test_every_file_that_compose_mounts_exists_and_parses(source: str) -> None:
             assert properties(path)
         case ".yml":
             assert yaml.safe_load(path.read_text(encoding="utf-8"))
+        case "" if path.name == "channels":
+            assert parse_channels((path / "channels.toml").read_text(encoding="utf-8")) == ((), [])
         case _:
             assert (path / "config.pbtxt").exists(), f"{source} is no Triton model"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.cli import alerts_shapes, docs, drift_shapes, shapes
+from monitor.cli import alerts_shapes, channel_shapes, docs, drift_shapes, shapes
 from monitor.cli.exits import ExitCode
 from monitor.cli.main import COMMANDS, Entry
 
@@ -43,7 +43,11 @@ def test_every_command_with_json_has_a_documented_shape(name: str, entry: Entry)
 
 
 def test_every_field_of_every_document_is_described() -> None:
-    found = [shape for module in (shapes, alerts_shapes, drift_shapes) for shape in vars(module).values()]
+    found = [
+        shape
+        for module in (shapes, alerts_shapes, channel_shapes, drift_shapes)
+        for shape in vars(module).values()
+    ]
     for shape in found:
         if isinstance(shape, type) and issubclass(shape, shapes.Document):
             assert all(field.description for field in shape.model_fields.values()), shape
