@@ -39,8 +39,8 @@ def frame(command: str, at_s: float, when: str | None) -> str:
         while when not in _shown(session):
             if time.monotonic() > deadline_s:
                 raise SystemExit(f"the terminal never showed {when!r}")
-            time.sleep(0.5)
-        time.sleep(1.5)
+            time.sleep(0.2)
+        time.sleep(0.3)
         return _shown(session, "-e").rstrip()
     finally:
         subprocess.run(["tmux", "send-keys", "-t", session, "C-c"], check=False)

@@ -97,6 +97,8 @@ def backtest(
     if by not in get_args(By):
         raise Misconfigured(f"--by {by!r} is neither arrival nor occurred", "write one of them")
     width = _width(window)
+    if budget is not None:
+        read_budgets(budget)  # a mistake is told before anything is asked
     settings = parts_here().settings
     policies = read_policies(settings.drift, budget, shares)
     plan = _Plan(

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from monitor.adapters.windows import WatchTables
-from monitor.cli.backtest import read_policies
+from monitor.cli.backtest import read_budgets, read_policies
 from monitor.cli.console import output, print_json
 from monitor.cli.drift_shapes import PlanDocument, PlanLine
 from monitor.cli.parts import parts_here
@@ -82,6 +82,8 @@ def plan(
         raise Misconfigured(f"--measure {unknown[0]!r} is no measure", "choose among " + ", ".join(Measure))
     if sort not in _SORTS:
         raise Misconfigured(f"--sort {sort!r} is no order", "choose among " + ", ".join(_SORTS))
+    if budget is not None:
+        read_budgets(budget)  # a mistake is told before anything is asked
     settings = parts_here().settings
     policies = read_policies(settings.drift, budget, None)
     if len(policies) > 1:

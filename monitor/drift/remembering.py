@@ -13,6 +13,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
+import msgspec
+
 from monitor.drift.history import AS_WATCHED, HOUR, Stretch, by_hours, floor, stretches
 from monitor.drift.needs import HistoryNeed, Need, Scope
 from schemas.windows import Window, WindowCounts
@@ -24,6 +26,7 @@ _KEYS: Final = (
     *("guard_name", "guard_version", "guard_prompt_hash", "calibration_version"),
 )
 _SUMS: Final = tuple(name for name in WindowCounts.__struct_fields__ if name not in _KEYS)
+_FIELDS: Final = (*_KEYS, *_SUMS)
 _KEY: Final = attrgetter(*_KEYS)
 _VALUES: Final = attrgetter(*_SUMS)
 
@@ -85,7 +88,7 @@ def added_up(windows: Sequence[Window]) -> Window:
         begins_at=windows[0].begins_at,
         ends_at=windows[-1].ends_at,
         rows=tuple(
-            WindowCounts(**dict(zip(_KEYS, key, strict=True)), **dict(zip(_SUMS, values, strict=True)))
+            msgspec.convert(dict(zip(_FIELDS, (*key, *values), strict=True)), WindowCounts)
             for key, values in sums.items()
         ),
         messages=sum(window.messages for window in windows),

@@ -63,7 +63,7 @@ async def test_a_shift_is_told_by_every_budget_and_sooner_by_larger_ones() -> No
     assert [trial.budget_per_month for trial in document.trials] == [0.1, 2.0, 100.0]
     found = [one for one in document.findings if one.place.get("model") == "atlas"]
     assert len(found) == 1
-    waits = [told.noticed_after_s for told in found[0].told if told is not None]
+    waits = [told.noticed_after_s or 0.0 for told in found[0].told if told is not None]
     assert len(waits) == 3
     assert sorted(waits, reverse=True) == waits
     assert found[0].fired is None

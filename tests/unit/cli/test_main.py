@@ -86,13 +86,44 @@ def test_an_unknown_option_suggests_the_nearest() -> None:
     assert "--json" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["tail"], ["dlq", "list"], ["account"], ["check"], ["rates"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["tail"], ["dlq", "list"], ["account"], ["check"], ["rates"]),
+        *(
+            ["alerts"],
+            ["alerts", "show", "ab"],
+            ["alerts", "ack", "ab"],
+            ["alerts", "mute", "ab", "--for", "2h"],
+        ),
+        *(["plan"], ["backtest"], ["drift", "status"], ["drift", "rebuild"]),
+    ],
+    ids=" ".join,
+)
 def test_without_stack_and_settings_a_command_says_how_to_start(arguments: list[str]) -> None:
     done = watchkeeper(*arguments)
     assert done.returncode == ExitCode.USAGE
     assert "no embedded stack is running" in done.stderr
     assert "watchkeeper up" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["backtest", "--budget", "0"], "--budget '0' is no list of numbers above 0"),
+        (["backtest", "--since", "1d", "--until", "2d"], "isn't before --until"),
+        (["backtest", "--by", "size"], "--by 'size' is neither arrival nor occurred"),
+        (["backtest", "--window", "7s"], "doesn't divide a day"),
+        (["plan", "--measure", "refusals"], "--measure 'refusals' is no measure"),
+        (["plan", "--sort", "size"], "--sort 'size' is no order"),
+        (["alerts", "--watch", "show", "ab"], "--watch belongs after show"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_asked(arguments: list[str], told: str) -> None:
+    done = watchkeeper(*arguments)
+    assert done.returncode == ExitCode.USAGE
+    assert told in " ".join(done.stderr.split())
 
 
 def test_a_misspelt_setting_is_told_with_the_nearest() -> None:

@@ -54,7 +54,9 @@ def test_an_armed_cell_has_its_level_with_interval_and_its_times() -> None:
 
 def test_a_learning_cell_says_how_much_it_needs_and_when_it_has_it() -> None:
     learning = stream(state="learning", events=50.0)
-    cells = {(Measure.REFUSAL, "acme", "atlas", "benign"): 300.0}
+    cells: dict[tuple[Measure, str | None, str | None, str | None], float] = {
+        (Measure.REFUSAL, "acme", "atlas", "benign"): 300.0
+    }
 
     line = plan_line(learning, None, POLICY, cells)
     assert (line.events_needed, line.armed_in_h, line.noticed_after_h) == (150.0, 12.0, {})
