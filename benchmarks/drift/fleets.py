@@ -45,10 +45,10 @@ class Scenario:
 
 
 LONG: Final = (
-    Scenario("season", season, 10.0, 4.0, 8),
-    Scenario("mix", mix, 10.0, 4.0, 8, merged=True),
-    Scenario("bursts", bursts, 10.0, 4.0, 8),
-    Scenario("500 streams", many, 5.0, 8.0, 5),
+    Scenario("season", season, 10.0, 4.0, 6),
+    Scenario("mix", mix, 10.0, 4.0, 6, merged=True),
+    Scenario("bursts", bursts, 10.0, 4.0, 6),
+    Scenario("500 streams", many, 5.0, 12.0, 2),
 )
 SHORT: Final = (
     Scenario("season", season, 10.0, 1.0, 1),
