@@ -7,6 +7,7 @@ time lie within what `explain` says, and how much too large the segment that fit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,11 +64,13 @@ class _Cells:
     log_r: Floats
 
 
-def coverage(*, short: bool, seed: int) -> list[EffectRow]:
-    """All combinations; the short version has fewer runs, and every second of the odds."""
-    runs = 40 if short else 300
+def coverage(
+    *, short: bool, seed: int, runs: int | None = None, rates: Sequence[float] = RATES
+) -> list[EffectRow]:
+    """All combinations; the short version has every second of the odds, and fewer `runs`: 40 instead of 300."""
+    runs = runs or (40 if short else 300)
     rows: list[EffectRow] = []
-    for rate in RATES:
+    for rate in rates:
         for reference in REFERENCES:
             rng = np.random.default_rng([seed, int(rate * 1e4), reference])
             seen = rng.binomial(reference, rate, runs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,12 +29,14 @@ class PlannedRow:
     planned: float
 
 
-def planned(*, seed: int, runs: int = 150) -> list[PlannedRow]:
-    """All combinations in which all but a hundredth of the runs noticed."""
+def planned(
+    *, seed: int, runs: int = 150, rates: Sequence[float] = RATES, references: Sequence[int] = REFERENCES
+) -> list[PlannedRow]:
+    """The combinations in which all but a hundredth of the runs noticed."""
     rng = np.random.default_rng(seed)
     rows: list[PlannedRow] = []
-    for rate in RATES:
-        for reference in REFERENCES:
+    for rate in rates:
+        for reference in references:
             for interval in (1e4, 1e6) if rate > 0.005 else (1e6, 1e7):
                 for shift in SHIFTS:
                     row = _row(rate, reference, interval, shift, rng=rng, runs=runs)

@@ -65,7 +65,7 @@ class Explanation:
     the rates are those of the told cells at their traffic since `changed_at`, before and after, so that neither season
     nor mix is in them. `k` of `n` and `expected` are theirs since `changed_at`. The told cells are the affected ones, all
     where none is. `affected`: positions in `Series.cells`. `strata`: at most 50, affected first, then by evidence.
-    `evidence`: log Bayes factor of a change in all of the series, against none. `mix`: of the total over all cells, None
+    `evidence`: log Bayes factor of a change in all of the series, against none. `mix`: of the told cells' total, None
     with fewer than two. `series`: at most 60 points around the change, of the told cells.
     """
 
@@ -118,7 +118,7 @@ def explain(series: Series) -> Explanation:
         evidence=evidence,
         strata=strata,
         affected=tuple(int(cell) for cell in kept[affected]),
-        mix=_mix(series, when),
+        mix=_mix(series, when, told),
         series=_points(series, when, expected, told),
     )
 
@@ -199,15 +199,16 @@ def _strata(
     )
 
 
-def _mix(series: Series, when: ChangeTime) -> MixSplit | None:
-    """Before: the buckets that are surely before the change, or the baseline where there are none."""
-    if len(series.cells) < 2 or series.unit != 1.0:
+def _mix(series: Series, when: ChangeTime, told: Bools) -> MixSplit | None:
+    """Of the told cells. Before: the buckets that are surely before the change, or the baseline where there are none."""
+    if told.sum() < 2 or series.unit != 1.0:
         return None
+    k, n = series.k[:, told], series.n[:, told]
     sure = series.begins_at < when.since
-    k_before, n_before = series.k[sure].sum(axis=0), series.n[sure].sum(axis=0)
+    k_before, n_before = k[sure].sum(axis=0), n[sure].sum(axis=0)
     if not n_before.any():
-        k_before, n_before = series.a, series.a + series.b
-    return split(k_before, n_before, series.k[when.bucket :].sum(axis=0), series.n[when.bucket :].sum(axis=0))
+        k_before, n_before = series.a[told], (series.a + series.b)[told]
+    return split(k_before, n_before, k[when.bucket :].sum(axis=0), n[when.bucket :].sum(axis=0))
 
 
 def _points(series: Series, when: ChangeTime, expected: Floats, told: Bools) -> tuple[Point, ...]:

@@ -20,7 +20,10 @@ Ints = NDArray[np.int64]
 
 HOURS: Final = 168
 HISTORY_WEEKS: Final = 4
-"""Of hourly counts, which a fit should have. With fewer than two weeks a week's chance is taken for a season."""
+"""Of hourly counts, which a fit should have."""
+DAY_AFTER_H: Final = 72
+WEEK_AFTER_H: Final = 336
+"""A stream that spans fewer hours has no season of the day, or of the week: a day's chance would be taken for one."""
 
 _MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
 _BLOCKS: Final = (slice(1, 7), slice(7, 12), slice(12, 18), slice(18, 24))
@@ -75,7 +78,7 @@ def fit_season(k: Floats, n: Floats, hour: Ints, *, phi: Floats, group: Ints | N
     shared = np.zeros_like(beta)
     if group is not None:
         shared = _kept(*_pooled(beta, precision, information, group))[group]
-    kept = shared + _kept(beta - shared, np.linalg.inv(precision))
+    kept = (shared + _kept(beta - shared, np.linalg.inv(precision))) * _seen_enough(n)
     constant = _constant(kept @ _BASIS[:, 1:].T, folded_k, folded_n)
     coefficients: Floats32 = np.concatenate((constant[:, None], kept), axis=1).astype(np.float32)
     return coefficients
@@ -107,6 +110,16 @@ def _fit(k: Floats, n: Floats, phi: Floats) -> tuple[Floats, Floats]:
     cross = information[:, 1:, :1]
     constant = np.maximum(information[:, :1, :1], 1e-9)
     return beta[:, 1:], information[:, 1:, 1:] - cross * cross.transpose(0, 2, 1) / constant
+
+
+def _seen_enough(n: Floats) -> Floats:
+    """1 where a stream has been seen for long enough for a column, else 0, [S, 23]."""
+    seen = n > 0
+    span = np.where(seen.any(axis=1), n.shape[1] - seen[:, ::-1].argmax(axis=1) - seen.argmax(axis=1), 0)
+    enough = np.zeros((len(n), COLUMNS - 1))
+    for block, hours in zip(_BLOCKS, (DAY_AFTER_H, WEEK_AFTER_H, DAY_AFTER_H, WEEK_AFTER_H), strict=True):
+        enough[:, block.start - 1 : block.stop - 1] = (span >= hours)[:, None]
+    return enough
 
 
 def _constant(season: Floats, k: Floats, n: Floats) -> Floats:

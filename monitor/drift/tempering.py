@@ -52,18 +52,34 @@ def _over_blocks(k: Floats, expected: Floats, variance: Floats, *, hours: int, s
     )
     used = spread > 0
     blocks = used.sum(axis=1)
-    pearson = np.divide((seen - foreseen) ** 2, spread, out=np.full_like(spread, np.inf), where=used)
-    pearson.sort(axis=1)  # blocks without data last
     enough = (blocks >= FEWEST_BLOCKS) & (foreseen.sum(axis=1) >= _LEAST_EXPECTED * blocks)
     phi = so_far.copy()
     for count in np.unique(blocks[enough]):
         rows = np.flatnonzero(enough & (blocks == count))
         trimmed = ceil(_TRIMMED * count)
-        mean = pearson[rows, : count - trimmed].mean(axis=1) / _trimmed_mean(trimmed / count)
+        counted, least = used[rows], spread[rows]
+        pearson = _pearson(seen[rows], foreseen[rows], least, counted)
+        kept = np.argsort(pearson, axis=1, kind="stable")[:, : count - trimmed]
+        # The level of the rest alone: what is left out would pull it away from all of them.
+        ours, theirs = (
+            np.take_along_axis(values[rows], kept, axis=1).sum(axis=1) for values in (seen, foreseen)
+        )
+        level = np.divide(ours, theirs, out=np.ones(rows.size), where=theirs > 0)[:, None]
+        pearson = _pearson(seen[rows], foreseen[rows] * level, least * np.maximum(level, 1e-9), counted)
+        pearson.sort(axis=1)
+        mean = pearson[:, : count - trimmed].mean(axis=1) / _trimmed_mean(trimmed / count)
         excess = np.maximum(mean - so_far[rows], 0.0)
         chance = _CHANCE * np.sqrt(2.0 / (count - 1)) * so_far[rows]
         phi[rows] += excess * (1.0 - (chance / np.maximum(excess, chance)) ** 2)
     return phi
+
+
+def _pearson(seen: Floats, foreseen: Floats, variance: Floats, used: NDArray[np.bool_]) -> Floats:
+    """Of each block; infinite, so that they are last, of those without data."""
+    value: Floats = np.divide(
+        (seen - foreseen) ** 2, variance, out=np.full_like(variance, np.inf), where=used
+    )
+    return value
 
 
 def _trimmed_mean(share: float) -> float:

@@ -80,9 +80,10 @@ def window_of(
 
 @dataclass
 class Memory:
-    """The windows that were taken, which answers what the watch needs."""
+    """The windows that were taken, which answers what the watch needs; without the seasons unless it `has_seasons`."""
 
     windows: list[Window] = field(default_factory=list)
+    has_seasons: bool = False
 
     def answer(self, needs: Sequence[Need]) -> Mapping[Need, tuple[Window, ...]]:
         """What each need asks for."""
@@ -91,7 +92,7 @@ class Memory:
     def _of(self, need: Need) -> tuple[Window, ...]:
         found = [w for w in self.windows if need.since <= w.begins_at and w.ends_at <= need.until]
         if not isinstance(need, HistoryNeed):
-            return tuple(found)
+            return tuple(found) if self.has_seasons else ()
         return tuple(
             Window(
                 begins_at=w.begins_at,
