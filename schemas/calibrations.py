@@ -20,7 +20,13 @@ ALL: Final = ""
 
 CalibrationState = Literal["proposed", "approved", "published", "observed", "kept", "rolled_back"]
 Procedure = Literal[
-    "quantile", "split_conformal", "conformal_risk_control", "pac", "betting", "hoeffding_bentkus", "learn_then_test"
+    "quantile",
+    "split_conformal",
+    "conformal_risk_control",
+    "pac",
+    "betting",
+    "hoeffding_bentkus",
+    "learn_then_test",
 ]
 
 

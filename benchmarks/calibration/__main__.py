@@ -3,7 +3,7 @@
 Guarantees: each rule calibrates on drawn prompts, over and over; `broken` is the share of calibrations whose threshold breaks a
 bound on the population (for the target: is further from the sample's rate than DKW allows), held against delta within three
 standard errors of the simulation. Then the loop under a shift of the mix, the rollback, the text's rate, and the drift check.
-Seeded; about four minutes on one core.
+Seeded; some minutes on one core.
 """
 
 from __future__ import annotations
