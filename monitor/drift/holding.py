@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitor.drift.baseline import PRIOR_EVENTS, expected
-from monitor.drift.detection import Detection, us
+from monitor.drift.detection import Detection
 from monitor.drift.incidents import Incident
 from monitor.drift.lookback import counts_of, learned_in
+from monitor.drift.moments import us
 from monitor.drift.needs import Scope
 from monitor.drift.streams import ALSO, FOREVER, FREE, HELD, MEASURES, QUIET, Ints, StreamKey
 from schemas.windows import Window

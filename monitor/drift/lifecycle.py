@@ -17,7 +17,7 @@ import numpy as np
 
 from monitor.drift.ageing import SEVERITIES, age, look_again
 from monitor.drift.cells import sort_key
-from monitor.drift.detection import Crossing, Detection, Seen, us
+from monitor.drift.detection import Crossing, Detection, Seen
 from monitor.drift.explanation import Explanation, explain
 from monitor.drift.holding import hold, main_rows, quieten, release, scope_of, take_as_normal
 from monitor.drift.incidents import Incident
@@ -25,6 +25,7 @@ from monitor.drift.instruments import UNCOMPARED_AFTER_US, Instrument, Jump, jum
 from monitor.drift.kinds import kind_of, severity_of
 from monitor.drift.lookback import need_of, rows_of, series_of
 from monitor.drift.measures import MEASURE_OF
+from monitor.drift.moments import us
 from monitor.drift.needs import Need
 from monitor.drift.streams import LEVELS, MEASURES, Ints, StreamKey
 from monitor.drift.telling import SOURCE, evidence_of, jump_alert, place_of

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.drift.counts import table_of
-from monitor.drift.detection import DAY_US, MONTH_US, Detection, us
+from monitor.drift.detection import Detection
 from monitor.drift.measures import Measure
+from monitor.drift.moments import DAY_US, MONTH_US, us
 from monitor.drift.policy import DriftPolicy
 from monitor.drift.streams import LEVELS, MEASURES
 from schemas.windows import Window
