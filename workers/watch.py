@@ -36,6 +36,7 @@ from workers.watching import STREAM_STATES, Engines, Replaced, StateLost, Watchi
 log = structlog.get_logger("watchkeeper.watch")
 
 POLL_S: Final = 0.5
+SHOW_EVERY_S: Final = 1.0
 FAILURES_IN_A_ROW: Final = 5
 CLOSE_WITHIN_S: Final = 10.0
 
@@ -63,6 +64,8 @@ class Watcher(Service):
         self._engines = engines
         self._metrics = metrics
         self._lost: LostWatch | None = None
+        self._last: Watching | None = None
+        self._led_since_s = 0.0
 
     def lost(self) -> LostWatch | None:
         """Why nothing is watched, where a person has to do something about it; None while we don't oversee."""
@@ -71,6 +74,7 @@ class Watcher(Service):
     async def on_start(self) -> None:
         """Begin."""
         self._watching = self.add_future(self._watch_for_ever())
+        self.add_future(self._show_for_ever())
 
     async def on_stop(self) -> None:
         """What isn't kept is taken again by the next."""
@@ -81,16 +85,16 @@ class Watcher(Service):
         while not self.should_stop:
             lead = self._leadership
             if not (lead.is_owner and lead.is_live):
-                self._show_nothing()
                 await self.sleep(POLL_S)
                 continue
             term = lead.term
+            self._led_since_s = self._led_since_s or lead.now_s
             try:
                 async with AsyncExitStack() as stack:
                     await self._watch(Spell(self, lead, term), stack)
                 backoff = Backoff(self._settings.retry)
             except Replaced:
-                self._show_nothing()
+                log.info("watching ends here: another may oversee, or this worker stops")
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
@@ -127,6 +131,7 @@ class Watcher(Service):
             is_ours=spell.is_ours,
             sleep=self.sleep,
         )
+        self._last = watching
         await watching.restore(datetime.fromtimestamp(lead.now_s, UTC))
         self._lost = None
         closer = Closer(settings, admin)
@@ -146,19 +151,32 @@ class Watcher(Service):
                 if failures == FAILURES_IN_A_ROW:
                     raise
                 log.warning("closing windows failed, tried again", error=str(exc), in_a_row=failures)
-            self._show(watching)
             await self.sleep(max(0.05, POLL_S - (time.monotonic() - looked_s)))
 
     async def _tell(self, alert: Alert) -> None:
         record = OutRecord(alert.id.encode(), alert.to_bytes())
         await self._outbox.publish(self._settings.kafka.alerts_topic, 0, [record])
 
-    def _show(self, watching: Watching) -> None:
-        if watching.position is None or watching.kept is None:
-            return
-        put = self._metrics.set
-        put(Metric.WATCH_LAG, max(0.0, self._leadership.now_s - watching.position.timestamp()))
-        put(Metric.WATCH_CHECKPOINT_AGE, (watching.position - watching.kept).total_seconds())
+    async def _show_for_ever(self) -> None:
+        """Also while a window waits for the store, and before the store was ever there."""
+        while not self.should_stop:
+            lead = self._leadership
+            if lead.is_owner and lead.is_live:
+                self._show(lead.now_s)
+            else:
+                self._led_since_s, self._last = 0.0, None
+                self._show_nothing()
+            await self.sleep(SHOW_EVERY_S)
+
+    def _show(self, now_s: float) -> None:
+        position = self._last.position if self._last is not None else None
+        kept = self._last.kept if self._last is not None else None
+        behind_s = (
+            now_s - position.timestamp() if position is not None else now_s - (self._led_since_s or now_s)
+        )
+        self._metrics.set(Metric.WATCH_LAG, max(0.0, behind_s))
+        if position is not None and kept is not None:
+            self._metrics.set(Metric.WATCH_CHECKPOINT_AGE, (position - kept).total_seconds())
 
     def _show_nothing(self) -> None:
         """We don't oversee: the figures are another's."""

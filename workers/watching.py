@@ -37,7 +37,7 @@ SLOTS: Final = 8
 STREAM_STATES: Final = ("learning", "armed", "firing", "stale")
 FOR_THE_ENGINE: Final = frozenset({"acknowledge", "resolve"})
 """What changes what is watched; the rest is the channels' concern."""
-NEVER: Final = datetime.max.replace(tzinfo=UTC)
+NEVER: Final = datetime(2199, 1, 1, tzinfo=UTC)
 
 T = TypeVar("T")
 
@@ -142,7 +142,7 @@ class Watching:
             await self.keep()
             log.info("drift is watched from now on", since=self.position.isoformat())
             return
-        self.position = checkpoint.position
+        self.position = self._kept = checkpoint.position
         await self.actions.begin(self.position)
         await self._hear()
         windows = 0

@@ -48,6 +48,8 @@ _ONE_BLOCK: Final = {
     # Parsed side by side, a large insert would be several blocks, each on its own.
     "input_format_parallel_parsing": 0,
     "max_insert_block_size": 10_000_000,
+    "min_insert_block_size_rows": 10_000_000,
+    "min_insert_block_size_bytes": 1 << 30,
     "max_insert_threads": 1,
 }
 
