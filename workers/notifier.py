@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import structlog
@@ -300,15 +302,18 @@ class Notifier(Service):
         """Whether all that is to be kept is."""
         async with term.keeping:
             while term.unkept:
-                topic, record = term.unkept[0]
+                topic, records = next(
+                    (topic, [record for _, record in same])
+                    for topic, same in groupby(term.unkept, key=itemgetter(0))
+                )
                 try:
-                    await self._outbox.publish(topic, 0, [record])
+                    await self._outbox.publish(topic, 0, records)
                 except WatchkeeperError as exc:
                     log.warning(
                         "what a channel was told isn't kept yet, tried again", topic=topic, error=str(exc)
                     )
                     return False
-                del term.unkept[0]
+                del term.unkept[: len(records)]
         return True
 
     def _is_ours(self, number: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -124,3 +125,27 @@ async def test_a_server_that_is_away_or_says_nothing_may_pass() -> None:
         server.port = free_port()
         with pytest.raises(Retryable, match="no connection"):
             await mailer(server).tell(message())
+
+
+async def test_a_server_that_never_stops_answering_is_cut_off() -> None:
+    sent = 0
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        try:
+            while sent < 500_000_000:
+                writer.write(b"220-welcome\r\n" * 5_000)
+                await writer.drain()
+                sent += 65_000
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(flood, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    made = channel("email", host="127.0.0.1", port=port, allow_private=True, security="none", timeout_s=5)
+    with pytest.raises(Retryable):
+        await alert_channel(made, SECRETS).tell(message())
+    server.close()
+    assert sent < 20_000_000
