@@ -221,11 +221,18 @@ class Detection:
         """Once a day: who has had no data for a week gives its share to the others."""
         streams = self.streams
         gone = np.flatnonzero(streams.is_active[: streams.size])
-        gone = gone[(now - streams.seen_at[gone] > VANISHED_AFTER_US) & (streams.hold[gone] == FREE)]
+        gone = gone[(self._silent_us(gone, now) > VANISHED_AFTER_US) & (streams.hold[gone] == FREE)]
         armed = gone[streams.is_armed[gone]]
         streams.log_r[armed] = drip(streams.log_r[armed], self._due(armed))
         streams.is_active[gone] = False
         self.is_stale = self.is_stale or bool(gone.size)
+
+    def _silent_us(self, rows: Ints, now: int) -> Floats:
+        """For how long nothing came. A volume sees each window; of what came to it the trace falls to 1/e in a day."""
+        streams = self.streams
+        trace_us = -np.log(np.clip(streams.daily[rows], 1e-300, 1.0)) * DAY_US
+        silent: Floats = np.where(streams.measure[rows] == _VOLUME, trace_us, now - streams.seen_at[rows])
+        return silent
 
     def forget(self, now: int) -> None:
         """Once a day: drop the streams that have had no data for so long that next to nothing of their baselines is left, so
@@ -233,7 +240,8 @@ class Detection:
         streams, old = self.streams, self.groups.rows
         longest = FORGOTTEN_HALF_LIVES * self.policy.reference_half_life_days * DAY_US
         kept_rows = np.flatnonzero(
-            (now - streams.seen_at[: streams.size] <= longest) | (streams.hold[: streams.size] != FREE)
+            (self._silent_us(np.arange(streams.size), now) <= longest)
+            | (streams.hold[: streams.size] != FREE)
         )
         if kept_rows.size == streams.size:
             return

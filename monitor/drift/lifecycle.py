@@ -7,7 +7,7 @@ either, but are watched on: where they cross too, with a change at the same time
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,7 +18,7 @@ import numpy as np
 from monitor.drift.ageing import SEVERITIES, age, look_again
 from monitor.drift.cells import sort_key
 from monitor.drift.detection import Crossing, Detection, Seen, us
-from monitor.drift.explanation import Explanation, Series, explain
+from monitor.drift.explanation import Explanation, explain
 from monitor.drift.holding import hold, main_rows, quieten, release, scope_of, take_as_normal
 from monitor.drift.incidents import Incident
 from monitor.drift.instruments import UNCOMPARED_AFTER_US, Instrument, Jump, jumps_of, notice
@@ -36,6 +36,8 @@ from schemas.windows import Window
 
 SAY_AGAIN_US: Final = 300 * 1_000_000
 """What fires is said again so often, with its newest facts."""
+ALSO_AT_MOST: Final = 50
+"""So many other streams an alert names."""
 INSTRUMENT: Final = "instrument"
 """The family of the incidents that tell a change of instrument: they hold no streams, and end after the dwell."""
 
@@ -46,7 +48,6 @@ class Lifecycle:
 
     detection: Detection
     fleet: str
-    explain: Callable[[Series], Explanation] = explain
 
     def __post_init__(self) -> None:
         self.incidents: list[Incident] = []
@@ -129,18 +130,20 @@ class Lifecycle:
             windows, rows = (window,), rows if rows.size else self._row(key)
         if not rows.size:
             return None
-        explanation = self.explain(series_of(windows, rows, detection))
+        explanation = explain(series_of(windows, rows, detection))
         row = self._row(key)
         if key.level == "cell" and rows.size > 1 and row[0] not in rows[list(explanation.affected)]:
             # The others have no part in it, so the figures must not be theirs.
             rows = row
-            explanation = self.explain(series_of(windows, rows, detection))
+            explanation = explain(series_of(windows, rows, detection))
         place = place_of(key, explanation)
+        if not place.scope.overlaps(key.scope) or (key.level == "cell" and not place.scope.holds(key.scope)):
+            place = key
         inside = np.array([place.scope.holds(detection.streams.keys[row].scope) for row in rows])
         if not inside.all() and inside.any():
             # It is told of its place, and so are its figures.
             rows = rows[inside]
-            explanation = self.explain(series_of(windows, rows, detection))
+            explanation = explain(series_of(windows, rows, detection))
         affected = rows[list(explanation.affected)] if explanation.affected else self._told(key, rows)
         for incident in self.incidents:
             if self._overlaps(incident, place) and _is_same_time(incident, explanation):
@@ -248,7 +251,12 @@ class Lifecycle:
         is_rise = crossing.direction == "up"
         hold(incident, self.detection, held, is_rise=is_rise, windows=windows, now=now)
         alert, evidence = incident.alert, incident.alert.drift
-        if evidence is not None and key.place not in evidence.also and key.place != alert.place:
+        if (
+            evidence is not None
+            and len(evidence.also) < ALSO_AT_MOST
+            and key.place not in evidence.also
+            and key.place != alert.place
+        ):
             evidence.also.append(key.place)
         mine = severity_of(key.measure, is_rise=is_rise, level=1)
         worst = max(alert.severity, mine, key=SEVERITIES.index)
@@ -272,8 +280,10 @@ class Lifecycle:
             if instrument.is_told:
                 continue
             jumps = jumps_of(instrument, detection, now)
-            if jumps:
+            if jumps and not opened:  # one a window, so that each has an id of its own
                 opened.append(self._tell_jump(jumps, instrument, window))
+            elif jumps:
+                continue
             instrument.is_told = bool(jumps) or now - instrument.began_at > UNCOMPARED_AFTER_US
         return opened
 

@@ -25,7 +25,8 @@ FAR_US: Final = 14 * DAY_US
 WIDE_US: Final = DAY_US
 """The same for what is wider, which shifts together: its evidence comes fast."""
 CELLS_AT_MOST: Final = 400
-"""Of a wider group so many cells are explained, those with the most evidence."""
+"""Of a wider group so many cells are explained, those with the most traffic: those with the most evidence would make the shift
+seem larger than it is."""
 
 
 def need_of(crossing: Crossing, detection: Detection, until: datetime) -> HistoryNeed:
@@ -54,8 +55,8 @@ def rows_of(crossing: Crossing, detection: Detection) -> Ints:
     if key.level == "cell":
         rows = np.union1d(rows, [streams.index[key]])
     if rows.size > CELLS_AT_MOST:
-        strongest = np.argsort(-streams.log_r[rows].max(axis=1), kind="stable")[:CELLS_AT_MOST]
-        rows = np.sort(rows[strongest])
+        busiest = np.argsort(-streams.lump[rows], kind="stable")[:CELLS_AT_MOST]
+        rows = np.sort(rows[busiest])
     return rows
 
 

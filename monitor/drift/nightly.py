@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 YOUNG_US: Final = 14 * DAY_US
 """With less than two weeks of hours a stream can't know its week."""
 AT_US: Final = 3 * DAY_US // 24
+_PERSISTS_H: Final = 12.0
 STREAMS_AT_MOST: Final = 4000
 """So many streams, those with the most traffic, have a season of their own: what is rarer can't show one in four weeks."""
 
@@ -62,9 +63,13 @@ def fit(detection: Detection, windows: Sequence[Window]) -> None:
     since = begins[None, :] >= streams.learned_to[rows][:, None]
     used = np.where(is_young[:, None] | ~since, 1.0, 0.0)
     before = _table(streams.season[rows])[:, hours]
-    fitted = fit_season(k * used, n * used, hours, phi=streams.phi[rows], group=_tenants(detection, rows))
-    after = _table(fitted)[:, hours]
     a, b = streams.a[rows], streams.b[rows]
+    phi, tenants = streams.phi[rows], _tenants(detection, rows)
+    # Clumps look like a season until it is known that there are clumps, so that is measured first.
+    rough = _table(fit_season(k * used, n * used, hours, phi=phi, group=tenants))[:, hours]
+    phi = np.maximum(phi, phi_of(k * used, n * used, expected(a[:, None], b[:, None], rough)))
+    fitted = fit_season(k * used, n * used, hours, phi=phi, group=tenants)
+    after = _table(fitted)[:, hours]
     usual = (n * used * expected(a[:, None], b[:, None], before)).sum(axis=1)
     wanted = np.where(is_young, (k * used).sum(axis=1) + JEFFREYS, usual)
     odds = _level(n * used, after, wanted, a / b)
@@ -73,11 +78,22 @@ def fit(detection: Detection, windows: Sequence[Window]) -> None:
     streams.b[rows] = total / (1.0 + odds)
     streams.season[rows] = fitted
     p = expected(streams.a[rows][:, None], streams.b[rows][:, None], after)
-    streams.phi[rows] = phi_of(k * used, n * used, p)
+    seen_h = np.maximum((n * used > 0).sum(axis=1), 1)
+    streams.phi[rows] = phi_of(k * used, n * used, p) * (1.0 + _season_error(fitted, seen_h))
     held = rows[is_held]
     for column, counted in ((streams.k_held, k), (streams.n_held, n), (streams.e_held, n * p)):
         column[held] = (counted * since).sum(axis=1)[is_held]
     detection.season_changed()
+
+
+def _season_error(fitted: NDArray[np.float32], seen_h: Ints) -> Floats:
+    """By how much the season's own error adds to the variance of half a day's positives, as a part of it, [S].
+
+    A coefficient that is kept has the error of one in the information of all hours that were seen, and the error of all of
+    them stays the same for about half a day: kept * 12 / hours, whatever the traffic.
+    """
+    kept: Floats = (fitted[:, 1:] != 0.0).sum(axis=1) * _PERSISTS_H / seen_h
+    return kept
 
 
 def _counts(detection: Detection, windows: Sequence[Window], rows: Ints) -> tuple[Floats, Floats]:

@@ -30,9 +30,9 @@ def _hours(
 
 
 def test_the_plan_is_within_a_quarter_of_what_the_detector_takes() -> None:
-    rows = planned(seed=2026, runs=60, rates=(0.2, 0.01), references=(20_000,))
+    rows = planned(seed=2026, runs=60, rates=(0.05,), references=(20_000,))
 
-    assert len(rows) >= 14
+    assert len(rows) == 8
     assert "largest error" in table(rows)
     # A quarter, and three standard errors of a mean of sixty runs, each of which varies by about half of it.
     ratios = np.array([row.delay / row.planned for row in rows])
