@@ -112,7 +112,7 @@ class Detection:
         self.integral += self.shares * (elapsed_us / MONTH_US)
         for key in self.cells.missing(table, window, self.policy):
             self.add(key, begins)
-        touched = self.cells.touched(table, window, self.policy)
+        touched = self._awake(self.cells.touched(table, window, self.policy))
         self._decay(touched.rows, now)
         self._lapse(touched.rows)
         offset = self._offset_now(touched.rows, (begins + now) // 2)
@@ -179,15 +179,27 @@ class Detection:
             self._offsets_of = hour
         return self._offsets[rows]
 
-    def reset(self, rows: Ints, groups: Ints, now: int) -> None:
-        """R of these is 0 again, which is always allowed: what they say from now on is new."""
-        for table, which, drips in (
-            (self.streams, rows, self._dripped(rows)),
-            (self.groups.rows, groups, self._group_dripped(groups)),
-        ):
-            table.log_r[which] = -np.inf
-            table.dripped[which] = drips
-            table.reset_at[which] = now
+    def reset(self, rows: Ints, now: int) -> None:
+        """R of these streams is 0 again, which is always allowed: what they say from now on is new."""
+        self.streams.log_r[rows] = -np.inf
+        self.streams.dripped[rows] = self._dripped(rows)
+        self.streams.reset_at[rows] = now
+
+    def empty(self, groups: Ints) -> None:
+        """R of these groups is 0 again."""
+        table = self.groups.rows
+        table.log_r[groups] = -np.inf
+        table.dripped[groups] = table.emptied[groups] = self._group_dripped(groups)
+
+    def calm(self, rows: Ints) -> None:
+        """Take from the groups of these streams what evidence they have: each R becomes at most what has dripped into it, which
+        is what it is on average while nothing changes. Were it 0, an incident here and there would keep all groups from their
+        part of the budget: a tenant of two crosses many incidents' ways in the time that its share gives it."""
+        groups, table = self.groups.overlapping(rows), self.groups.rows
+        dripped = self._group_dripped(groups) - table.emptied[groups]
+        most = np.minimum(dripped, self._drip_at_most[table.measure[groups]])
+        with np.errstate(divide="ignore"):
+            table.log_r[groups] = np.minimum(table.log_r[groups], np.log(most)[:, None])
 
     def shares_now(self) -> Floats:
         """The share of each row at a level, [measures, levels]."""
@@ -205,7 +217,7 @@ class Detection:
         says = self.groups.says_something(streams)
         began = np.flatnonzero(says & ~rows.is_active[:group_size])
         rows.is_active[:group_size] = says
-        rows.dripped[began] = self._group_dripped(began)
+        rows.dripped[began] = rows.emptied[began] = self._group_dripped(began)
         rows.log_r[:group_size][~says] = -np.inf
         at = rows.measure[:group_size][says].astype(np.int64) * len(LEVELS) + rows.level[:group_size][says]
         counts += np.bincount(at, minlength=counts.size).reshape(counts.shape)
@@ -227,11 +239,21 @@ class Detection:
         streams.is_active[gone] = False
         self.is_stale = self.is_stale or bool(gone.size)
 
+    def _awake(self, touched: Touched) -> Touched:
+        """Without the volumes that vanished, and of which still nothing comes."""
+        is_volume = self.streams.measure[touched.rows] == _VOLUME
+        is_asleep = is_volume & ~self.streams.is_active[touched.rows] & (touched.k == 0)
+        if not is_asleep.any():
+            return touched
+        return Touched(touched.rows[~is_asleep], touched.k[~is_asleep], touched.n[~is_asleep])
+
     def _silent_us(self, rows: Ints, now: int) -> Floats:
         """For how long nothing came. A volume sees each window; of what came to it the trace falls to 1/e in a day."""
         streams = self.streams
         trace_us = -np.log(np.clip(streams.daily[rows], 1e-300, 1.0)) * DAY_US
-        silent: Floats = np.where(streams.measure[rows] == _VOLUME, trace_us, now - streams.seen_at[rows])
+        silent: Floats = (now - streams.seen_at[rows]) + np.where(
+            streams.measure[rows] == _VOLUME, trace_us, 0.0
+        )
         return silent
 
     def forget(self, now: int) -> None:

@@ -229,7 +229,7 @@ class Lifecycle:
         self.incidents.append(incident)
         hold(incident, detection, affected, is_rise=incident.is_rise, windows=windows, now=now)
         leaning = sum(stratum.evidence > 0 for stratum in explanation.strata)
-        quieten(incident, detection, place, held=affected, leaning=leaning, windows=windows, now=now)
+        quieten(incident, detection, place, held=affected, leaning=leaning, windows=windows)
         if crossing.key != place:
             evidence.also.append(crossing.key.place)
         return incident
@@ -269,13 +269,14 @@ class Lifecycle:
         keys = [crossing.key for crossing in crossings]
         rows = [streams.index[key] for key in keys if key.level == "cell"]
         those = [groups.index[key] for key in keys if key.level != "cell"]
-        self.detection.reset(np.array(rows, dtype=np.int64), np.array(those, dtype=np.int64), now)
+        self.detection.reset(np.array(rows, dtype=np.int64), now)
+        self.detection.empty(np.array(those, dtype=np.int64))
 
     def _compare_instruments(self, window: Window) -> list[Incident]:
         """Tell by how much the labels of another guard differ, once each."""
         now, detection = us(window.ends_at), self.detection
         notice(self.instruments, detection, us(window.begins_at))
-        opened = []
+        opened: list[Incident] = []
         for instrument in self.instruments:
             if instrument.is_told:
                 continue
