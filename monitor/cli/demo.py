@@ -166,7 +166,7 @@ async def _demo(plan: _Plan, environ: Mapping[str, str], ending: _Ending) -> boo
                 console.print(Text("Ctrl-C stops it.", style="dim"))
                 await ending.wait()
             is_sound = account.state not in ("unbalanced", "unproven")
-            return is_sound and played.is_watched and (played.judged.holds or not settings.drift.enabled)
+            return is_sound and played.is_watched and played.judged.holds
         finally:
             _say(console, "Stopping all that the demo started")
             await stack.__aexit__(None, None, None)

@@ -27,7 +27,9 @@ def judged_view(day: Day, judged: Judged) -> Group:
     """Whether the alert is right, fact by fact."""
     rows: list[RenderableType] = []
     evidence, alert = judged.evidence, judged.alert
-    if alert is None or evidence is None:
+    if not judged.is_watching:
+        rows.append(Text("  the rates aren't watched: WATCHKEEPER_DRIFT__ENABLED is false", style="yellow"))
+    elif alert is None or evidence is None:
         rows.append(
             _line("not told: the drift wasn't noticed", is_right=False)
             if judged.is_expected

@@ -81,6 +81,8 @@ class Judged:
     exchanges_until: int
     true_change: float | None
     speed: float
+    is_watching: bool = True
+    """Whether the settings have the rates watched."""
 
     @property
     def evidence(self) -> DriftEvidence | None:
@@ -135,7 +137,13 @@ def _is_of_model(alert: Alert) -> bool:
 
 
 async def judge(
-    store: Queries, day: Day, told: Sequence[Alert], *, learn_events: float, speed: float
+    store: Queries,
+    day: Day,
+    told: Sequence[Alert],
+    *,
+    learn_events: float,
+    speed: float,
+    is_watching: bool = True,
 ) -> Judged:
     """Hold what was `told` (each alert as it was first) against what was injected."""
     ours = sorted((alert for alert in told if _is_of_model(alert)), key=lambda alert: not is_of_cell(alert))
@@ -146,11 +154,14 @@ async def judge(
     return Judged(
         alert=alert,
         others=tuple(one for one in told if one is not alert),
-        is_expected=before.exchanges >= LEARNED * learn_events and after.exchanges >= LEAST_AFTER,
+        is_expected=is_watching
+        and before.exchanges >= LEARNED * learn_events
+        and after.exchanges >= LEAST_AFTER,
         injected_at=after.first_arrived_at,
         exchanges_until=after.exchanges_until,
         true_change=rates[1] - rates[0] if rates[0] is not None and rates[1] is not None else None,
         speed=speed,
+        is_watching=is_watching,
     )
 
 

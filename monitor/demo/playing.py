@@ -107,6 +107,7 @@ async def play(settings: Settings, day: Day, *, stream_s: float, show: Callable[
                 tuple(alarms.first.values()),
                 learn_events=settings.drift.learn_events,
                 speed=speed,
+                is_watching=settings.drift.enabled,
             ),
             is_watched=is_watched,
             sent=sent,

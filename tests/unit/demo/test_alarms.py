@@ -122,3 +122,9 @@ async def test_of_a_day_too_small_nothing_is_expected() -> None:
 async def test_an_alert_of_a_measure_that_is_not_counted_has_no_true_size() -> None:
     result = await judged(shift(drift=evidence(measure="response_harm")))
     assert (result.true_change, result.is_size_within) == (None, False)
+
+
+async def test_where_the_rates_are_not_watched_that_is_said() -> None:
+    result = await judge(FakeStore(), DAY, (), learn_events=200, speed=SPEED, is_watching=False)
+    assert (result.is_expected, result.holds) == (False, True)
+    assert lines(result)[0] == "  the rates aren't watched: WATCHKEEPER_DRIFT__ENABLED is false"
