@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.drift.baseline import expected
-from monitor.drift.detection import DAY_US, MONTH_US, WEIGHTS_OF, Detection, Seen
+from monitor.drift.detection import Detection, Seen
 from monitor.drift.detector import ODDS, drip, log_m, log_ratios, log_threshold
 from monitor.drift.holding import main_rows
 from monitor.drift.incidents import BACK_PER_MONTH, NOTHING, Incident, estimate, log_back_ratio
 from monitor.drift.kinds import severity_of
 from monitor.drift.measures import MEASURE_OF
+from monitor.drift.moments import DAY_US, MONTH_US
+from monitor.drift.roster import WEIGHTS_OF
 from monitor.drift.streams import MEASURES, Ints
 from schemas.alerts import Severity
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitor.drift.baseline import PRIOR_EVENTS, expected
-from monitor.drift.detection import Detection, us
+from monitor.drift.detection import Detection
 from monitor.drift.incidents import Incident
 from monitor.drift.lookback import counts_of, learned_in
+from monitor.drift.moments import us
 from monitor.drift.needs import Scope
 from monitor.drift.streams import ALSO, FOREVER, FREE, HELD, MEASURES, QUIET, Ints, StreamKey
 from schemas.windows import Window
@@ -46,7 +47,8 @@ def hold(
         _unlearn(incident, detection, rows[streams.hold[rows] == FREE], windows)
         streams.hold[rows] = HELD if is_same else ALSO
         streams.incident[rows] = incident.number
-        detection.reset(rows, detection.groups.overlapping(rows), now)
+        detection.reset(rows, now)
+        detection.calm(rows)
 
 
 def quieten(
@@ -57,7 +59,6 @@ def quieten(
     held: Ints,
     leaning: int,
     windows: Sequence[Window],
-    now: int,
 ) -> None:
     """Quieten the family's measures in the same cells as those `held`, and in all of `place` where half of it or more seems to
     have shifted, `leaning` streams."""
@@ -81,8 +82,7 @@ def quieten(
         _unlearn(incident, detection, rows, windows)
         streams.hold[rows] = QUIET
         streams.incident[rows] = incident.number
-        none = np.zeros(0, dtype=np.int64)
-        detection.reset(none, groups.overlapping(rows), now)
+        detection.calm(rows)
 
 
 def scope_of(key: StreamKey) -> Scope:
@@ -98,7 +98,8 @@ def release(incident: Incident, detection: Detection, now: int) -> None:
     streams.hold[rows], streams.incident[rows], streams.learned_to[rows] = FREE, 0, FOREVER
     for column in (streams.k_held, streams.n_held, streams.e_held):
         column[rows] = 0.0
-    detection.reset(rows, detection.groups.overlapping(rows), now)
+    detection.reset(rows, now)
+    detection.calm(rows)
 
 
 def take_as_normal(incident: Incident, detection: Detection) -> None:

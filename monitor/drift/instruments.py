@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.drift.detection import DAY_US, Detection
+from monitor.drift.detection import Detection
 from monitor.drift.measures import RATES, Measure
+from monitor.drift.moments import DAY_US
 from monitor.drift.streams import MEASURES, UNKEYED, Ints, StreamKey
 from schemas.evidence import Interval, Stratum
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from monitor.drift.ageing import SEVERITIES, age, look_again
 from monitor.drift.cells import sort_key
-from monitor.drift.detection import Crossing, Detection, Seen, us
+from monitor.drift.detection import Crossing, Detection, Seen
 from monitor.drift.explanation import Explanation, explain
 from monitor.drift.holding import hold, main_rows, quieten, release, scope_of, take_as_normal
 from monitor.drift.incidents import Incident
@@ -25,6 +25,7 @@ from monitor.drift.instruments import UNCOMPARED_AFTER_US, Instrument, Jump, jum
 from monitor.drift.kinds import kind_of, severity_of
 from monitor.drift.lookback import need_of, rows_of, series_of
 from monitor.drift.measures import MEASURE_OF
+from monitor.drift.moments import us
 from monitor.drift.needs import Need
 from monitor.drift.streams import LEVELS, MEASURES, Ints, StreamKey
 from monitor.drift.telling import SOURCE, evidence_of, jump_alert, place_of
@@ -229,7 +230,7 @@ class Lifecycle:
         self.incidents.append(incident)
         hold(incident, detection, affected, is_rise=incident.is_rise, windows=windows, now=now)
         leaning = sum(stratum.evidence > 0 for stratum in explanation.strata)
-        quieten(incident, detection, place, held=affected, leaning=leaning, windows=windows, now=now)
+        quieten(incident, detection, place, held=affected, leaning=leaning, windows=windows)
         if crossing.key != place:
             evidence.also.append(crossing.key.place)
         return incident
@@ -269,13 +270,14 @@ class Lifecycle:
         keys = [crossing.key for crossing in crossings]
         rows = [streams.index[key] for key in keys if key.level == "cell"]
         those = [groups.index[key] for key in keys if key.level != "cell"]
-        self.detection.reset(np.array(rows, dtype=np.int64), np.array(those, dtype=np.int64), now)
+        self.detection.reset(np.array(rows, dtype=np.int64), now)
+        self.detection.empty(np.array(those, dtype=np.int64))
 
     def _compare_instruments(self, window: Window) -> list[Incident]:
         """Tell by how much the labels of another guard differ, once each."""
         now, detection = us(window.ends_at), self.detection
         notice(self.instruments, detection, us(window.begins_at))
-        opened = []
+        opened: list[Incident] = []
         for instrument in self.instruments:
             if instrument.is_told:
                 continue

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.drift.baseline import expected, kept, learned
-from monitor.drift.detection import DAY_US, Crossing, Detection, at_us, us
+from monitor.drift.detection import Crossing, Detection
 from monitor.drift.explanation import Series
 from monitor.drift.measures import Measure, k_of_n
+from monitor.drift.moments import DAY_US, at_us, us
 from monitor.drift.needs import HistoryNeed, Scope
 from monitor.drift.streams import FREE, UNKEYED, Ints, StreamKey
 from monitor.drift.volume import EXPOSURE_PER_HOUR, exposure

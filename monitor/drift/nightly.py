@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from monitor.drift.baseline import JEFFREYS, expected
 from monitor.drift.counts import table_of
-from monitor.drift.detection import DAY_US, Detection, us
+from monitor.drift.detection import Detection
+from monitor.drift.moments import DAY_US, us
 from monitor.drift.needs import SeasonNeed
 from monitor.drift.season import HISTORY_WEEKS, HOURS, fit_season, hour_of_week, offsets
 from monitor.drift.streams import FREE, Ints

@@ -190,12 +190,13 @@ class Streams(Rows):
 
 class GroupRows(Rows):
     """The groups of streams that are watched as a whole. As Streams, but for: `log_r` [., 16], first as if all members
-    shifted, then as if a quarter of them did (monitor/drift/groups.py); `is_active`: it has a share."""
+    shifted, then as if a quarter of them did (monitor/drift/groups.py); `is_active`: it has a share;
+    `emptied`: the integral of its share when its R was last 0."""
 
     log_r: Floats
     dripped: Floats
     lump: Floats
-    reset_at: Ints
+    emptied: Floats
     measure: Small
     level: Small
     is_active: NDArray[np.bool_]
@@ -204,7 +205,7 @@ class GroupRows(Rows):
         ("log_r", "f8", 2 * ODDS.size, -np.inf),
         ("dripped", "f8", 0, 0.0),
         ("lump", "f8", 0, 0.0),
-        ("reset_at", "i8", 0, 0),
+        ("emptied", "f8", 0, 0.0),
         ("measure", "i1", 0, 0),
         ("level", "i1", 0, 0),
         ("is_active", "?", 0, 0),

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from monitor.drift.detection import Detection, at_us
+from monitor.drift.detection import Detection
 from monitor.drift.explanation import Explanation
 from monitor.drift.groups import levels_of
 from monitor.drift.instruments import Instrument, Jump
 from monitor.drift.kinds import DriftKind
 from monitor.drift.measures import Measure
+from monitor.drift.moments import at_us
 from monitor.drift.needs import Scope
 from monitor.drift.policy import Level
 from monitor.drift.streams import StreamKey, watched_by

@@ -10,10 +10,12 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.drift.detection import DAY_US, WEIGHTS_OF, Detection, at_us
+from monitor.drift.detection import Detection
 from monitor.drift.detector import log_m, log_threshold
 from monitor.drift.measures import Measure
+from monitor.drift.moments import DAY_US, at_us
 from monitor.drift.planning import SHIFTS, hours_to_notice, told
+from monitor.drift.roster import WEIGHTS_OF
 from monitor.drift.streams import HELD, LEVELS, MEASURES, Ints, StreamKey
 from monitor.drift.volume import EXPOSURE_PER_HOUR
 from schemas.evidence import Planning

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.drift.counts import check_times, table_of
-from monitor.drift.detection import Crossing, Detection, Seen, at_us, us
+from monitor.drift.detection import Crossing, Detection, Seen
 from monitor.drift.lifecycle import Lifecycle
 from monitor.drift.lookback import need_of
+from monitor.drift.moments import at_us, us
 from monitor.drift.needs import Need
 from monitor.drift.nightly import fit, is_due, need_at
 from monitor.drift.policy import DriftPolicy

@@ -12,7 +12,7 @@ from monitor.drift.measures import Measure
 from monitor.drift.policy import DriftPolicy
 from monitor.drift.watch import Watch
 from schemas.alerts import Alert
-from schemas.windows import WindowCounts
+from schemas.windows import Window, WindowCounts
 from tests.unit.drift.traffic import GUARD, START, Cell, Memory, Told, row_of, watched, window_of
 
 ROW = row_of(Cell(rate=60.0), np.random.default_rng(1))
@@ -137,3 +137,38 @@ def test_all_streams_together_alarm_at_most_as_often_as_the_budget_says() -> Non
     # Streams that have just been armed alarm later than their share says, so fewer are to be expected.
     assert len(told.begun) <= 2 * promised * 1.25
     assert len(told.begun) >= 2
+
+
+VOLUME = DriftPolicy(shares={Measure.VOLUME: 1.0})
+
+
+def _traffic(number: int, rate: float, tenant: str = "a") -> Window:
+    """An hour of one tenant's traffic."""
+    n = int(np.random.default_rng([6, number]).poisson(rate))
+    return window_of([_counts(0, n, tenant)] if n else [], START + timedelta(hours=number), 3600.0)
+
+
+def test_traffic_that_stops_is_told_at_once_after_a_week_of_it_and_not_before() -> None:
+    told = watched(VOLUME)
+    told.see(_traffic(number, 200.0) for number in range(100))
+    told.see(_traffic(number, 0.0) for number in range(100, 103))
+    assert told.alerts == []
+    told.see(_traffic(number, 200.0) for number in range(103, 240))
+    assert told.alerts == []
+    told.see(_traffic(number, 0.0) for number in range(240, 245))
+    (alert,) = told.begun
+    assert (alert.kind, alert.severity) == ("volume_shift", "info")
+    assert alert.place == {"measure": "volume", "tenant": "a", "model": "m"}
+    evidence = alert.drift
+    assert evidence is not None
+    assert evidence.direction == "down"
+    assert 190.0 < evidence.rate_before.value < 205.0
+
+
+def test_a_volume_of_which_nothing_comes_any_more_is_forgotten() -> None:
+    told = watched(VOLUME)
+    told.see(_traffic(number, 200.0, "gone") for number in range(20))
+    told.see(_traffic(number, 200.0, "here") for number in range(20, 40))
+    assert {view.key.tenant for view in told.watch.streams()} == {"gone", "here"}
+    told.see(_traffic(24 * day, 200.0, "here") for day in range(2, 150, 2))
+    assert {view.key.tenant for view in told.watch.streams()} == {"here"}

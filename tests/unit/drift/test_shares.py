@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.drift.counts import table_of
-from monitor.drift.detection import DAY_US, MONTH_US, Detection, us
+from monitor.drift.detection import Detection
 from monitor.drift.measures import Measure
+from monitor.drift.moments import DAY_US, MONTH_US, us
 from monitor.drift.policy import DriftPolicy
 from monitor.drift.streams import LEVELS, MEASURES
 from schemas.windows import Window
@@ -161,3 +162,22 @@ def test_a_pause_drips_at_most_a_day_and_an_eighth_of_the_threshold() -> None:
         _take(detection, window, 6 * DAY_US)
         due = detection.drip_at_most(Measure.REFUSAL, float(detection.integral[0, 0]))
         assert due <= min(DAY_US / MONTH_US, 0.125 / budget)
+
+
+def test_groups_that_are_calmed_have_at_most_what_dripped_into_them() -> None:
+    detection = _armed([("a", "m", "x"), ("a", "m", "y")])
+    detection.shares_now()
+    rng, at = np.random.default_rng(5), START + timedelta(seconds=60)
+    for _ in range(3):
+        cells = [Cell(tenant="a", model="m", category=c, rate=500.0, refuses_harmless=0.15) for c in "xy"]
+        _take(detection, window_of([row_of(cell, rng) for cell in cells], at, 60.0), 60_000_000)
+        at += timedelta(seconds=60)
+    groups = detection.groups.rows
+    (row,) = np.flatnonzero(groups.is_active[: groups.size])
+    dripped = detection.integral[groups.measure[row], groups.level[row]]
+    before = groups.log_r[row].copy()
+    assert before.max() > np.log(dripped)
+    detection.calm(np.array([0]))
+    assert groups.log_r[row] == pytest.approx(np.minimum(before, np.log(dripped)))
+    detection.empty(np.array([row]))
+    assert np.isneginf(groups.log_r[row]).all()
