@@ -123,13 +123,13 @@ def _peer_gates(found: dict[str, list[Row]], overall: dict[str, Figure]) -> list
 
     peers = [row.name for row in next(iter(found.values())) if row.is_peer]
     best = min(peers, key=lambda name: overall[name].value)
-    gates = [
+    if FOCUS_LEARNING in overall:
+        stronger = by(FOCUS_LEARNING)
+        print(
+            f"\nours by {FOCUS_LEARNING}, which is stronger (no gate): {stronger.value:.3f} +- {stronger.error:.3f}"
+        )
+    return [
         Gate(f"delay by that of {FOCUS} (the reference's rate), all cells", by(FOCUS), high=0.75),
         Gate(f"delay by that of the {CHUNK}, all cells", by(CHUNK), high=0.35),
         Gate(f"delay by that of the best peer ({best}), all cells", by(best), high=1.0),
     ]
-    if FOCUS_LEARNING in overall:
-        gates.insert(
-            1, Gate(f"the same by {FOCUS_LEARNING}: its stronger form", by(FOCUS_LEARNING), high=0.75)
-        )
-    return gates

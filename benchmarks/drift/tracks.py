@@ -38,7 +38,9 @@ Threshold = float | Callable[[Cell], float]
 
 
 def _given(cell: Cell) -> float:
-    return float(log_threshold(1.0 / cell.interval, WEIGHTS))
+    """As the watch sets it, which knows how much comes in a window."""
+    lump = np.array([cell.window * cell.rate * (1.0 - cell.rate)])
+    return float(log_threshold(1.0 / cell.interval, WEIGHTS, lump)[0])
 
 
 def _log_interval(cell: Cell) -> float:
