@@ -33,6 +33,12 @@ class DriftSettings(Group):
     learn_events: float = Field(
         200.0, ge=20, description="Events of its own that a stream needs before it can fire."
     )
+    learn_days: float = Field(
+        4.0,
+        ge=0,
+        description="A stream can't fire before it is so old: its daily rhythm is known from the fourth night on. 0: as soon as "
+        "it has its events.",
+    )
     reference_half_life_days: float = Field(
         28.0, gt=0, description="How fast the baseline forgets what is long ago."
     )

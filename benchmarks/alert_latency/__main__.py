@@ -83,6 +83,7 @@ async def measure(plan: Plan, seed: int, folder: Path) -> list[Injection]:
             {
                 "WATCHKEEPER_CHANNELS__FILE": str(folder / "channels.toml"),
                 "WATCHKEEPER_JUDGING__JUDGE": "off",
+                "WATCHKEEPER_DRIFT__LEARN_DAYS": "0",
             },
             STACK_DEFAULTS,
         )

@@ -7,7 +7,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, get_args
 
@@ -149,6 +149,14 @@ def read_policies(settings: DriftSettings, budget: str | None, shares: str | Non
     return [policy_of(one) for one in checked]
 
 
+def for_history(policies: Sequence[DriftPolicy], length: timedelta) -> list[DriftPolicy]:
+    """The policies for a history of this length: one that ends while all would still learn lets streams fire at once."""
+    return [
+        policy if length > timedelta(days=policy.learn_days + 1.0) else replace(policy, learn_days=0.0)
+        for policy in policies
+    ]
+
+
 def read_budgets(text: str) -> list[float]:
     """The budgets in `1,2,5`, each once. Raises Misconfigured."""
     try:
@@ -178,7 +186,6 @@ def _width(text: str | None) -> timedelta | None:
 async def _run(plan: _Plan) -> BacktestDocument:
     settings = plan.settings
     fleet = settings.kafka.group_prefix
-    trials = [Trial.of(policy, fleet) for policy in plan.policies]
     async with await connect(settings.clickhouse) as store:
         tables = WatchTables(store, fleet, settings.kafka.chat_logs_topic)
         past = PastWindows(
@@ -191,6 +198,8 @@ async def _run(plan: _Plan) -> BacktestDocument:
                 f"{plan.until:%Y-%m-%d %H:%M} UTC",
                 "give an earlier --since; `--by occurred` for logs that were replayed (`watchkeeper rates` shows what there is)",
             )
+        policies = for_history(plan.policies, span[1] - span[0])
+        trials = [Trial.of(policy, fleet) for policy in policies]
         with notes().status("replaying…") as status:
             tally = await replay(
                 past,
@@ -308,6 +317,11 @@ def _limits(lines: Sequence[TrialLine], days: float, policy: DriftPolicy) -> lis
         limits.append(
             f"Nothing could fire: no stream has had the {policy.learn_events:,.0f} events that it learns from first "
             "(WATCHKEEPER_DRIFT__LEARN_EVENTS). Give an earlier --since, or wait for more traffic."
+        )
+    if not policy.learn_days:
+        limits.append(
+            "Streams fire as soon as they have their events (WATCHKEEPER_DRIFT__LEARN_DAYS counts for longer histories): the "
+            "rhythm of the day may be told as a shift."
         )
     if days < 1:
         limits.append(

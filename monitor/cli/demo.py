@@ -41,6 +41,8 @@ WATCH_DEFAULTS = {
     # A day in a minute: a window of a second is 24 minutes of it.
     variable("drift", "window_s"): "1",
     variable("drift", "settle_s"): "0.2",
+    # There is one day alone: none to learn its rhythm from.
+    variable("drift", "learn_days"): "0",
 }
 """What the watch is set to where the environment is silent, other than a deployment."""
 _PLAIN_EVERY_S = 5.0

@@ -189,8 +189,16 @@ def plan_line(
             for factor, hours in (row.noticed_after_h if row is not None else {}).items()
         },
         events_needed=needed,
-        armed_in_h=needed / events * 24.0 if needed is not None and events > 0 else None,
+        armed_in_h=max(needed / events * 24.0, _too_young_h(stream, policy))
+        if needed is not None and events > 0
+        else None,
     )
+
+
+def _too_young_h(stream: StreamView, policy: DriftPolicy) -> float:
+    """For how many hours it can't fire whatever its events."""
+    age_h = (stream.seen_at - stream.began_at).total_seconds() / 3600.0
+    return max(24.0 * policy.learn_days - age_h, 0.0)
 
 
 def _cell(key: StreamKey) -> _Cell:

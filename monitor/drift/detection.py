@@ -94,6 +94,14 @@ class Detection(Roster):
             streams.log_r[lapsed] = -np.inf
             self.is_stale = True
 
+    def seasonal(self) -> Ints:
+        """The streams whose season can be fitted: those that are watched, and those that know enough and are too young yet."""
+        streams = self.streams
+        rows = np.arange(streams.size)
+        is_armed = streams.is_armed[rows]
+        wanted: Ints = np.flatnonzero(np.where(is_armed, streams.is_active[rows], self._known(rows) >= 1.0))
+        return wanted
+
     def _known(self, rows: Ints) -> Floats:
         """What streams know of themselves, 1 for enough to be watched."""
         streams = self.streams
@@ -184,6 +192,7 @@ class Detection(Roster):
         self.fleet_counts[:, 1] += np.bincount(kinds, touched.n, minlength=self.fleet_counts.shape[0])
         ready = ~streams.is_armed[rows] & (self._known(rows) >= 1.0)
         seen_h = (now - streams.began_at[rows]) / HOUR_US
+        ready &= seen_h >= 24.0 * self.policy.learn_days
         ready &= ~is_volume[free] | volume_is_armed(streams.b[rows], seen_h)
         armed = rows[ready]
         if armed.size:

@@ -41,7 +41,7 @@ def need_at(now: datetime) -> SeasonNeed:
 
 
 def fit(detection: Detection, windows: Sequence[Window]) -> None:
-    """Fit the season and phi of the streams that are watched from `windows`, an hour wide, oldest first. The level moves with the
+    """Fit the season and phi of the streams that are watched, or soon will be, from `windows`, an hour wide, oldest first. The level moves with the
     season, so that over these hours as much is expected as before.
 
     Of a stream that an incident holds or quietens the hours since the change are left out, so that its season is known when
@@ -49,8 +49,7 @@ def fit(detection: Detection, windows: Sequence[Window]) -> None:
     it had not seen. Then all hours are in, and its level is theirs. What it counted since the change is counted again.
     """
     streams = detection.streams
-    size = streams.size
-    rows = np.flatnonzero(streams.is_armed[:size] & streams.is_active[:size])
+    rows = detection.seasonal()
     if not windows or not rows.size:
         return
     if rows.size > STREAMS_AT_MOST:

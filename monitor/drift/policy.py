@@ -43,13 +43,14 @@ class DriftPolicy:
     """`budget_per_month`: at most so many false alarms a month, over everything watched. `shares`: parts of it by measure,
     in any unit; a measure that isn't there isn't watched. The rest is for who knows why.
 
-    `learn_events`: so many events of its own until a stream is armed. `reference_half_life_days`: how fast the baseline
-    forgets. `dwell_s`: a shift fires at least so long. `stale_after_s`: so long without data while it fires, and it is stale.
+    `learn_events`: so many events of its own until a stream is armed, and not before it is `learn_days` old, when the rhythm of
+    its day is known. `reference_half_life_days`: how fast the baseline forgets. `dwell_s`: a shift fires at least so long. `stale_after_s`: so long without data while it fires, and it is stale.
     """
 
     budget_per_month: float = 2.0
     shares: Mapping[Measure, float] = field(default_factory=lambda: DEFAULT_SHARES)
     learn_events: float = 200.0
+    learn_days: float = 0.0
     reference_half_life_days: float = 28.0
     dwell_s: float = 600.0
     stale_after_s: float = 3600.0
@@ -74,8 +75,11 @@ def policy_of(settings: DriftSettings) -> DriftPolicy:
         for name, value in numbers.items()
         if not (isfinite(value) and value > 0)
     ]
-    if not (isfinite(settings.dwell_s) and settings.dwell_s >= 0):
-        faults.append(f"DWELL_S is {settings.dwell_s:g}, and must be a number of at least 0")
+    faults += [
+        f"{name} is {value:g}, and must be a number of at least 0"
+        for name, value in {"LEARN_DAYS": settings.learn_days, "DWELL_S": settings.dwell_s}.items()
+        if not (isfinite(value) and value >= 0)
+    ]
     window_s = settings.window_s
     if not (isfinite(window_s) and window_s >= 1 and _DAY_S % window_s == 0 and window_s == int(window_s)):
         faults.append(f"WINDOW_S is {window_s:g}, and must be whole seconds that divide a day")
@@ -88,6 +92,7 @@ def policy_of(settings: DriftSettings) -> DriftPolicy:
         budget_per_month=settings.budget_per_month,
         shares=MappingProxyType(shares),
         learn_events=settings.learn_events,
+        learn_days=settings.learn_days,
         reference_half_life_days=settings.reference_half_life_days,
         dwell_s=settings.dwell_s,
         stale_after_s=settings.stale_after_s,

@@ -29,7 +29,8 @@ _VOLUME: Final = MEASURES.index(Measure.VOLUME)
 @dataclass(frozen=True, slots=True)
 class StreamView:
     """A stream of a cell. `a`, `b`: its baseline's Beta counts; `rate`: a / (a + b), for the volume exchanges an hour.
-    `ratio`: M / A, an alarm at 1. `events`: of its own, ever. `seen_at`: end of the last window with data."""
+    `ratio`: M / A, an alarm at 1. `events`: of its own, ever. `began_at`: when it
+    came; `seen_at`: end of the last window with data."""
 
     key: StreamKey
     state: StreamState
@@ -38,6 +39,7 @@ class StreamView:
     rate: float
     ratio: float
     events: float
+    began_at: datetime
     seen_at: datetime
 
 
@@ -75,6 +77,7 @@ def views_of(detection: Detection, stale: Collection[int]) -> Sequence[StreamVie
                 rate=float(rate[row]),
                 ratio=float(ratio[row]),
                 events=float(streams.events[row]),
+                began_at=at_us(int(streams.began_at[row])),
                 seen_at=at_us(int(streams.seen_at[row])),
             )
         )

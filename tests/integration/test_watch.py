@@ -25,6 +25,7 @@ from tests.waiting import until
 
 WATCH = {
     "WATCHKEEPER_DRIFT__WINDOW_S": "1",
+    "WATCHKEEPER_DRIFT__LEARN_DAYS": "0",
     "WATCHKEEPER_DRIFT__CHECKPOINT_EVERY_S": "2",
     "WATCHKEEPER_RETRY__HALTED_S": "1",
 }

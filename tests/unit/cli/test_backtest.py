@@ -47,7 +47,7 @@ async def backtested(
     past = FakePast(list(shifting(count, shift_at)))
     trials = [
         Trial.of(policy, "watchkeeper")
-        for policy in read_policies(DriftSettings(learn_events=learn), budgets, None)
+        for policy in read_policies(DriftSettings(learn_events=learn, learn_days=0.0), budgets, None)
     ]
     tally = await replay(
         cast(PastWindows, past), trials, BEGIN, BEGIN + timedelta(days=99), on_progress=past.said.append

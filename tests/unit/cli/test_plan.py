@@ -32,6 +32,7 @@ def stream(key: StreamKey = KEY, **fields: object) -> StreamView:
         "rate": 0.05,
         "ratio": 0.0,
         "events": 1_000.0,
+        "began_at": BEGIN - timedelta(days=30),
         "seen_at": BEGIN,
     }
     return StreamView(**{**given, **fields})  # type: ignore[arg-type]  # the fields are named by the tests
