@@ -86,9 +86,10 @@ def fleets(scenarios: tuple[Scenario, ...], seed: int, jobs: int) -> list[Gate]:
             f"   {' '.join(str(alarm.shipped) for alarm in alarms)}",
             flush=True,
         )
-        # As widely as the fleets differ, where they differ by more than chance.
+        # As widely as the fleets differ, where they differ by more than chance; of few, as widely as those would that
+        # are just often enough.
         apart = float(np.var([alarm.shipped for alarm in alarms], ddof=1)) if len(alarms) > 1 else 0.0
-        spread = max(shipped, apart * len(alarms), 1.0)
+        spread = max(shipped, apart * len(alarms), LOW * promised)
         figure = Figure(shipped / promised, float(np.sqrt(spread)) / promised)
         gates.append(Gate(f"false alarms by those promised, {of.name}", figure, LOW, HIGH))
     return gates

@@ -24,7 +24,9 @@ Floats = NDArray[np.float64]
 YOUNG_US: Final = 14 * DAY_US
 """With less than two weeks of hours a stream can't know its week."""
 AT_US: Final = 3 * DAY_US // 24
-_PERSISTS_H: Final = 12.0
+_PERSISTS_H: Final = 5.0
+"""For so long the season's error stays the same: of harmonics of up to six a day. Chosen by simulation among 4 to 12: with 12
+fleets of 20 cells had half of the false alarms promised, with 4 as many, and single fleets twice as many (benchmarks/drift)."""
 STREAMS_AT_MOST: Final = 4000
 """So many streams, those with the most traffic, have a season of their own: what is rarer can't show one in four weeks."""
 
@@ -87,10 +89,10 @@ def fit(detection: Detection, windows: Sequence[Window]) -> None:
 
 
 def _season_error(fitted: NDArray[np.float32], seen_h: Ints) -> Floats:
-    """By how much the season's own error adds to the variance of half a day's positives, as a part of it, [S].
+    """By how much the season's own error adds to the variance of some hours' positives, as a part of it, [S].
 
     A coefficient that is kept has the error of one in the information of all hours that were seen, and the error of all of
-    them stays the same for about half a day: kept * 12 / hours, whatever the traffic.
+    them stays the same for some hours: kept * _PERSISTS_H / hours, whatever the traffic.
     """
     kept: Floats = (fitted[:, 1:] != 0.0).sum(axis=1) * _PERSISTS_H / seen_h
     return kept

@@ -190,6 +190,16 @@ def test_default_topics_are_those_that_the_schemas_describe() -> None:
 
 
 def test_every_number_with_a_dimension_names_its_unit() -> None:
-    units = ("_S", "_PER_HOUR", "_PER_MONTH", "_DAYS", "_EVENTS", "_THRESHOLD", "_PROBABILITY", "_SHARE", "_BAND")
+    units = (
+        "_S",
+        "_PER_HOUR",
+        "_PER_MONTH",
+        "_DAYS",
+        "_EVENTS",
+        "_THRESHOLD",
+        "_PROBABILITY",
+        "_SHARE",
+        "_BAND",
+    )
     bare = {name for name, info in fields().items() if info.annotation is float and not name.endswith(units)}
     assert bare == set()
