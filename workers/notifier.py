@@ -34,7 +34,8 @@ from schemas.alert_actions import AlertAction
 from schemas.alert_deliveries import AlertDelivery
 from schemas.alerts import Alert
 from workers.identity import Identity
-from workers.notifier_ports import Feed, Leads, OpenFeed
+from workers.leadership import Membership
+from workers.notifier_ports import Feed, OpenFeed
 from workers.trouble import said, where
 
 log = structlog.get_logger("watchkeeper.notifier")
@@ -72,7 +73,7 @@ class Notifier(Service):
         who: Identity,
         outbox: Outbox,
         settings: Settings,
-        leads: Leads,
+        leads: Membership,
         channels: Sequence[tuple[Channel, AlertChannel]],
         *,
         metrics: Metrics,

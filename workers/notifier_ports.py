@@ -1,4 +1,4 @@
-"""What the notifier needs others to be: who leads, and the logs that it goes by."""
+"""What the notifier needs others to be: the logs that it goes by."""
 
 from __future__ import annotations
 
@@ -9,30 +9,6 @@ from typing import Protocol
 
 from monitor.adapters.alert_feed import Entry
 from monitor.settings import KafkaSettings
-
-
-class Leads(Protocol):
-    """Whether this worker oversees (workers/leadership.py)."""
-
-    @property
-    def term(self) -> int:
-        """Another number whenever somebody else may have acted in between."""
-        ...
-
-    @property
-    def is_owner(self) -> bool:
-        """Whether it does, for sure."""
-        ...
-
-    @property
-    def is_live(self) -> bool:
-        """Whether `now_s` can be told."""
-        ...
-
-    @property
-    def now_s(self) -> float:
-        """The broker's time, seconds since 1970."""
-        ...
 
 
 class Feed(Protocol):

@@ -31,7 +31,7 @@ WHO = Identity("host-1-ab", "0.1.0", NOON)
 
 @dataclass
 class Leads:
-    """Implements workers.notifier_ports.Leads."""
+    """Implements workers.leadership.Membership."""
 
     term: int = 1
     is_owner: bool = True
