@@ -319,7 +319,8 @@ class DemoAlert(Document):
     """What the watch told of the drift that was injected."""
 
     holds: bool = Field(
-        description="Whether all of it is right; of a day too small to find it in, that nothing was told."
+        description="Whether all of it is right, start and size near enough (one in twenty misses its 95 %); of a day too small to "
+        "find it in, that nothing was told."
     )
     expected: bool = Field(description="Whether the day is large enough to find it.")
     detected: bool = Field(description="Whether an alert about that cell, or what holds it, came.")

@@ -50,15 +50,20 @@ def judged_view(day: Day, judged: Judged) -> Group:
         )
         clock = f"between {_clock(day, judged, evidence.changed_from)} and {_clock(day, judged, evidence.changed_until)} of the day"
         rows.append(
-            _line(f"since when: {clock} (95 %); it was {day.drift_at:%H:%M}", is_right=judged.is_start_within)
+            _estimate(
+                f"since when: {clock} (95 %); it was {day.drift_at:%H:%M}",
+                is_within=judged.is_start_within,
+                is_near=judged.is_start_near,
+            )
         )
         change = evidence.rate_change
         true = "nothing" if judged.true_change is None else f"{judged.true_change * 100:+.1f} points"
         rows.append(
-            _line(
+            _estimate(
                 f"how much: {change.value * 100:+.1f} points ({change.low * 100:.1f} to {change.high * 100:.1f}); "
                 f"all of the day's rows say {true}",
-                is_right=judged.is_size_within,
+                is_within=judged.is_size_within,
+                is_near=judged.is_size_near,
             )
         )
     rows.append(
@@ -90,6 +95,16 @@ def _clock(day: Day, judged: Judged, at: datetime) -> str:
 
 def _cell() -> str:
     return " · ".join(PLACE.values())
+
+
+def _estimate(text: str, *, is_within: bool, is_near: bool) -> Text:
+    if is_within or not is_near:
+        return _line(text, is_right=is_within)
+    return (
+        Text("  ≈ ", style="yellow")
+        .append(text, style="default")
+        .append(" (just outside, as one in twenty is)", style="dim")
+    )
 
 
 def _line(text: str, *, is_right: bool) -> Text:

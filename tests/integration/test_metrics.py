@@ -133,8 +133,11 @@ async def test_what_a_worker_counts_is_what_went_in(
         "rows": GOOD + sum(bad.values()),
         "inserts": {"ok": now("store_insert_duration_seconds_count")},
         "partitions": {
-            **{"moderation": 4, "backfill": 4, "storage": 4},
-            **{"alert_rows": 1, "dead_letter_rows": 4},
+            "moderation": 4,
+            "backfill": 4,
+            "storage": 4,
+            "alert_rows": 1,
+            "dead_letter_rows": 4,
         },
         "guard": {"OK"},
         "breaker": {"closed": 1},

@@ -81,13 +81,31 @@ async def test_the_alert_that_names_the_cell_holds() -> None:
 
 async def test_an_alert_that_is_wrong_is_said_to_be() -> None:
     place = {"measure": "refusal", "tenant": "northwind", "model": "atlas-mini"}
-    given = evidence(changed_until=CHANGED_AT - timedelta(seconds=1), rate_change=Interval(0.05, 0.03, 0.07))
+    given = evidence(
+        changed_from=CHANGED_AT - timedelta(seconds=9),
+        changed_until=CHANGED_AT - timedelta(seconds=5),
+        rate_change=Interval(0.05, 0.03, 0.07),
+    )
     result = await judged(shift(place=place, drift=given))
 
     assert not result.holds
     assert (result.is_cell_right, result.is_start_within, result.is_size_within) == (False, False, False)
     assert [line[2] for line in lines(result)[1:]] == ["✓", "✗", "✗", "✗", "✓"]
     assert "where: northwind · atlas-mini, not northwind · atlas-mini · benign" in lines(result)[2]
+
+
+async def test_an_estimate_that_just_misses_is_said_to_and_is_no_fault() -> None:
+    given = evidence(
+        changed_from=CHANGED_AT - timedelta(seconds=9),
+        changed_until=CHANGED_AT - timedelta(seconds=4),
+        rate_change=Interval(0.13, 0.11, 0.15),
+    )
+    result = await judged(shift(drift=given))
+
+    assert result.holds
+    assert (result.is_cell_right, result.is_start_within, result.is_size_within) == (True, False, False)
+    assert [line[2] for line in lines(result)[1:]] == ["✓", "✓", "≈", "≈", "✓"]
+    assert lines(result)[3].endswith("(just outside, as one in twenty is)")
 
 
 async def test_any_other_alert_is_one_too_many() -> None:
