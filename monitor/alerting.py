@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 import msgspec
 
+from monitor.clock import at_millisecond
 from monitor.conditions import KINDS, Condition
 from monitor.health import Finding, Place
 from monitor.health_settings import HealthSettings
@@ -103,13 +103,13 @@ class Alerts:
 
     def _news(self, firing: _Firing, finding: Finding | None, now_s: float) -> News | None:
         """What is new about it, which its alert then says."""
-        at = _moment(now_s)
+        at = at_millisecond(now_s)
         if finding is None:
             firing.gone_s = now_s if firing.gone_s is None else firing.gone_s
             if now_s - firing.gone_s < self.settings.resolve_after_s:
                 return None
             firing.is_said_over = True
-            ended_at = max(_moment(firing.gone_s), firing.alert.started_at)
+            ended_at = max(at_millisecond(firing.gone_s), firing.alert.started_at)
             firing.alert = msgspec.structs.replace(
                 firing.alert, state="resolved", at=at, ended_at=ended_at, source=self.source
             )
@@ -136,7 +136,7 @@ class Alerts:
 
     def _new(self, finding: Finding, now_s: float) -> Alert:
         place = dict(finding.place)
-        started_at = _moment(finding.since_s)
+        started_at = at_millisecond(finding.since_s)
         return Alert(
             id=alert_id(self.fleet, finding.condition.value, place, started_at),
             fleet=self.fleet,
@@ -144,7 +144,7 @@ class Alerts:
             severity=finding.condition.severity,
             state="firing",
             started_at=started_at,
-            at=_moment(now_s),
+            at=at_millisecond(now_s),
             ended_at=None,
             title=finding.title,
             place=place,
@@ -156,8 +156,3 @@ class Alerts:
 
 def _key(kind: str, place: Mapping[str, str]) -> _Key:
     return kind, tuple(sorted(place.items()))
-
-
-def _moment(seconds: float) -> datetime:
-    """To the millisecond, so that it is the same after a round trip."""
-    return datetime.fromtimestamp(round(seconds, 3), UTC)

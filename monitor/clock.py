@@ -5,6 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 
+def at_millisecond(seconds: float) -> datetime:
+    """The moment so many seconds after 1970, UTC, to the millisecond, so that it is the same after a round trip."""
+    return datetime.fromtimestamp(round(seconds, 3), UTC)
+
+
 class SystemClock:
     """The machine's clock; implements ports.Clock."""
 

@@ -5,25 +5,13 @@ docs/alerts.md has a page's part for each: a test holds the two together.
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Final, Self
+from typing import Final
 
-from schemas.alerts import Severity
+from monitor.alert_kind import AlertKind
 
 
-class Condition(StrEnum):
-    """A kind of alert, with its severity and its meaning for a person."""
-
-    severity: Severity
-    meaning: str
-
-    def __new__(cls, slug: str, severity: Severity, meaning: str) -> Self:
-        """A slug that carries them."""
-        member = str.__new__(cls, slug)
-        member._value_ = slug
-        member.severity = severity
-        member.meaning = meaning
-        return member
+class Condition(AlertKind):
+    """What can be wrong with the stream."""
 
     WORKER_STALLED = (
         "worker_stalled",

@@ -9,6 +9,7 @@ from typing import Final
 
 from monitor.drift.needs import HistoryNeed, Need, Scope
 from monitor.drift.policy import DriftPolicy
+from monitor.drift.remembering import within
 from monitor.drift.watch import Watch
 from schemas.alert_actions import AlertAction
 from schemas.alerts import Alert
@@ -34,20 +35,7 @@ class Past:
         """The windows that it asks for, oldest first."""
         scope = need.scope if isinstance(need, HistoryNeed) else Scope()
         inside = (w for w in self.windows if w.begins_at >= need.since and w.ends_at <= need.until)
-        return tuple(_of(window, scope) for window in inside)
-
-
-def _of(window: Window, scope: Scope) -> Window:
-    if scope == Scope():
-        return window
-    rows = tuple(row for row in window.rows if scope.holds(Scope(row.tenant, row.model, row.category)))
-    return Window(
-        begins_at=window.begins_at,
-        ends_at=window.ends_at,
-        rows=rows,
-        messages=window.messages,
-        dead_letters=window.dead_letters,
-    )
+        return tuple(within(window, scope) for window in inside)
 
 
 @dataclass(slots=True)

@@ -11,18 +11,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.drift.moments import DAY_US
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 PRIOR_EVENTS: Final = 20.0
 """The fleet's rate counts as so many events of a new stream."""
 JEFFREYS: Final = 0.5
-_DAY_US: Final = 24 * 3600 * 1e6
 
 
 def kept(elapsed_us: Ints, half_life_days: float) -> Floats:
     """Which part of what was learned `elapsed_us` ago still counts, 0..1."""
-    part: Floats = np.exp2(-np.maximum(elapsed_us, 0) / (half_life_days * _DAY_US))
+    part: Floats = np.exp2(-np.maximum(elapsed_us, 0) / (half_life_days * DAY_US))
     return part
 
 

@@ -7,7 +7,7 @@ moment of the alarm. The segment that fits best is 30 to 150 % too large then: i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from monitor.drift.affected import e_bh
 from monitor.drift.change_time import ChangeTime, change_time, log_lengths, log_recency
 from monitor.drift.likelihood import Counts, sigmoid
 from monitor.drift.mix import split
+from monitor.drift.moments import at_us
 from monitor.drift.needs import Scope
 from monitor.drift.posterior import Posterior
 from schemas.evidence import Direction, Interval, MixSplit, Point, Stratum
@@ -29,8 +30,6 @@ MOST_CELLS: Final = 400
 """Of more cells, those are explained that had the most to say before their labels were known: sum of n p (1 - p)."""
 MOST_STRATA: Final = 50
 MOST_POINTS: Final = 60
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,9 +103,9 @@ def explain(series: Series) -> Explanation:
     strata = _strata(series, when.bucket, expected, log_e=log_e, affected=affected)
     before, after, change = posterior.rates(_traffic(series, when.bucket, told))
     return Explanation(
-        changed_at=_time(when.at),
-        changed_from=_time(when.since),
-        changed_until=_time(when.until),
+        changed_at=at_us(when.at),
+        changed_from=at_us(when.since),
+        changed_until=at_us(when.until),
         direction="up" if posterior.is_rise() else "down",
         odds_ratio=_interval(posterior.odds_ratio(), 1.0),
         rate_before=_interval(before, series.unit),
@@ -225,7 +224,7 @@ def _points(series: Series, when: ChangeTime, expected: Floats, told: Bools) -> 
     )
     lasts = first + np.r_[starts[1:], len(stretch)] - 1
     return tuple(
-        Point(at=_time(int(series.ends_at[last])), k=float(k[i]), n=float(n[i]), expected=float(foreseen[i]))
+        Point(at=at_us(series.ends_at[last]), k=float(k[i]), n=float(n[i]), expected=float(foreseen[i]))
         for i, last in enumerate(lasts)
     )
 
@@ -234,7 +233,3 @@ def _interval(quantiles: Floats, unit: float) -> Interval:
     """Of median, 2.5 % and 97.5 % quantile."""
     value, low, high = (float(q) * unit for q in quantiles)
     return Interval(value=value, low=low, high=high)
-
-
-def _time(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Final, Self
+from typing import Final
 
+from monitor.alert_kind import AlertKind
 from monitor.drift.measures import Measure
 from schemas.alerts import Severity
 
 
-class DriftKind(StrEnum):
-    """A kind of alert, with its severity when it begins and its meaning for a person."""
-
-    severity: Severity
-    meaning: str
-
-    def __new__(cls, slug: str, severity: Severity, meaning: str) -> Self:
-        """A slug that carries them."""
-        member = str.__new__(cls, slug)
-        member._value_ = slug
-        member.severity = severity
-        member.meaning = meaning
-        return member
+class DriftKind(AlertKind):
+    """What can be told about drift."""
 
     RATE_SHIFT = (
         "rate_shift",

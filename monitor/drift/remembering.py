@@ -6,7 +6,7 @@ As a store answers (monitor/drift/history.py says how wide), but for hours of wh
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -57,7 +57,7 @@ class Memory:
         scope = need.scope if isinstance(need, HistoryNeed) else Scope()
         cut = stretches if isinstance(need, HistoryNeed) else by_hours
         found = [window for stretch in cut(need.since, need.until) for window in self._of(stretch)]
-        return tuple(_within(window, scope) for window in found)
+        return tuple(within(window, scope) for window in found)
 
     def _of(self, stretch: Stretch) -> list[Window]:
         if stretch.width == HOUR:
@@ -96,13 +96,6 @@ def added_up(windows: Sequence[Window]) -> Window:
     )
 
 
-def widened(windows: Iterable[Window], width: timedelta) -> Iterable[Window]:
-    """Windows added up to the multiples of `width` since 1970; those that are wider already stay as they are."""
-    for _, group in groupby(windows, key=lambda window: floor(window.begins_at, width)):
-        several = list(group)
-        yield several[0] if len(several) == 1 else added_up(several)
-
-
 def _between(windows: list[Window], since: datetime, until: datetime) -> list[Window]:
     return windows[bisect_left(windows, since, key=_begin) : bisect_left(windows, until, key=_begin)]
 
@@ -111,7 +104,8 @@ def _begin(window: Window) -> datetime:
     return window.begins_at
 
 
-def _within(window: Window, scope: Scope) -> Window:
+def within(window: Window, scope: Scope) -> Window:
+    """The window with the cells of `scope` alone."""
     if scope == Scope():
         return window
     rows = tuple(row for row in window.rows if scope.holds(Scope(row.tenant, row.model, row.category)))

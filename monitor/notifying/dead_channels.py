@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 import msgspec
 
 from monitor.backoff import Backoff
 from monitor.channel_settings import ChannelSettings
+from monitor.clock import at_millisecond
 from monitor.notifying.news import CHANNEL_DEAD
 from monitor.settings import RetrySettings
 from schemas.alerts import Alert, Source, alert_id
@@ -77,11 +77,11 @@ class Standing:
         """The alert about it, if it is to be said again."""
         if self.dead is None or now_s - self.dead.at.timestamp() < self.repeat_after_s:
             return None
-        self.dead = msgspec.structs.replace(self.dead, at=_moment(now_s), source=self.source)
+        self.dead = msgspec.structs.replace(self.dead, at=at_millisecond(now_s), source=self.source)
         return self.dead
 
     def _begun(self, said: str, now_s: float) -> Alert:
-        started_at = _moment(now_s if self.failing_since_s is None else self.failing_since_s)
+        started_at = at_millisecond(now_s if self.failing_since_s is None else self.failing_since_s)
         place = {"channel": self.name}
         alert = Alert(
             id=alert_id(self.fleet, CHANNEL_DEAD, place, started_at),
@@ -90,7 +90,7 @@ class Standing:
             severity="warning",
             state="firing",
             started_at=started_at,
-            at=_moment(now_s),
+            at=at_millisecond(now_s),
             ended_at=None,
             title=f"the channel {self.name} ({self.type}) takes no alerts",
             place=place,
@@ -111,9 +111,5 @@ class Standing:
 
 def ended(dead: Alert, now_s: float, source: Source) -> Alert:
     """The alert about a channel, as it is over."""
-    at = max(_moment(now_s), dead.started_at)
+    at = max(at_millisecond(now_s), dead.started_at)
     return msgspec.structs.replace(dead, state="resolved", at=at, ended_at=at, source=source)
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(round(seconds, 3), UTC)
