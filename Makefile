@@ -89,7 +89,7 @@ $(STAMPS)/demo: $(UV) $(LOCK) pyproject.toml
 
 $(STAMPS)/test: $(UV) $(LOCK) pyproject.toml
 	@echo "installing what the tests need (about 3.5 GB to download, once: torch comes with CUDA)"
-	$(INSTALL) --extra embedded --extra dev --extra models
+	$(INSTALL) --extra embedded --extra dev --extra models --extra pdf
 	$(SELF)
 	@touch $@ $(STAMPS)/demo
 

@@ -19,10 +19,9 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from monitor import overseeing_metrics
+from monitor import overseeing_metrics, parts_metrics
 from monitor.metric_spec import (
     BYTES,
-    DELAYS,
     MESSAGES,
     SECONDS,
     Label,
@@ -201,97 +200,31 @@ class Metric(Enum):
     )
 
     # The guard
-    GUARD_CALLS = counter(
-        "guard_calls", "calls", "Inference calls by what came of them, each try on its own.", Label.CODE
-    )
-    GUARD_SECONDS = histogram(
-        "guard_call_duration_seconds",
-        "seconds",
-        "Time that an inference call took, answered or not, without the wait for its turn.",
-        SECONDS,
-    )
-    GUARD_TURNED_AWAY = counter(
-        "guard_calls_turned_away", "calls", "Inference calls that the open breaker didn't let out."
-    )
-    BREAKER_STATE = gauge(
-        "guard_breaker_state",
-        "",
-        "1 for the state that the breaker of the role's guard is in, 0 for the others.",
-        Label.ROLE,
-        Label.BREAKER,
-    )
-    BREAKER_OPENINGS = counter(
-        "guard_breaker_openings", "openings", "Times that the breaker opened because the guard didn't answer."
-    )
+    GUARD_CALLS = parts_metrics.GUARD_CALLS
+    GUARD_SECONDS = parts_metrics.GUARD_SECONDS
+    GUARD_TURNED_AWAY = parts_metrics.GUARD_TURNED_AWAY
+    BREAKER_STATE = parts_metrics.BREAKER_STATE
+    BREAKER_OPENINGS = parts_metrics.BREAKER_OPENINGS
 
     # The judge
-    JUDGE_CHOICES = counter(
-        "judge_choices",
-        "exchanges",
-        "Exchanges that the policy chose about, by what it chose and why; those that the guard had no answer to are in none.",
-        Label.ROLE,
-        Label.JUDGE_REASON,
-        Label.DECISION,
-    )
-    JUDGED = counter(
-        "judgements",
-        "exchanges",
-        "Exchanges that a judge was asked about, once its judgement was written to Kafka.",
-        Label.ROLE,
-        Label.STATUS,
-    )
-    JUDGE_SECONDS = histogram(
-        "judge_batch_duration_seconds",
-        "seconds",
-        "Time that the judge took for a batch.",
-        SECONDS,
-        Label.ROLE,
-    )
-    JUDGE_DELAY = histogram(
-        "judge_delay_seconds", "seconds", "Time from a log's arrival to its judgement.", DELAYS, Label.ROLE
-    )
-    JUDGEMENTS_STORED = counter(
-        "judgements_stored",
-        "judgements",
-        "Judgements that have been made rows of. One that is delivered again counts again; its row doesn't.",
-    )
+    JUDGE_CHOICES = parts_metrics.JUDGE_CHOICES
+    JUDGED = parts_metrics.JUDGED
+    JUDGE_SECONDS = parts_metrics.JUDGE_SECONDS
+    JUDGE_DELAY = parts_metrics.JUDGE_DELAY
+    JUDGEMENTS_STORED = parts_metrics.JUDGEMENTS_STORED
     JUDGE_BUDGET = overseeing_metrics.JUDGE_BUDGET
     JUDGE_ASKED = overseeing_metrics.JUDGE_ASKED
     JUDGE_MUSTS = overseeing_metrics.JUDGE_MUSTS
 
     # The store
-    STORE_INSERTS = counter(
-        "store_inserts",
-        "inserts",
-        "Inserts into ClickHouse by what came of them, each try on its own.",
-        Label.INSERT,
-    )
-    STORE_SECONDS = histogram(
-        "store_insert_duration_seconds", "seconds", "Time that an insert took, accepted or not.", SECONDS
-    )
-    STORE_ROWS = counter(
-        "store_rows",
-        "rows",
-        "Rows in inserts that ClickHouse has acknowledged. A row that is sent again counts again here, not in the table.",
-    )
+    STORE_INSERTS = parts_metrics.STORE_INSERTS
+    STORE_SECONDS = parts_metrics.STORE_SECONDS
+    STORE_ROWS = parts_metrics.STORE_ROWS
 
     # Writing to Kafka
-    PRODUCED = counter(
-        "produced_records", "records", "Records that all in-sync replicas have acknowledged.", Label.TOPIC
-    )
-    PRODUCE_SECONDS = histogram(
-        "produce_duration_seconds",
-        "seconds",
-        "Time until a batch of records was acknowledged, or wasn't.",
-        SECONDS,
-        Label.TOPIC,
-    )
-    PRODUCE_FAILURES = counter(
-        "produce_failures",
-        "failures",
-        "Batches of records that weren't acknowledged; they are written again.",
-        Label.TOPIC,
-    )
+    PRODUCED = parts_metrics.PRODUCED
+    PRODUCE_SECONDS = parts_metrics.PRODUCE_SECONDS
+    PRODUCE_FAILURES = parts_metrics.PRODUCE_FAILURES
 
     # How the fleet stands
     WORKER_CONDITION = overseeing_metrics.WORKER_CONDITION

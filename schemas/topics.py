@@ -49,10 +49,17 @@ ALERT_DELIVERIES: Final = Topic(
 )
 """What each channel was told: whoever takes over tells it neither again nor less."""
 
+AUDITS: Final = Topic("safety.audits", "model and anchors", 1, 30 * 24, follows_chat_logs=False)
+"""Audits of models' insides, without the draws that they are compared by."""
+AUDIT_REQUESTS: Final = Topic("safety.audit_requests", "request id", 1, 24, follows_chat_logs=False)
+"""Audits that somebody asked for, beside those of the schedule."""
+CALIBRATIONS: Final = Topic("safety.calibrations", "fleet and model", 1, None, follows_chat_logs=False)
+"""The newest calibration of each model's refusal tokens, signed: what serves the model follows it."""
+
 TOPICS: Final = (
     *(CHAT_LOGS, CHAT_LOGS_BACKFILL, VERDICTS, CHAT_LOGS_DLQ, VERDICTS_DLQ, CONTROL, ALERTS),
     *(JUDGE_REQUESTS, JUDGE_REQUESTS_BACKFILL, JUDGE_REQUESTS_DLQ, JUDGEMENTS, JUDGEMENTS_DLQ),
-    *(JUDGE_POLICIES, ALERT_ACTIONS, ALERT_DELIVERIES),
+    *(JUDGE_POLICIES, ALERT_ACTIONS, ALERT_DELIVERIES, AUDITS, AUDIT_REQUESTS, CALIBRATIONS),
 )
 
 DLQ_SUFFIX: Final = ".dlq"

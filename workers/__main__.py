@@ -16,7 +16,6 @@ from typing import Final, TypeVar
 import structlog
 
 from monitor import logs
-from monitor.adapters.channels.connect import alert_channel
 from monitor.adapters.clickhouse import (
     ALERTS_TABLE,
     JUDGEMENTS_TABLE,
@@ -32,26 +31,17 @@ from monitor.backoff import Backoff
 from monitor.drift.policy import policy_of
 from monitor.errors import Misconfigured, Retryable
 from monitor.metrics import Metric, Metrics
-from monitor.notifying.channels import Channel
-from monitor.notifying.channels_file import read_channels
-from monitor.notifying.references import Secrets
-from monitor.ports import AlertChannel, Judge
+from monitor.ports import Judge
 from monitor.roles import ROLES, needed_roles
 from monitor.settings import Settings, load
 from monitor.version import watchkeeper_version
 from workers.app import App, Role, build_app
 from workers.endpoints import Endpoints
-from workers.engines import Watches
 from workers.gate import LiveFirst, Queue
 from workers.gauges import Gauges
-from workers.heartbeat import Heartbeat
-from workers.identity import Identity
 from workers.judges import connect_judge, require_judge
-from workers.leadership import Leadership
 from workers.moderation import nobody
-from workers.notifier import Notifier
-from workers.overseer import Overseer, nothing_lost
-from workers.policies import Policies
+from workers.once import start_watchers, told_channels
 from workers.pulse import pulse
 from workers.roles import (
     ChooserInForce,
@@ -66,7 +56,6 @@ from workers.roles import (
 )
 from workers.tally import BreakerState
 from workers.vitals import Vitals
-from workers.watch import Watcher
 
 log = structlog.get_logger("watchkeeper.workers")
 
@@ -151,39 +140,6 @@ def _endpoints(worker: _Worker, stack: AsyncExitStack) -> Endpoints:
     return endpoints
 
 
-def _channels(settings: Settings) -> list[tuple[Channel, AlertChannel]]:
-    """Those of the file, each with what speaks to it. Raises Misconfigured."""
-    if settings.channels.file is None:
-        return []
-    secrets = Secrets(os.environ)
-    return [(one, alert_channel(one, secrets)) for one in read_channels(settings.channels.file)]
-
-
-async def _watchers(worker: _Worker, outbox: KafkaOutbox, stack: AsyncExitStack) -> Policies | None:
-    """On as soon as Kafka is there, before anything else is waited for, until after the drain: a worker that waits for
-    Triton, and a fleet of such, is told of too. Returns the judging policy in force; None where nobody judges."""
-    who = Identity.new()
-    settings, metrics = worker.settings, worker.metrics
-    policies = None if settings.judging.judge == "off" else Policies(settings, who.started_at)
-    heartbeat = Heartbeat(who, worker.vitals, outbox, settings, metrics=metrics)
-    leadership = Leadership(settings.health.leader_session_timeout_s / 2)
-    watcher: Watcher | None = None
-    if settings.drift.enabled:
-        engines = Watches(policy_of(settings.drift), settings.kafka.group_prefix)
-        watcher = Watcher(who, outbox, settings, leadership, engines, metrics=metrics)
-    lost_watch = nothing_lost if watcher is None else watcher.lost
-    overseer = Overseer(
-        who, outbox, settings, leadership, metrics=metrics, policies=policies, lost_watch=lost_watch
-    )
-    channels = _channels(settings)
-    notifier = Notifier(who, outbox, settings, leadership, channels, metrics=metrics) if channels else None
-    more = [service for service in (watcher, notifier, policies) if service is not None]
-    for service in (heartbeat, overseer, *more):
-        stack.push_async_callback(service.stop)
-        await service.start()
-    return policies
-
-
 async def run(settings: Settings, roles: Sequence[str], stop: asyncio.Event) -> int:
     """Run `roles` until `stop` is set; returns once everything in flight is durable or given back: the exit status.
 
@@ -243,7 +199,7 @@ async def _build(worker: _Worker, roles: Sequence[str], stack: AsyncExitStack) -
             log.info("topic created", topic=topic)
     outbox = await worker.until_there("Kafka", lambda: KafkaOutbox.connect(settings.kafka, metrics=metrics))
     stack.push_async_callback(outbox.aclose)
-    policies = await _watchers(worker, outbox, stack)
+    policies = await start_watchers(settings, worker.vitals, outbox, metrics, stack)
     backfill, judging = settings.backfill, settings.judging
     gate = LiveFirst(backfill.max_per_s, backfill.live_wait_max_s)
     judging_gate = LiveFirst(judging.backfill_per_hour / 3600, backfill.live_wait_max_s)
@@ -329,7 +285,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         roles = roles or list(needed_roles(settings))
         require_judge(settings, roles)
         policy_of(settings.drift)  # before anything is started
-        _channels(settings)  # before anything is started
+        told_channels(settings)  # before anything is started
         logs.configure(settings.worker)
         return asyncio.run(_main(settings, roles))
     except Misconfigured as exc:

@@ -30,9 +30,10 @@ from monitor.adapters.closing import close
 from monitor.adapters.kafka_options import client_options
 from monitor.backoff import Backoff
 from monitor.errors import Misconfigured, Retryable, WatchkeeperError
+from monitor.kafka_settings import KafkaSettings
 from monitor.ledger import Ledger
 from monitor.metrics import Metric, Metrics
-from monitor.settings import KafkaSettings, RetrySettings
+from monitor.settings import RetrySettings
 from schemas.status import RoleStatus
 from workers.assignment import Assignment
 from workers.batch import Batch

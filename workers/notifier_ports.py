@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from monitor.adapters.alert_feed import Entry
-from monitor.settings import KafkaSettings
+from monitor.kafka_settings import KafkaSettings
 
 
 class Feed(Protocol):

@@ -27,7 +27,8 @@ from monitor.cli.chat_log_lines import find_sources
 from monitor.cli.replay import Pace, Sent, send_files
 from monitor.cli.stock_taking import partition_facts
 from monitor.embedded.kafka import KafkaPart
-from monitor.settings import KafkaSettings, Settings, load
+from monitor.kafka_settings import KafkaSettings
+from monitor.settings import Settings, load
 
 LINES: Final = 100_000
 ROUNDS: Final = 3

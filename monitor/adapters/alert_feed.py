@@ -16,7 +16,7 @@ from monitor.adapters.closing import close
 from monitor.adapters.kafka import translated
 from monitor.adapters.kafka_admin import KafkaAdmin, Range, Record
 from monitor.adapters.kafka_options import client_options
-from monitor.settings import KafkaSettings
+from monitor.kafka_settings import KafkaSettings
 from schemas.alert_actions import AlertAction
 from schemas.alert_deliveries import AlertDelivery
 from schemas.alerts import Alert

@@ -29,13 +29,16 @@ from monitor.adapters.closing import close
 from monitor.adapters.kafka_options import client_options
 from monitor.adapters.kafka_tail import last_headers
 from monitor.errors import Misconfigured, Retryable, WatchkeeperError
+from monitor.kafka_settings import KafkaSettings
 from monitor.metrics import Metric, Metrics
 from monitor.ports import Headers, OutRecord
-from monitor.settings import KafkaSettings
 from schemas.topics import (
     ALERT_ACTIONS,
     ALERT_DELIVERIES,
     ALERTS,
+    AUDIT_REQUESTS,
+    AUDITS,
+    CALIBRATIONS,
     CHAT_LOGS,
     CHAT_LOGS_BACKFILL,
     CHAT_LOGS_DLQ,
@@ -211,6 +214,9 @@ def owned_topics(settings: KafkaSettings) -> tuple[Topic, ...]:
         JUDGEMENTS: settings.judgements_topic,
         JUDGEMENTS_DLQ: settings.judgements_dlq_topic,
         JUDGE_POLICIES: settings.judge_policies_topic,
+        AUDITS: settings.audits_topic,
+        AUDIT_REQUESTS: settings.audit_requests_topic,
+        CALIBRATIONS: settings.calibrations_topic,
     }
     return tuple(replace(topic, name=name) for topic, name in names.items())
 

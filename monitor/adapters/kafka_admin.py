@@ -27,7 +27,7 @@ from monitor.adapters.closing import close
 from monitor.adapters.kafka import translated
 from monitor.adapters.kafka_options import client_options
 from monitor.errors import Misconfigured, Retryable
-from monitor.settings import KafkaSettings
+from monitor.kafka_settings import KafkaSettings
 
 CONNECT_S: Final = 10.0
 """Longest wait for a first answer: a person is waiting."""

@@ -6,7 +6,7 @@ import ssl
 from typing import Any
 
 from monitor.errors import Misconfigured
-from monitor.settings import KafkaSettings
+from monitor.kafka_settings import KafkaSettings
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from monitor.adapters.closing import close
 from monitor.adapters.kafka_options import client_options
+from monitor.kafka_settings import KafkaSettings
 from monitor.ports import Headers
-from monitor.settings import KafkaSettings
 
 MOST_BYTES: Final = 64 << 20
 """Read at most: a few thousand records of a usual size are a tenth of it."""

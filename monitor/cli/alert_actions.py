@@ -20,8 +20,9 @@ from monitor.cli.parts import parts_here
 from monitor.cli.times import parse_span, parse_time
 from monitor.cli.visible import visible
 from monitor.errors import Misconfigured
+from monitor.kafka_settings import KafkaSettings
 from monitor.ports import OutRecord
-from monitor.settings import KafkaSettings, Settings
+from monitor.settings import Settings
 from schemas.alert_actions import AlertAction, Verb
 from schemas.alerts import Alert
 

@@ -12,7 +12,7 @@ import msgspec
 from monitor.adapters.control import MOST_ALERTS, alert_in, newest
 from monitor.adapters.kafka_admin import KafkaAdmin, Range, Record
 from monitor.errors import Misconfigured
-from monitor.settings import KafkaSettings
+from monitor.kafka_settings import KafkaSettings
 from schemas.alert_actions import AlertAction
 from schemas.alerts import Alert
 

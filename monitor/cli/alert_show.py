@@ -15,7 +15,7 @@ from monitor.cli.alerts_shapes import ActionLine, AlertDocument, EvidenceDocumen
 from monitor.cli.alerts_view import alert_line
 from monitor.cli.console import output, print_json
 from monitor.cli.parts import parts_here
-from monitor.settings import KafkaSettings
+from monitor.kafka_settings import KafkaSettings
 from schemas.alerts import Alert
 
 

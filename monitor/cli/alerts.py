@@ -16,7 +16,7 @@ from monitor.cli.alerts_view import alert_line, alert_text, alerts_view
 from monitor.cli.console import output, print_json
 from monitor.cli.parts import parts_here
 from monitor.cli.times import SYNTAX, parse_time
-from monitor.settings import KafkaSettings
+from monitor.kafka_settings import KafkaSettings
 from schemas.alerts import Alert
 
 

@@ -33,7 +33,8 @@ from monitor.drift.replaying import Finding, Ledger, Told, compare
 from monitor.drift.watch import Watch
 from monitor.drift_settings import DriftSettings
 from monitor.errors import Misconfigured, Retryable
-from monitor.settings import KafkaSettings, Settings
+from monitor.kafka_settings import KafkaSettings
+from monitor.settings import Settings
 
 MOST_BUDGETS: Final = 6
 _COUNTED_S: Final = 60.0

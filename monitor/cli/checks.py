@@ -15,7 +15,8 @@ from monitor.cli.judging_checks import idle_group_check, judging_checks, lag
 from monitor.cli.outcomes import PartName, failed, passed, warned
 from monitor.cli.shapes import PartCheck
 from monitor.errors import Misconfigured, Retryable
-from monitor.settings import KafkaSettings, Settings
+from monitor.kafka_settings import KafkaSettings
+from monitor.settings import Settings
 
 DEADLINE_S: Final = 8.0
 """Longest wait for one part; all are asked side by side."""

@@ -32,8 +32,8 @@ from monitor.dead_letters import (
     returned_message,
 )
 from monitor.errors import Misconfigured
+from monitor.kafka_settings import KafkaSettings
 from monitor.ports import Outbox, OutRecord
-from monitor.settings import KafkaSettings
 
 _SENT_AT_ONCE_BYTES: Final = 4_194_304
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

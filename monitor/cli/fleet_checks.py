@@ -12,7 +12,8 @@ from monitor.adapters.kafka_admin import KafkaAdmin
 from monitor.cli.outcomes import failed, passed, warned
 from monitor.cli.shapes import PartCheck
 from monitor.health import spans
-from monitor.settings import KafkaSettings, Settings
+from monitor.kafka_settings import KafkaSettings
+from monitor.settings import Settings
 from monitor.slow_part import Slowness, pairs, slowness
 from schemas.alerts import Alert
 from schemas.status import WorkerStatus

@@ -9,9 +9,10 @@ from typing import Final
 from monitor.accounting import Account, PartitionFacts, Reading, StoredPositions, account
 from monitor.adapters.clickhouse import connect
 from monitor.adapters.kafka_admin import Commit, KafkaAdmin, Range
+from monitor.kafka_settings import KafkaSettings
 from monitor.ledger import Ledger
 from monitor.rates import Queries
-from monitor.settings import KafkaSettings, Settings
+from monitor.settings import Settings
 
 LOOKED_AT: Final = 1_000_000
 """So many handled offsets are read, to see which hold no message, without being asked; `verify` reads any number."""

@@ -17,7 +17,7 @@ from monitor.cli.parts import parts_here
 from monitor.cli.times import SYNTAX, parse_time
 from monitor.cli.verdict_line import Filter, tail_line, verdict_line
 from monitor.errors import Misconfigured
-from monitor.settings import KafkaSettings
+from monitor.kafka_settings import KafkaSettings
 from schemas.events import Verdict
 from schemas.taxonomy import CATEGORIES
 

@@ -21,7 +21,7 @@ from monitor.adapters.control import alert_log, said_lately
 from monitor.adapters.kafka_admin import KafkaAdmin
 from monitor.embedded.part import Part
 from monitor.embedded.workers import WorkersPart
-from monitor.settings import KafkaSettings
+from monitor.kafka_settings import KafkaSettings
 from schemas.alerts import Alert
 from schemas.status import WorkerStatus
 from tests.waiting import until
@@ -65,6 +65,9 @@ class Fleet:
             alerts_topic=f"safety.alerts.{name}",
             alert_actions_topic=f"safety.alert_actions.{name}",
             alert_deliveries_topic=f"safety.alert_deliveries.{name}",
+            audits_topic=f"safety.audits.{name}",
+            audit_requests_topic=f"safety.audit_requests.{name}",
+            calibrations_topic=f"safety.calibrations.{name}",
             group_prefix=f"wk-{name}",
             session_timeout_s=6,
         )

@@ -22,8 +22,9 @@ from monitor.cli.shapes import (
 )
 from monitor.dead_lettering import Origin, dead_letter
 from monitor.embedded.kafka import KafkaPart
+from monitor.kafka_settings import KafkaSettings
 from monitor.ports import OutRecord
-from monitor.settings import KafkaSettings, Settings, load
+from monitor.settings import Settings, load
 from schemas.topics import HEADER_ATTEMPTS, HEADER_ORIGIN, HEADER_REPLAY_OF
 from tests.fakes.verdicts import a_verdict
 from tests.integration.commands import watchkeeper

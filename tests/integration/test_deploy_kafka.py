@@ -15,8 +15,8 @@ from monitor.adapters.kafka import KafkaOutbox, ensure_topics
 from monitor.embedded.free_ports import LOOPBACK
 from monitor.embedded.kafka import KafkaPart
 from monitor.embedded.kafka_config import format_storage, new_cluster_id
+from monitor.kafka_settings import KafkaSettings
 from monitor.ports import OutRecord
-from monitor.settings import KafkaSettings
 from schemas.topics import CHAT_LOGS, CHAT_LOGS_DLQ, TOPICS
 
 DEPLOYED: Final = Path(__file__).resolve().parents[2] / "deploy/kafka/server.properties"

@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from monitor.adapters.kafka import KafkaOutbox
 from monitor.embedded.kafka import KafkaPart
 from monitor.errors import Misconfigured
+from monitor.kafka_settings import KafkaSettings
 from monitor.ports import OutRecord
-from monitor.settings import KafkaSettings
 from tests.integration.conftest import TopicFactory, create_topic
 
 

@@ -61,6 +61,7 @@ def test_the_import_contract_has_every_arrow_and_no_exception() -> None:
         "workers -> monitor -> schemas",
         "nobody imports the Triton model repository",
         "only workers know Faust",
+        "what runs beside a model server needs little of ours",
         "schemas do no I/O",
     ]
     assert [contract for contract in contracts if "ignore_imports" in contract] == []
@@ -78,7 +79,7 @@ def test_the_triton_model_repository_imports_nothing_of_ours() -> None:
 
 def test_what_ships_imports_only_what_pyproject_declares() -> None:
     extras = PYPROJECT["project"]["optional-dependencies"]
-    asked = [*PYPROJECT["project"]["dependencies"], *extras["embedded"], *extras["models"]]
+    asked = [*PYPROJECT["project"]["dependencies"], *extras["embedded"], *extras["models"], *extras["pdf"]]
     declared = {canonicalize_name(Requirement(line).name) for line in asked}
     providers = packages_distributions()
     undeclared = {

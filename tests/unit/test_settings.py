@@ -8,19 +8,16 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from monitor.errors import Misconfigured
+from monitor.kafka_settings import KafkaSettings
 from monitor.setting_group import Group
-from monitor.settings import (
-    KafkaSettings,
-    PrivacySettings,
-    Settings,
-    known_variables,
-    load,
-    variable,
-)
+from monitor.settings import PrivacySettings, Settings, known_variables, load, variable
 from schemas.topics import (
     ALERT_ACTIONS,
     ALERT_DELIVERIES,
     ALERTS,
+    AUDIT_REQUESTS,
+    AUDITS,
+    CALIBRATIONS,
     CHAT_LOGS,
     CHAT_LOGS_BACKFILL,
     CHAT_LOGS_DLQ,
@@ -184,6 +181,9 @@ def test_default_topics_are_those_that_the_schemas_describe() -> None:
         JUDGEMENTS: kafka.judgements_topic,
         JUDGEMENTS_DLQ: kafka.judgements_dlq_topic,
         JUDGE_POLICIES: kafka.judge_policies_topic,
+        AUDITS: kafka.audits_topic,
+        AUDIT_REQUESTS: kafka.audit_requests_topic,
+        CALIBRATIONS: kafka.calibrations_topic,
     }
     assert named == {topic: topic.name for topic in named}
     assert set(named) == set(TOPICS)

@@ -13,9 +13,10 @@ from structlog.testing import capture_logs
 
 from monitor.adapters.alert_feed import Content, Entry
 from monitor.errors import Misconfigured, Rejected, Retryable
+from monitor.kafka_settings import KafkaSettings
 from monitor.metrics import Metric, Metrics
 from monitor.notifying.message import Message
-from monitor.settings import KafkaSettings, Settings, load
+from monitor.settings import Settings, load
 from schemas.alert_deliveries import AlertDelivery
 from schemas.alerts import Alert
 from tests.fakes.outbox import FakeOutbox

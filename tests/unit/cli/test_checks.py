@@ -11,7 +11,8 @@ from monitor.cli.checks import all_checks, group_check, limit_checks, topic_chec
 from monitor.cli.judging_checks import idle_group_check, lag
 from monitor.cli.shapes import PartCheck
 from monitor.errors import Misconfigured, Retryable
-from monitor.settings import KafkaSettings, load
+from monitor.kafka_settings import KafkaSettings
+from monitor.settings import load
 
 KAFKA = KafkaSettings()
 ALL = {

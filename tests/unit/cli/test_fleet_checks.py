@@ -12,7 +12,7 @@ from monitor.cli.alert_log import AlertLog
 from monitor.cli.alerts_view import alert_line, alerts_view
 from monitor.cli.fleet_checks import Backlog, alert_checks, unowned_checks, worker_checks
 from monitor.cli.shapes import PartCheck
-from monitor.settings import KafkaSettings
+from monitor.kafka_settings import KafkaSettings
 from schemas.alerts import Alert, Source
 from schemas.status import RoleStatus
 from tests.unit.cli.rendering import rendered

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from monitor.embedded.workers import WorkersPart, worker_environment
-from monitor.settings import KafkaSettings, Settings, load
+from monitor.kafka_settings import KafkaSettings
+from monitor.settings import Settings, load
 from workers.page_server import Page, PageServer
 
 ADDRESSES = {

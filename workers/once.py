@@ -1,0 +1,59 @@
+"""What is done once in the fleet, by whoever oversees it: put together, and started beside the roles."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack
+
+from monitor.adapters.channels.connect import alert_channel
+from monitor.adapters.kafka import KafkaOutbox
+from monitor.drift.policy import policy_of
+from monitor.metrics import Metrics
+from monitor.notifying.channels import Channel
+from monitor.notifying.channels_file import read_channels
+from monitor.notifying.references import Secrets
+from monitor.ports import AlertChannel
+from monitor.settings import Settings
+from workers.engines import Watches
+from workers.heartbeat import Heartbeat
+from workers.identity import Identity
+from workers.leadership import Leadership
+from workers.notifier import Notifier
+from workers.overseer import Overseer, nothing_lost
+from workers.policies import Policies
+from workers.vitals import Vitals
+from workers.watch import Watcher
+
+
+def told_channels(settings: Settings) -> list[tuple[Channel, AlertChannel]]:
+    """Those of the file, each with what speaks to it. Raises Misconfigured."""
+    if settings.channels.file is None:
+        return []
+    secrets = Secrets(os.environ)
+    return [(one, alert_channel(one, secrets)) for one in read_channels(settings.channels.file)]
+
+
+async def start_watchers(
+    settings: Settings, vitals: Vitals, outbox: KafkaOutbox, metrics: Metrics, stack: AsyncExitStack
+) -> Policies | None:
+    """On as soon as Kafka is there, before anything else is waited for, until after the drain: a worker that waits for
+    Triton, and a fleet of such, is told of too. Returns the judging policy in force; None where nobody judges."""
+    who = Identity.new()
+    policies = None if settings.judging.judge == "off" else Policies(settings, who.started_at)
+    heartbeat = Heartbeat(who, vitals, outbox, settings, metrics=metrics)
+    leadership = Leadership(settings.health.leader_session_timeout_s / 2)
+    watcher: Watcher | None = None
+    if settings.drift.enabled:
+        engines = Watches(policy_of(settings.drift), settings.kafka.group_prefix)
+        watcher = Watcher(who, outbox, settings, leadership, engines, metrics=metrics)
+    lost_watch = nothing_lost if watcher is None else watcher.lost
+    overseer = Overseer(
+        who, outbox, settings, leadership, metrics=metrics, policies=policies, lost_watch=lost_watch
+    )
+    channels = told_channels(settings)
+    notifier = Notifier(who, outbox, settings, leadership, channels, metrics=metrics) if channels else None
+    more = [service for service in (watcher, notifier, policies) if service is not None]
+    for service in (heartbeat, overseer, *more):
+        stack.push_async_callback(service.stop)
+        await service.start()
+    return policies
