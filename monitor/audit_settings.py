@@ -20,7 +20,7 @@ class AuditSettings(Group):
     model: str = Field(
         "",
         max_length=200,
-        description="Name of the audited model, as the chat logs have it; empty: as the probe says.",
+        description="Name of the audited model, as the chat logs have it; empty: the name of the probe.",
     )
     probe_model: str = Field("probe", min_length=1, description="The probe's name in the model repository.")
     probe_url: str = Field("", description="The probe's Triton, gRPC, host:port; empty: the guard's.")
@@ -83,9 +83,7 @@ class AuditSettings(Group):
     live_anchors: int = Field(
         400, ge=128, le=20_000, description="Exchanges in a sample of live traffic, half of them harmful."
     )
-    live_hours: float = Field(
-        168.0, gt=0, description="How far back a sample of live traffic is drawn from."
-    )
+    live_hours: float = Field(168.0, gt=0, description="How far back a sample of live traffic is drawn from.")
 
     @field_validator("schedule")
     @classmethod

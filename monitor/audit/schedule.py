@@ -37,11 +37,11 @@ class Never:
 
     def before(self, _: datetime) -> None:
         """None."""
-        return None
+        return
 
     def after(self, _: datetime) -> None:
         """None."""
-        return None
+        return
 
 
 @dataclass(frozen=True, slots=True)
