@@ -17,7 +17,7 @@ AUDIT_SCHEMA: Final = 1
 RECORD_MAX_BYTES: Final = 1_000_000
 REQUEST_MAX_BYTES: Final = 8_192
 PICTURE_MAX_POINTS: Final = 2_000
-MAX_LAYERS: Final = 512
+MAX_LAYERS: Final = 256
 
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 OptionalId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{0,64}$")]
