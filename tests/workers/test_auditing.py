@@ -442,7 +442,9 @@ async def test_a_probe_that_is_away_is_tried_again_and_told_once_it_is_overdue()
     assert alert.facts["cause"] == "Triton is away, as told"
     world.act(alert, "acknowledge")
     world.now += 2 * DAY
+    await auditing.settled()
     await auditing.turn()
+    await auditing.settled()
     assert world.stands() == {"audit_overdue": "acknowledged"}  # and not told again
     world.probe.facts_failures = []
     await settle(auditing)
