@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from monitor.audit.schedule import schedule_of
 from monitor.errors import Misconfigured
 from monitor.setting_group import Group
+
+
+LONGEST_NAME: Final = 200
 
 
 class AuditSettings(Group):
@@ -19,7 +22,6 @@ class AuditSettings(Group):
     )
     model: str = Field(
         "",
-        max_length=200,
         description="Name of the audited model, as the chat logs have it; empty: the name of the probe.",
     )
     probe_model: str = Field("probe", min_length=1, description="The probe's name in the model repository.")
@@ -103,7 +105,9 @@ class AuditSettings(Group):
         return value
 
     @model_validator(mode="after")
-    def _something(self) -> Self:
+    def _fits(self) -> Self:
+        if any(len(name) > LONGEST_NAME for name in (self.model, self.probe_model, *listed(self.anchor_sets))):
+            raise ValueError(f"names of models and anchor sets have at most {LONGEST_NAME} characters")
         if self.enabled and not listed(self.anchor_sets):
             raise ValueError("anchor_sets names nothing to audit on: give matched, live, or a file's path")
         return self
