@@ -10,7 +10,6 @@ from monitor.audit.schedule import schedule_of
 from monitor.errors import Misconfigured
 from monitor.setting_group import Group
 
-
 LONGEST_NAME: Final = 200
 
 
@@ -106,7 +105,9 @@ class AuditSettings(Group):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if any(len(name) > LONGEST_NAME for name in (self.model, self.probe_model, *listed(self.anchor_sets))):
+        if any(
+            len(name) > LONGEST_NAME for name in (self.model, self.probe_model, *listed(self.anchor_sets))
+        ):
             raise ValueError(f"names of models and anchor sets have at most {LONGEST_NAME} characters")
         if self.enabled and not listed(self.anchor_sets):
             raise ValueError("anchor_sets names nothing to audit on: give matched, live, or a file's path")
