@@ -53,14 +53,14 @@ class AuditSettings(Group):
         "uniform",
         description="How layers are made one besides, separated by commas: uniform, learned. Empty: not at all.",
     )
-    alpha: float = Field(
+    false_alarm_probability: float = Field(
         0.05,
         gt=0,
         lt=1,
         description="Probability that an audit alerts though nothing changed, over all layers and comparisons together.",
     )
-    floor_absolute: float = Field(0.02, ge=0, description="A change of J below this is none.")
-    floor_relative: float = Field(
+    floor_j: float = Field(0.02, ge=0, description="A change of J below this is none.")
+    floor_share: float = Field(
         0.1, ge=0, description="A change of J below this part of what it was is none, either."
     )
     draws: int = Field(
@@ -84,7 +84,9 @@ class AuditSettings(Group):
     live_anchors: int = Field(
         400, ge=128, le=20_000, description="Exchanges in a sample of live traffic, half of them harmful."
     )
-    live_hours: float = Field(168.0, gt=0, description="How far back a sample of live traffic is drawn from.")
+    live_window_days: float = Field(
+        7.0, gt=0, description="How far back a sample of live traffic is drawn from."
+    )
 
     @field_validator("schedule")
     @classmethod

@@ -9,8 +9,8 @@ from functools import cache
 import numpy as np
 
 from monitor.audit.comparison import Floor
-from monitor.audit.measuring import Measured, changes_from, measured
 from monitor.audit.layers import Pooling
+from monitor.audit.measuring import Measured, changes_from, measured
 from monitor.audit.records import Job, Signed, Subject, done_record, refused_record
 from monitor.audit.sources import AnchorSet
 from schemas.audits import AuditRecord
