@@ -116,7 +116,7 @@ def test_a_refused_audit_is_one_row_without_a_value() -> None:
 
 def test_a_measured_audit_becomes_its_record() -> None:
     anchors = matched(64)
-    rows = {"layer_00": rows_of(anchors, 6, shift=0.5), "layer_01": rows_of(anchors, 6, shift=0.1, seed=1)}
+    rows = {"layer_00": rows_of(anchors, 6, shift=0.5), "layer_01": rows_of(anchors, 6, shift=0.4, seed=1)}
     found = measured(rows, anchors, None, poolings=(), draws=99, seed=0)
     subject = Subject(FACTS, 3, anchors.digest, is_live=False, safe=64, unsafe=64, clusters=64)
     record = done_record(
