@@ -193,7 +193,7 @@ class AnchorSources:
             # a system prompt is context too: without room for it no first turn would be known as one
             decoder=Decoder(moderation.default_tenant, max(moderation.max_context_turns, 4)),
             wanted=audit.live_anchors,
-            hours=audit.live_hours,
+            hours=24 * audit.live_window_days,
             model=audit.model,
             now=self.now,
         )

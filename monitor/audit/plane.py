@@ -19,7 +19,7 @@ def principal_plane(rows: Matrix) -> tuple[Floats, tuple[float, float]]:
     centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
     products = centred @ centred.T
     values, vectors = np.linalg.eigh(products)
-    total = max(float(np.trace(products)), np.finfo(np.float64).tiny)
+    total = max(float(np.trace(products)), 1e-300)
     largest = np.maximum(values[::-1][:2], 0.0)
     points = vectors[:, ::-1][:, :2] * np.sqrt(largest)
     places = np.abs(points).argmax(axis=0)

@@ -240,11 +240,17 @@ OF_LIVE_ANCHORS = {"audit_live_candidates"}
 OF_BACKTESTS = {"history_range", "watch_cells_by_occurrence"}
 """tests/integration/test_past_windows.py."""
 
+OF_AUDITS = {
+    *("audit_list", "audit_record", "audit_history", "audit_last_steps", "audit_step", "audit_steps_of_ids"),
+    *("audit_last_of_series", "audit_draws", "audit_references"),
+}
+"""tests/integration/test_audit_tables.py."""
+
 
 def test_every_query_has_a_test() -> None:
     files = {path.stem for path in (ROOT / "monitor" / "store" / "queries").glob("*.sql")}
 
-    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS | OF_LIVE_ANCHORS
+    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS | OF_AUDITS | OF_LIVE_ANCHORS
     assert {name.split()[0] for name in ANSWERS} | elsewhere == files
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from monitor.audit.kinds import AuditKind
 from monitor.conditions import Condition
 from monitor.drift.kinds import DriftKind
 from monitor.health_settings import HealthSettings
 
-KINDS: tuple[Condition | DriftKind, ...] = (*Condition, *DriftKind)
+KINDS: tuple[Condition | DriftKind | AuditKind, ...] = (*Condition, *DriftKind, *AuditKind)
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "alerts.md").read_text(encoding="utf-8")
 
 
