@@ -21,9 +21,7 @@ class RecalibrationSettings(Group):
     file: Path | None = Field(
         None, description="TOML file with what is wanted of each model (docs/recalibration.md)."
     )
-    key_id: str = Field(
-        "k1", min_length=1, max_length=64, description="Name of the secret that calibrations are signed with."
-    )
+    key_id: str = Field("k1", description="Name of the secret that calibrations are signed with.")
     secret: SecretStr = Field(
         SecretStr(""), description="That secret, 16 bytes or more; all that serve and calibrate share it."
     )

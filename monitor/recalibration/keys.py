@@ -43,6 +43,8 @@ def keys_of(settings: RecalibrationSettings) -> Keys | None:
             secrets[name] = value.encode()
     if secret and len(secret.encode()) < LEAST_SECRET_BYTES:
         faults.append(f"SECRET has {len(secret.encode())} bytes, {LEAST_SECRET_BYTES} are needed")
+    if not 0 < len(settings.key_id) <= 64:
+        faults.append("KEY_ID must have 1 to 64 characters")
     if secrets and not secret:
         faults.append("OLDER_SECRETS are set, and no SECRET to sign with")
     if faults:
