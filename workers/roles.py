@@ -23,7 +23,7 @@ from workers.gate import Gate
 from workers.judging import Judging
 from workers.moderation import Moderation, nobody
 from workers.partition import BatchLimits
-from workers.storage import ALERTS, DEAD_LETTERS, JUDGEMENTS, Storage, calibrations
+from workers.storage import ALERTS, AUDITS, DEAD_LETTERS, JUDGEMENTS, Storage, calibrations
 
 log = structlog.get_logger("watchkeeper.workers")
 
@@ -96,6 +96,12 @@ def alert_rows_role(settings: Settings, store: RowStore, *, metrics: Metrics | N
     """What stands on the alerts topic to rows."""
     agent = Storage(store, None, metrics or Metrics(), ALERTS)
     return Role("alert_rows", settings.kafka.alerts_topic, _storage_limits(settings), agent.consume)
+
+
+def audit_rows_role(settings: Settings, store: RowStore, *, metrics: Metrics | None = None) -> Role:
+    """What stands on the audits topic to rows."""
+    agent = Storage(store, None, metrics or Metrics(), AUDITS)
+    return Role("audit_rows", settings.kafka.audits_topic, _storage_limits(settings), agent.consume)
 
 
 def dead_letter_rows_role(settings: Settings, store: RowStore, *, metrics: Metrics | None = None) -> Role:

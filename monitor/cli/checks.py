@@ -75,6 +75,7 @@ async def kafka_checks(settings: Settings) -> list[PartCheck]:
             ("alert_rows", kafka.alerts_topic),
             ("dead_letter_rows", kafka.chat_logs_dlq_topic),
             *([("calibration_rows", kafka.calibrations_topic)] if _has_secret(settings) else []),
+            *((("audit_rows", kafka.audits_topic),) if settings.audit.enabled else ()),
         ):
             group = f"{kafka.group_prefix}.{role}"
             state = await admin.group(group)
