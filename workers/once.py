@@ -70,7 +70,9 @@ async def start_watchers(
         if settings.audit.enabled
         else None
     )
-    more = [service for service in (watcher, notifier, policies, auditor, recalibrator) if service is not None]
+    more = [
+        service for service in (watcher, notifier, policies, auditor, recalibrator) if service is not None
+    ]
     for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)
         await service.start()

@@ -81,9 +81,7 @@ class Recalibrating:
             await self._check(policy, held, now)
             await self._propose(policy, held, now)
         elif state == "proposed":
-            why = steps.needs_person(self.desk, held)
-            self._known = replace(self._known, needs_person={**self._known.needs_person, policy.model: why})
-            if not why:
+            if not self._waits_for_person(held):
                 await self._append(steps.approve(held, by=self.desk.by, at=now, reason="within the limits"))
         elif state == "approved":
             await self._append(steps.publish(held, by=self.desk.by, at=now))
@@ -118,7 +116,13 @@ class Recalibrating:
         if isinstance(found, Unchanged):
             log.info("nothing to change", model=policy.model, moves=round(found.moves, 4), cut=then.is_cut)
         elif isinstance(found, Calibration):
+            self._waits_for_person(found)
             await self._append(found)
+
+    def _waits_for_person(self, proposed: Calibration) -> bool:
+        why = steps.needs_person(self.desk, proposed)
+        self._known = replace(self._known, needs_person={**self._known.needs_person, proposed.model: why})
+        return bool(why)
 
     async def _look(self, policy: ModelPolicy, held: Calibration, now: datetime) -> None:
         look = steps.look_of(self.desk, held, now - timedelta(seconds=self.settings.settle_s))
