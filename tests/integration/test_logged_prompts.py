@@ -85,7 +85,7 @@ async def test_prompts_are_those_of_the_model_and_the_time_each_with_what_it_sta
         ],
     )
     guard, judge = (
-        a_policy(logged_as=NAME, labels=by, severity={"violence_physical_harm": 0.25})
+        a_policy(logged_as=NAME, context_turns=10, labels=by, severity={"violence_physical_harm": 0.25})
         for by in ("guard", "judge")
     )
     prompts = StoredPrompts(store, "chat.logs", 100)
@@ -106,4 +106,7 @@ async def test_prompts_are_those_of_the_model_and_the_time_each_with_what_it_sta
     cut = await StoredPrompts(store, "chat.logs", 2).logged(guard, NOW, NOW + HOUR)
     assert cut == Logs(by_guard.rows[:2], NOW + timedelta(minutes=4), NOW + HOUR, is_cut=True)
 
-    assert desk.missing(guard, by_guard)[0].startswith("not identified: 1 of 5 (")
+    assert [line.split(":")[1].split("(")[1] for line in desk.missing(guard, by_guard)] == [
+        "logits",
+        "record",
+    ]
