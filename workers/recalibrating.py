@@ -97,12 +97,12 @@ class Recalibrating:
             return
         if held is not None and held.at.timestamp() >= slot * every_s:
             return
-        self._tried[policy.model] = slot
         until = now - timedelta(seconds=self.settings.settle_s)
         between = until - timedelta(seconds=self.settings.present_s)
         since = between - timedelta(seconds=self.settings.calibrate_on_s)
         present = await self.prompts.logged(policy, between, until)
         then = await self.prompts.logged(policy, since, between)
+        self._tried[policy.model] = slot
         found = await asyncio.to_thread(steps.propose, self.desk, policy, then, present, held, at=now)
         declined = dict(self._known.declined)
         begun = declined.pop(policy.model, None)
@@ -141,9 +141,9 @@ class Recalibrating:
         slot = int(now.timestamp() // (self.settings.present_s / CHECKS_A_WINDOW))
         if held is None or self._checked.get(policy.model) == slot:
             return
-        self._checked[policy.model] = slot
         until = now - timedelta(seconds=self.settings.settle_s)
         logs = await self.prompts.logged(policy, until - timedelta(seconds=self.settings.present_s), until)
+        self._checked[policy.model] = slot
         found = await asyncio.to_thread(steps.disobeyed, policy, held, logs, self.desk.expected)
         known = dict(self._known.disobeyed)
         begun = known.pop(policy.model, None)
