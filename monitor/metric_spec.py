@@ -11,8 +11,11 @@ from monitor.conditions import Condition
 from monitor.drift.kinds import DriftKind
 from monitor.ingest.reasons import Reason
 from monitor.notifying.channels import TYPES
+from monitor.recalibration.kinds import CalibrationKind
+from monitor.recalibration.signing import Distrust
 from monitor.roles import ROLES
 from schemas.alerts import State
+from schemas.calibrations import CalibrationState
 from schemas.judgements import JudgeReason
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -47,7 +50,7 @@ class Label(Enum):
         (
             *(reason.value for reason in Reason),
             *("internal_error", "not_a_verdict", "refused_by_store"),
-            *("not_a_request", "not_a_judgement", "not_an_alert", "not_a_dead_letter"),
+            *("not_a_request", "not_a_judgement", "not_an_alert", "not_a_dead_letter", "not_a_calibration"),
         ),
     )
     JUDGE_REASON = (
@@ -90,7 +93,7 @@ class Label(Enum):
     ALERT = (
         "kind",
         "The kind of alert (docs/alerts.md).",
-        (*(condition.value for condition in Condition), *(kind.value for kind in DriftKind)),
+        (*(kind.value for kinds in (Condition, DriftKind, CalibrationKind) for kind in kinds),),
     )
     ALERT_STATE = "state", "What the alert said: whether it fires, has no data, or is over.", get_args(State)
     STREAM_STATE = (
@@ -98,6 +101,8 @@ class Label(Enum):
         "learning: too few events to fire. stale: it fires, and has no data.",
         ("learning", "armed", "firing", "stale"),
     )
+    CALIBRATION_STATE = "state", "The state of a calibration.", get_args(CalibrationState)
+    DISTRUST = "reason", "Why a message is ignored.", tuple(str(reason) for reason in Distrust)
     CHANNEL = "channel", "The type of channel (docs/channels.md).", tuple(TYPES)
     TELLING = (
         "outcome",

@@ -11,9 +11,13 @@ MODERATING: Final = ("moderation", "backfill", "storage", "alert_rows", "dead_le
 JUDGING: Final = ("judging", "judging_backfill", "judgements")
 """judging: questions about live traffic to judgements. judging_backfill: the same for what is replayed, when no live question
 waits. judgements: judgements to rows."""
-ROLES: Final = (*MODERATING, *JUDGING)
+RECALIBRATING: Final = ("calibration_rows",)
+"""calibration_rows: verified calibrations to rows; needs the secret that they are signed with."""
+ROLES: Final = (*MODERATING, *JUDGING, *RECALIBRATING)
 
 
 def needed_roles(settings: Settings) -> tuple[str, ...]:
     """All that has something to do."""
-    return MODERATING if settings.judging.judge == "off" else ROLES
+    judging = () if settings.judging.judge == "off" else JUDGING
+    recalibrating = RECALIBRATING if settings.recalibration.secret.get_secret_value() else ()
+    return (*MODERATING, *judging, *recalibrating)

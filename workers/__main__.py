@@ -18,6 +18,7 @@ import structlog
 from monitor import logs
 from monitor.adapters.clickhouse import (
     ALERTS_TABLE,
+    CALIBRATIONS_TABLE,
     JUDGEMENTS_TABLE,
     LETTERS_TABLE,
     ClickHouse,
@@ -43,10 +44,12 @@ from workers.judges import connect_judge, require_judge
 from workers.moderation import nobody
 from workers.once import start_watchers, told_channels
 from workers.pulse import pulse
+from workers.recalibration import told_policies
 from workers.roles import (
     ChooserInForce,
     alert_rows_role,
     backfill_role,
+    calibration_rows_role,
     dead_letter_rows_role,
     judgements_role,
     judging_backfill_role,
@@ -68,6 +71,7 @@ PARTS: Final = {
     "judgements": ("Kafka", "ClickHouse"),
     "alert_rows": ("Kafka", "ClickHouse"),
     "dead_letter_rows": ("Kafka", "ClickHouse"),
+    "calibration_rows": ("Kafka", "ClickHouse"),
 }
 """What a role can't begin without."""
 LIVE: Final = frozenset({"moderation", "storage"})
@@ -235,6 +239,8 @@ async def _build(worker: _Worker, roles: Sequence[str], stack: AsyncExitStack) -
             made.append(alert_rows_role(settings, RowTable(store, ALERTS_TABLE), metrics=metrics))
         if "dead_letter_rows" in roles:
             made.append(dead_letter_rows_role(settings, RowTable(store, LETTERS_TABLE), metrics=metrics))
+        if "calibration_rows" in roles:
+            made.append(calibration_rows_role(settings, RowTable(store, CALIBRATIONS_TABLE), metrics=metrics))
     app = build_app(settings, made, metrics)
     worker.vitals.watch(app.intakes)
     gate.give_way_to = [Queue(intake) for intake in app.intakes if intake.role in LIVE]
@@ -286,6 +292,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_judge(settings, roles)
         policy_of(settings.drift)  # before anything is started
         told_channels(settings)  # before anything is started
+        told_policies(settings)  # before anything is started
         logs.configure(settings.worker)
         return asyncio.run(_main(settings, roles))
     except Misconfigured as exc:

@@ -21,6 +21,7 @@ from workers.leadership import Leadership
 from workers.notifier import Notifier
 from workers.overseer import Overseer, nothing_lost
 from workers.policies import Policies
+from workers.recalibration import Recalibrator, told_policies
 from workers.vitals import Vitals
 from workers.watch import Watcher
 
@@ -52,7 +53,11 @@ async def start_watchers(
     )
     channels = told_channels(settings)
     notifier = Notifier(who, outbox, settings, leadership, channels, metrics=metrics) if channels else None
-    more = [service for service in (watcher, notifier, policies) if service is not None]
+    wanted = told_policies(settings)
+    recalibrator = (
+        Recalibrator(who, outbox, settings, leadership, wanted, metrics=metrics) if wanted else None
+    )
+    more = [service for service in (watcher, notifier, policies, recalibrator) if service is not None]
     for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)
         await service.start()
