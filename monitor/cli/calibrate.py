@@ -22,7 +22,7 @@ from monitor.cli.console import notes, output, print_json
 from monitor.cli.parts import parts_here
 from monitor.errors import Retryable
 from monitor.recalibration import desk as steps
-from monitor.recalibration.keys import desk_of
+from monitor.recalibration.desk_settings import desk_of
 from monitor.recalibration.model_policies import ModelPolicy
 from monitor.recalibration.ports import Held, Logs
 from monitor.recalibration.rate_curve import RateCurve, rate_curves
@@ -75,7 +75,7 @@ def show(
     with notes().status("reading calibrations and logged prompts…"):
         held, curves, missing = asyncio.run(_show(settings, model))
     document = calibration_document(
-        held, curves, curves_missing=missing, needs_person=steps.needs_person(desk_of(settings), held)
+        held, curves, curves_missing=missing, needs_person=steps.needs_person(desk_of(settings, ""), held)
     )
     if plot is not None:
         write_plot(plot, held, curves, missing)
@@ -92,9 +92,11 @@ async def _overview(settings: Settings) -> CalibrationsDocument:
         return overview_document(log.held, policies, settings)
 
 
-def overview_document(held: Held, policies: Sequence[ModelPolicy], settings: Settings) -> CalibrationsDocument:
+def overview_document(
+    held: Held, policies: Sequence[ModelPolicy], settings: Settings
+) -> CalibrationsDocument:
     """How all of them stand."""
-    desk = desk_of(settings)
+    desk = desk_of(settings, "")
     return CalibrationsDocument(
         calibrations=[
             calibration_line(one, steps.needs_person(desk, one) if one.state == "proposed" else ())

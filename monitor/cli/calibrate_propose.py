@@ -24,7 +24,7 @@ from monitor.cli.exits import ExitCode
 from monitor.cli.parts import parts_here
 from monitor.recalibration import desk as steps
 from monitor.recalibration.desk import Unchanged
-from monitor.recalibration.keys import desk_of, windows_at
+from monitor.recalibration.desk_settings import desk_of, windows_at
 from monitor.recalibration.model_policies import ModelPolicy
 from monitor.recalibration.ports import Logs
 from monitor.recalibration.proposing import Declined
@@ -79,7 +79,7 @@ def propose(
     curves: Sequence[RateCurve] = ()
     if isinstance(found, Calibration):
         curves, why_none = curves_of(found, looked.policy, looked.then)
-        needs = steps.needs_person(desk_of(settings), found)
+        needs = steps.needs_person(desk_of(settings, ""), found)
         document = ProposalDocument(
             model=looked.policy.model,
             outcome=outcome,

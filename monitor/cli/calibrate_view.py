@@ -56,11 +56,16 @@ def overview(document: CalibrationsDocument) -> Group:
                 Text(line.next_step, style="dim"),
             )
         parts.append(table)
-    for model in document.without:
-        parts.append(Text(f"{visible(model)}: no calibration yet; the model chooses by itself", style="dim"))
+    parts += [
+        Text(f"{visible(model)}: no calibration yet; the model chooses by itself", style="dim")
+        for model in document.without
+    ]
     if not document.calibrations and not document.without:
         parts.append(
-            Text("No model has a calibration, and none is in a policy file (docs/recalibration.md).", style="yellow")
+            Text(
+                "No model has a calibration, and none is in a policy file (docs/recalibration.md).",
+                style="yellow",
+            )
         )
     return Group(*parts, *ignored_lines(document.ignored))
 
@@ -115,10 +120,15 @@ def explained(document: CalibrationDocument, curves: Sequence[RateCurve], width:
         ]
     for curve in curves[:_MOST_PLOTS]:
         name = visible(curve.group) or "all prompts"
-        parts += [Text(), Text(f"Share of prompts with the refusal token, by threshold: {name}", style="bold")]
+        parts += [
+            Text(),
+            Text(f"Share of prompts with the refusal token, by threshold: {name}", style="bold"),
+        ]
         parts += threshold_plot(curve, width)
     if len(curves) > _MOST_PLOTS:
-        parts.append(Text(f"… and {len(curves) - _MOST_PLOTS} more groups; --plot and --json have them.", style="dim"))
+        parts.append(
+            Text(f"… and {len(curves) - _MOST_PLOTS} more groups; --plot and --json have them.", style="dim")
+        )
     if document.curves_missing:
         parts += [Text(), Text(f"No curve: {document.curves_missing}", style="yellow")]
     return Group(*parts)
@@ -178,7 +188,11 @@ def _moved(line: CalibrationLine) -> str:
     shown = []
     for name in names[:3]:
         before = None if line.before is None else line.before.values.get(name)
-        moved = f"{line.now.values[name]:.3f}" if before is None else f"{before:.3f} → {line.now.values[name]:.3f}"
+        moved = (
+            f"{line.now.values[name]:.3f}"
+            if before is None
+            else f"{before:.3f} → {line.now.values[name]:.3f}"
+        )
         shown.append(f"{visible(name)} {moved}" if name else moved)
     return ", ".join(shown) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
@@ -188,7 +202,9 @@ def _in_force(line: CalibrationLine) -> str:
     if found is None:
         return "no rule; the model chooses by itself"
     values = ", ".join(f"{_group(name)}{value:.3f}" for name, value in found.values.items())
-    of = f"version {line.version_in_force}" if line.version_in_force else "what was set before any calibration"
+    of = (
+        f"version {line.version_in_force}" if line.version_in_force else "what was set before any calibration"
+    )
     return f"{values} ({of})"
 
 
