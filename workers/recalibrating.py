@@ -17,6 +17,7 @@ from monitor.metrics import Metric, Metrics
 from monitor.recalibration import desk as steps
 from monitor.recalibration.alarms import Known, findings
 from monitor.recalibration.desk import Desk, Unchanged
+from monitor.recalibration.desk_settings import windows_at
 from monitor.recalibration.kinds import EVERY_KIND
 from monitor.recalibration.model_policies import ModelPolicy
 from monitor.recalibration.ports import CalibrationLog, Held, LoggedPrompts
@@ -97,11 +98,9 @@ class Recalibrating:
             return
         if held is not None and held.at.timestamp() >= slot * every_s:
             return
-        until = now - timedelta(seconds=self.settings.settle_s)
-        between = until - timedelta(seconds=self.settings.present_s)
-        since = between - timedelta(seconds=self.settings.calibrate_on_s)
-        present = await self.prompts.logged(policy, between, until)
-        then = await self.prompts.logged(policy, since, between)
+        then_span, present_span = windows_at(self.settings, now)
+        present = await self.prompts.logged(policy, *present_span)
+        then = await self.prompts.logged(policy, *then_span)
         self._tried[policy.model] = slot
         found = await asyncio.to_thread(steps.propose, self.desk, policy, then, present, held, at=now)
         declined = dict(self._known.declined)

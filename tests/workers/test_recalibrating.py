@@ -16,6 +16,7 @@ from monitor.errors import Retryable
 from monitor.health_settings import HealthSettings
 from monitor.metrics import Metric, Metrics
 from monitor.recalibration import desk as steps
+from monitor.recalibration.desk_settings import desk_of
 from monitor.recalibration.held import topic_key
 from monitor.recalibration.kinds import KINDS
 from monitor.recalibration.life import in_force
@@ -27,7 +28,6 @@ from schemas.calibrations import ALL
 from tests.fakes.calibrations import FakeCalibrationLog, FakePrompts
 from tests.unit.recalibration.policies import a_policy
 from workers.recalibrating import Recalibrating, show_nothing
-from workers.recalibration import desk_of
 
 BEGINS = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
