@@ -68,7 +68,7 @@ class Scene:
         alerts = Alerts("watchkeeper", HealthSettings(), Source("w", "1"), KINDS)
         alerts.restore(self.told)
         self.worker = Recalibrating(
-            desk=desk_of(SETTINGS),
+            desk=desk_of(SETTINGS, "watchkeeper"),
             policies=[a_policy(model="sim")],
             log=self.log,
             prompts=self.prompts,
