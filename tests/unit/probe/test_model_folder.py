@@ -52,7 +52,7 @@ def test_the_client_reads_what_the_command_found_and_the_model_starts_with_it(
         version=version_of(str(decoder)),
         tokenizer_hash=found.settings.tokenizer_hash,
         template_hash=found.settings.template_hash,
-        layers=("layer_00", "layer_01", "layer_02"),
+        layers=("layer_01", "layer_02"),
         dimensions=8,
         pooling="last",
         template="chat",
