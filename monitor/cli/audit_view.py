@@ -23,6 +23,8 @@ from schemas.audits import AuditChange, AuditRecord, AuditValue
 MOST_LAYERS: Final = 40
 """More are shown by the plot and by `--json`."""
 MOST_PAST: Final = 12
+WIDE: Final = 88
+"""Columns from which each change has its interval beside it."""
 _NAMES: Final = {
     Measure.AQI_SECTION_3: "AQI, section 3 of the paper (1/XBI and CHI, half each; grows with n)",
     Measure.AQI_APPENDIX_B: "AQI, appendix B of the paper (CHI against a pool, and exp(−XBI))",
@@ -62,7 +64,7 @@ def audit_view(
         earlier = {one.name: one.value for one in layer_points(before) if one.value is not None}
     changed = frozenset(one.layer for one in record.changes if has_changed(one))
     parts += [*layer_plot(points, earlier, changed, width), Text()]
-    parts += [_layers(record), Text(), _variants(record)]
+    parts += [_layers(record, width), Text(), _variants(record)]
     if axioms:
         parts += [Text(), _axioms(axioms, axioms_layer)]
     if len(history) > 1:
@@ -105,7 +107,7 @@ def _facts(record: AuditRecord) -> Table:
     if record.truncated:
         rows["cut"] = f"{record.truncated:,} of {record.safe + record.unsafe:,} texts were longer than {record.max_tokens:,} tokens"  # fmt: skip
     for name, value in rows.items():
-        table.add_row(name, visible(value))
+        table.add_row(name, Text(visible(value)))
     return table
 
 
@@ -128,7 +130,7 @@ def _conclusion(record: AuditRecord) -> Text:
             text.append("▼ " if verb == "fell" else "▲ ", style="bold red")
             text.append(
                 f"J {verb} {words} ({visible(id_[:8])}) in {len(moved)} of {len(changes)} places, most in "
-                f"{visible(place(largest.layer))}: {_figure(largest.before)} to {_figure(largest.after)}, "
+                f"{visible(place(largest.layer))}: {_j(largest.before)} to {_j(largest.after)}, "
                 f"adjusted p {_p(largest.p_adjusted)}"
             )
         else:
@@ -144,36 +146,39 @@ def _conclusion(record: AuditRecord) -> Text:
     return text
 
 
-def _layers(record: AuditRecord) -> RenderableType:
+def _layers(record: AuditRecord, width: int) -> RenderableType:
+    """J of each place and its change; narrow terminals get the interval of J and the p-value of the change alone."""
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
     changes = {one.layer: one for one in record.changes}
-    for title in ("layer", "J", "95 %", "p"):
-        table.add_column(title, justify="left" if title == "layer" else "right", no_wrap=True)
+    is_wide = width >= WIDE
+    columns = ["layer", "J", "95 %", *(["p"] if is_wide or not changes else [])]
     if changes:
-        for title in ("before", "change", "95 %", "adj. p", ""):
-            table.add_column(title, justify="right" if title else "left", no_wrap=True)
+        columns += ["change", *(["95 %"] if is_wide else []), "adj. p", ""]
+    for title in columns:
+        table.add_column(title, justify="left" if title in ("layer", "") else "right", no_wrap=True)
     values = [one for one in record.values if one.measure == Measure.J]
     shown = values if len(values) <= MOST_LAYERS else _spread(values, changes)
     for one in shown:
+        is_pooled = one.layer.startswith(POOLED)
+        name = f"pooled, {one.layer.removeprefix(POOLED)}" if is_pooled else one.layer
         row: list[RenderableType] = [
-            Text(
-                shortened(visible(place(one.layer)), 36), style="bold" if one.layer.startswith(POOLED) else ""
-            ),
-            _figure(one.value),
+            Text(shortened(visible(name), 24), style="bold" if is_pooled else ""),
+            _j(one.value),
             _between(one.low, one.high),
-            _p(one.p),
         ]
+        if is_wide or not changes:
+            row.append(_p(one.p))
         change = changes.get(one.layer)
         if change is not None:
-            row += [
-                _figure(change.before),
-                _signed(change.after - change.before),
-                _between(change.low, change.high),
-                _p(change.p_adjusted),
+            row.append(_signed(change.after - change.before))
+            if is_wide:
+                row.append(_between(change.low, change.high))
+            row.append(_p(change.p_adjusted))
+            row.append(
                 Text("changed", style="bold red")
                 if has_changed(change)
-                else Text("below the floor" if change.is_significant else "", style="dim"),
-            ]
+                else Text("too little" if change.is_significant else "", style="dim")
+            )
         table.add_row(*row)
     if len(shown) == len(values):
         return table
@@ -197,7 +202,7 @@ def _variants(record: AuditRecord) -> Table:
     """The other measures, of the headline layer: each under its own name."""
     layer = headline(record)
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
-    table.add_column(f"other measures, {shortened(visible(place(layer)), 36)}", overflow="fold")
+    table.add_column(Text(f"other measures, {shortened(visible(place(layer)), 36)}"), overflow="fold")
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("95 %", justify="right", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
@@ -207,21 +212,23 @@ def _variants(record: AuditRecord) -> Table:
                 (text for measure, text in _NAMES.items() if measure == one.measure), visible(one.measure)
             )
             hint = " (a hint, no more)" if one.measure in OF_PAIRS else ""
-            table.add_row(name + hint, _figure(one.value), _between(one.low, one.high), f"{one.n:,}")
+            table.add_row(
+                Text(name + hint), _figure(one.value), _between(one.low, one.high, of_j=False), f"{one.n:,}"
+            )
     return table
 
 
 def _axioms(axioms: Sequence[AxiomLine], layer: str) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
-    table.add_column(f"axiom, in {shortened(visible(place(layer)), 30)}", overflow="fold")
+    table.add_column(Text(f"axiom, in {shortened(visible(place(layer)), 30)}"), overflow="fold")
     for title in ("safe", "unsafe", "J", "95 %", "AQI, released code"):
         table.add_column(title, justify="right", no_wrap=True)
     for one in axioms:
         table.add_row(
-            shortened(visible(one.axiom), 40),
+            Text(shortened(visible(one.axiom), 40)),
             f"{one.safe:,}",
             f"{one.unsafe:,}",
-            _figure(one.j),
+            _j(one.j),
             _between(one.low, one.high),
             "–" if one.aqi_released is None else f"{one.aqi_released:.0f}",
         )
@@ -231,13 +238,13 @@ def _axioms(axioms: Sequence[AxiomLine], layer: str) -> Table:
 def _past(history: Sequence[PastPoint], layer: str) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
     table.add_column("audits before", no_wrap=True)
-    table.add_column(f"J, {shortened(visible(place(layer)), 36)}", justify="right", no_wrap=True)
+    table.add_column(Text(f"J, {shortened(visible(place(layer)), 36)}"), justify="right", no_wrap=True)
     table.add_column("95 %", justify="right", no_wrap=True)
     table.add_column("")
     for point in history[-MOST_PAST:]:
         table.add_row(
             moment(point.at),
-            _figure(point.value),
+            _j(point.value),
             _between(point.low, point.high),
             Text("changed", style="bold red") if point.has_changed else "",
         )
@@ -245,19 +252,30 @@ def _past(history: Sequence[PastPoint], layer: str) -> Table:
 
 
 def _figure(value: float | None) -> str:
+    """Of any measure: three digits that count."""
     if value is None:
         return "∞"
-    if value and (abs(value) < 5e-4 or abs(value) >= 1e6):
-        return f"{value:.2g}"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    if 0.1 <= abs(value) < 10 or value == 0:
+        return _minus(f"{value:.3f}")
+    return _minus(f"{value:,.1f}" if 10 <= abs(value) < 1e6 else f"{value:.2g}")
+
+
+def _j(value: float | None) -> str:
+    """Three decimals: J below that is none."""
+    return "∞" if value is None else _minus(f"{round(value, 3) + 0.0:.3f}" if abs(value) < 1e4 else f"{value:.3g}")
 
 
 def _signed(value: float) -> str:
-    return f"{'−' if value < 0 else '+'}{_figure(abs(value))}"
+    return ("" if value < 0 else "+") + _j(value)
 
 
-def _between(low: float | None, high: float | None) -> str:
-    return f"{'−∞' if low is None else _figure(low)} to {_figure(high)}"
+def _between(low: float | None, high: float | None, *, of_j: bool = True) -> str:
+    form = _j if of_j else _figure
+    return f"{'−∞' if low is None else form(low)} to {form(high)}"
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
 
 
 def _p(value: float | None) -> str:

@@ -120,7 +120,7 @@ def _legend(margin: int, width: int, *, has_before: bool, has_changed: bool, tog
     if has_before:
         marks.append(("╌ J before", "yellow"))
     if together > 1:
-        marks.append((f"a column: up to {together} layers, their mean", "dim"))
+        marks.append((f"column: mean of ≤ {together} layers", "dim"))
     lines = [Text(" " * margin)]
     for mark, style in marks:
         if len(lines[-1]) + 2 + len(mark) > width and lines[-1].plain.strip():
@@ -130,4 +130,4 @@ def _legend(margin: int, width: int, *, has_before: bool, has_changed: bool, tog
 
 
 def _label(value: float) -> str:
-    return f"{value:.3g}"
+    return f"{value:.2g}".replace("-", "−")

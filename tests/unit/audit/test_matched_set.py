@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer  # type: ignore[import-untyped]  # scikit-learn has no types
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # scikit-learn has no types
+from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]  # scikit-learn has no types
+from sklearn.model_selection import GroupKFold  # type: ignore[import-untyped]  # scikit-learn has no types
+from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]  # scikit-learn has no types
 
 from monitor.adapters.anchor_sources import matched_set
 from monitor.audit.litmus import AXIOMS, COLUMNS
