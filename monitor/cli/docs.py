@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from monitor.cli import alerts_shapes, calibrate_shapes, channel_shapes, drift_shapes, shapes
+from monitor.cli.audit_shapes import AuditDocument
 from monitor.cli.evaluation_shapes import EvaluateDocument
 from monitor.cli.exits import MEANINGS
 from monitor.cli.help_text import paragraphs
@@ -46,6 +47,8 @@ DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "account": shapes.AccountDocument,
     "agreement": shapes.AgreementDocument,
     "evaluate": EvaluateDocument,
+    "audit run": AuditDocument,
+    "audit show": AuditDocument,
     "channels": channel_shapes.ChannelsDocument,
     "channels test": channel_shapes.TriedDocument,
     "check": shapes.CheckDocument,

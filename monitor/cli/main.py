@@ -75,6 +75,15 @@ COMMANDS: Final = (
     Entry("agreement", "Compare the stored verdicts with labels.", _WATCH, "monitor.cli.agreement", "agreement"),
     Entry("evaluate", "How good a guard is, on labelled exchanges.", _WATCH, "monitor.cli.evaluate", "evaluate"),
     Entry(
+        "audit",
+        "How far safe and unsafe prompts lie apart inside a model: audit it, look at an audit.",
+        _WATCH,
+        commands=(
+            Entry("run", "Audit a model now, and wait for what is found.", None, "monitor.cli.audit_run", "run"),
+            Entry("show", "One audit by layer: what changed, and the history.", None, "monitor.cli.audit_show", "show"),
+        ),
+    ),
+    Entry(
         "channels",
         "Who is told of alerts, and a test alert through each.",
         _RUN,

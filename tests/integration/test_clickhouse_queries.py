@@ -235,9 +235,16 @@ OF_THE_WATCH = {
     *("watch_states", "watch_state", "watch_event_ids", "watch_dead_places"),
 }
 """tests/integration/test_watch_tables.py."""
+OF_LIVE_ANCHORS = {"audit_live_candidates"}
+"""tests/integration/test_audit_commands.py."""
 OF_BACKTESTS = {"history_range", "watch_cells_by_occurrence"}
 """tests/integration/test_past_windows.py."""
 
+OF_AUDITS = {
+    *("audit_list", "audit_record", "audit_history", "audit_last_steps", "audit_step", "audit_steps_of_ids"),
+    *("audit_last_of_series", "audit_draws", "audit_references"),
+}
+"""tests/integration/test_audit_tables.py."""
 OF_CALIBRATIONS = {"calibration_logged"}
 """tests/integration/test_logged_prompts.py."""
 
@@ -245,7 +252,8 @@ OF_CALIBRATIONS = {"calibration_logged"}
 def test_every_query_has_a_test() -> None:
     files = {path.stem for path in (ROOT / "monitor" / "store" / "queries").glob("*.sql")}
 
-    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS | OF_CALIBRATIONS
+    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS | OF_LIVE_ANCHORS | OF_AUDITS
+    elsewhere |= OF_CALIBRATIONS
     assert {name.split()[0] for name in ANSWERS} | elsewhere == files
 
 

@@ -115,7 +115,7 @@ def test_no_secret_stands_in_the_open() -> None:
         if secret.search(name)
     ]
     assert given
-    assert [value for value in given if not re.fullmatch(r"\$\{[A-Z_]+:\?[^}]+\}", value)] == []
+    assert [value for value in given if not re.fullmatch(r"\$\{[A-Z_]+:(\?[^}]+|-)\}", value)] == []
 
 
 def test_what_compose_requires_is_named_in_the_example_and_has_no_value_there() -> None:
