@@ -19,6 +19,7 @@ from monitor.meaning import Word
 from monitor.recalibration.pieces import NotIdentified
 from monitor.recalibration.records import Record, decode
 from monitor.recalibration.rules import bias_of, is_refused, score
+from monitor.serving.thresholds import Standing
 from monitor.serving.tokens import Served
 from schemas.calibrations import ALL, Thresholds
 from schemas.refusal_tokens import RefusalToken
@@ -74,8 +75,8 @@ def see(logits: NDArray[np.floating], served: Served, temperature: float) -> See
     )
 
 
-def decide(seen: Seen, thresholds: Thresholds | None, served: Served, request_id: str) -> Decision:
-    """What is written for this request under the thresholds in force (checked, of tokens that the model has); None: no rule.
+def decide(seen: Seen, standing: Standing, served: Served, request_id: str) -> Decision:
+    """What is written for this request under what counts now.
 
     A share `served.randomised` of the requests gets the other token: the respond token in place of a refusal token, and the
     refusal token that the rule would write in place of the respond token. Which requests is decided by their ids and the seed
@@ -83,6 +84,7 @@ def decide(seen: Seen, thresholds: Thresholds | None, served: Served, request_id
 
     Raises ValueError where the logits were looked at with another temperature than the thresholds'.
     """
+    thresholds = standing.thresholds
     if thresholds is not None and thresholds.temperature != seen.temperature:
         raise ValueError(f"seen at temperature {seen.temperature}, thresholds for {thresholds.temperature}")
     serving = served.serving
@@ -90,6 +92,7 @@ def decide(seen: Seen, thresholds: Thresholds | None, served: Served, request_id
         model=serving.model,
         tokenizer_hash=serving.tokenizer_hash,
         template_hash=serving.template_hash,
+        calibration_version=0,
     )
     if not all(map(isfinite, (*seen.refusals, seen.respond, seen.logsumexp, seen.largest))):
         return Decision(None, bare, Fallback.NOT_FINITE)
@@ -99,11 +102,14 @@ def decide(seen: Seen, thresholds: Thresholds | None, served: Served, request_id
         logits=dict(zip(names, (*seen.refusals, seen.respond), strict=True)),
         logsumexp=seen.logsumexp,
         temperature=seen.temperature,
+        calibration_version=standing.version,
     )
     if thresholds is None:
         return Decision(None, logged, Fallback.NO_RULE)
     record = decode(logged, serving)
-    if isinstance(record, NotIdentified):  # its log-sum-exp is less than its own logits': some of them overflowed
+    if isinstance(
+        record, NotIdentified
+    ):  # its log-sum-exp is less than its own logits': some of them overflowed
         return Decision(None, bare, Fallback.NOT_FINITE)
     token_id, threshold, propensity = _chosen(seen, record, thresholds, served, request_id)
     return Decision(

@@ -24,8 +24,7 @@ class TopicFollower:
     to 30 s (with a random part, so that a fleet of servers doesn't come at once). `kafka`: further arguments of
     aiokafka.AIOKafkaConsumer (security_protocol, ssl_context, sasl_mechanism, ...).
 
-    What a message says of another model of the fleet is skipped by its key, if keys are those that the calibrator writes; without a
-    key it is verified like any.
+    Messages about other models are passed over; a model is told by what is signed, never by a message's key.
     """
 
     def __init__(
@@ -124,7 +123,7 @@ class TopicFollower:
                     if record.offset < end:
                         self._in_force.catch_up([record.value])
                     else:
-                        self._in_force.offer(record.value)
+                        self._in_force.hear(record.value)
         finally:
             await consumer.stop()
 

@@ -78,5 +78,7 @@ class RecordLog:
 
     def _lose(self, why: str) -> None:
         self.lost += 1
-        if self.lost & (self.lost - 1) == 0:  # at 1, 2, 4, 8, ... so that a full disk doesn't fill the log too
+        if (
+            self.lost & (self.lost - 1) == 0
+        ):  # at 1, 2, 4, 8, ... so that a full disk doesn't fill the log too
             _log.error("refusal tokens: %d records lost: %s", self.lost, why)

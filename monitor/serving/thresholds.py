@@ -14,7 +14,7 @@ from typing import Final
 
 from monitor.errors import Rejected
 from monitor.meaning import Word
-from monitor.recalibration.life import in_force, supersedes
+from monitor.recalibration.life import in_force, supersedes, version_in_force
 from monitor.recalibration.rules import checked
 from monitor.recalibration.signing import Distrust, verify
 from monitor.serving.tokens import Served
@@ -33,17 +33,25 @@ class NoRule(Word):
     NOTHING = "nothing", "No calibration has been read yet."
     NONE_BEFORE = "none_before", "The calibration isn't published, and there was none before it."
     OTHER_TOKENIZER = "other_tokenizer", "The calibration is for another tokenizer than the one served with."
-    OTHER_TEMPLATE = "other_template", "The calibration is for another chat template than the one served with."
+    OTHER_TEMPLATE = (
+        "other_template",
+        "The calibration is for another chat template than the one served with.",
+    )
     OTHER_TOKENS = "other_tokens", "The calibration decides about tokens that the model hasn't."
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What counts now. `thresholds` None: no rule, for the reason `why`."""
+    """What counts now. `thresholds` None: no rule, for the reason `why`. `version`: of the calibration that the thresholds are of;
+    0 for none."""
 
     calibration: Calibration | None
     thresholds: Thresholds | None
     why: NoRule | None
+    version: int = 0
+
+
+NOTHING: Final = Standing(None, None, NoRule.NOTHING)
 
 
 class InForce:
@@ -59,7 +67,7 @@ class InForce:
         self._secrets = dict(secrets)
         self._kept = kept
         self._lock = threading.Lock()
-        self._standing = Standing(None, None, NoRule.NOTHING)
+        self._standing = NOTHING
         if kept is not None:
             self._begin_from(kept)
         if self._standing.calibration is None:
@@ -77,10 +85,15 @@ class InForce:
         """
         return self._take(message, usual=frozenset())
 
+    def hear(self, message: bytes) -> bool:
+        """Take a message of a log that holds those of all models: another place's is not refused, as that is what such a log is for."""
+        return self._take(message, usual=frozenset({Distrust.OTHER_PLACE}))
+
     def catch_up(self, messages: Iterable[bytes]) -> int:
-        """Take what a log holds, oldest first; how many were taken. Older ones than what is held are what a log is made of, and not
-        refused; forged ones are."""
-        return sum(self._take(message, usual=frozenset({Distrust.NOT_NEWER})) for message in messages)
+        """Take what such a log holds, oldest first; how many were taken. Older ones than what is held are what a log is made of, and
+        not refused either; forged ones are."""
+        usual = frozenset({Distrust.OTHER_PLACE, Distrust.NOT_NEWER})
+        return sum(self._take(message, usual=usual) for message in messages)
 
     def _take(self, message: bytes, *, usual: frozenset[str]) -> bool:
         serving, fleet = self.served.serving, self.served.fleet
@@ -99,7 +112,7 @@ class InForce:
                     self.refused[str(exc.reason)] += 1
                     _log.warning("refusal tokens: a calibration is ignored: %s", exc)
                 return False
-            self._standing = _standing(found, self.served)
+            self._standing = standing_of(found, self.served)
             _tell(self._standing)
             if self._kept is not None:
                 self._keep(self._kept, message)
@@ -149,7 +162,8 @@ def _sensible(thresholds: Thresholds | None) -> None:
         raise Rejected(BAD_THRESHOLDS, str(exc)) from exc
 
 
-def _standing(found: Calibration, served: Served) -> Standing:
+def standing_of(found: Calibration, served: Served) -> Standing:
+    """What counts for this model once this calibration is its newest."""
     serving = served.serving
     thresholds = in_force(found)
     if thresholds is None:
@@ -160,7 +174,7 @@ def _standing(found: Calibration, served: Served) -> Standing:
         return Standing(found, None, NoRule.OTHER_TEMPLATE)
     if not set(thresholds.selected) <= set(serving.refusals):
         return Standing(found, None, NoRule.OTHER_TOKENS)
-    return Standing(found, thresholds, None)
+    return Standing(found, thresholds, None, version_in_force(found))
 
 
 def _tell(standing: Standing) -> None:
@@ -169,7 +183,10 @@ def _tell(standing: Standing) -> None:
         return
     if standing.thresholds is not None:
         _log.info(
-            "refusal tokens: calibration %d (%s): the %s rule", held.version, held.state, standing.thresholds.rule
+            "refusal tokens: calibration %d (%s): the %s rule",
+            held.version,
+            held.state,
+            standing.thresholds.rule,
         )
     elif standing.why is NoRule.NONE_BEFORE:
         _log.info("refusal tokens: calibration %d (%s): no rule yet", held.version, held.state)

@@ -40,7 +40,9 @@ class Served:
         if len(self.refusal_ids) != len(self.serving.refusals) or len(set(ids)) != len(ids) or min(ids) < 0:
             raise Misconfigured("refusal tokens need an id each, and no two the same")
         if not 0 <= self.randomised <= 0.5:
-            raise Misconfigured("randomised is a share of at most 0.5: above it the rule would be the exception")
+            raise Misconfigured(
+                "randomised is a share of at most 0.5: above it the rule would be the exception"
+            )
         if not 0 < self.temperature < float("inf"):
             raise Misconfigured("the temperature that logits are logged at is a positive number")
 
@@ -52,7 +54,9 @@ class Served:
     def name_of(self, token_id: int) -> str | None:
         """The name of a refusal token or the respond token; None for any other."""
         ids = self.ids
-        return (*self.serving.refusals, self.serving.respond)[ids.index(token_id)] if token_id in ids else None
+        return (
+            (*self.serving.refusals, self.serving.respond)[ids.index(token_id)] if token_id in ids else None
+        )
 
 
 def id_of(tokenizer: Tokenizer, name: str) -> int:
