@@ -163,7 +163,7 @@ def _token_id(given: str) -> tuple[str, int]:
     return name.strip(), int(number)
 
 
-def _schema(given: argparse.Namespace) -> None:
+def _schema(_: argparse.Namespace) -> None:
     _json(msgspec.json.schema(RefusalToken))
 
 

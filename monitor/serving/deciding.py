@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -57,7 +57,7 @@ class Decision:
     fallback: Fallback | None
 
 
-def see(logits: NDArray[np.floating], served: Served, temperature: float) -> Seen:
+def see(logits: NDArray[np.floating[Any]], served: Served, temperature: float) -> Seen:
     """Of one sequence's logits, [vocabulary]."""
     z = np.asarray(logits, np.float64)
     ids = list(served.ids)

@@ -54,7 +54,7 @@ class Export:
 
 
 def export(thresholds: Thresholds, ids: Mapping[str, int]) -> Export:
-    """b = temperature ln((1 - T) / T) for each selected token, within -100..100. `ids`: of the selected tokens, by name.
+    """The bias temperature ln((1 - T) / T) of each selected token, within -100..100. `ids`: of the selected tokens, by name.
 
     Raises ValueError for thresholds that make no sense, Misconfigured for a selected token without an id.
     """

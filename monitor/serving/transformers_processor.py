@@ -17,7 +17,7 @@ from schemas.refusal_tokens import RefusalToken
 _BEHIND_PROMPT = Position()
 
 
-class RefusalTokenProcessor(LogitsProcessor):  # type: ignore[misc]  # transformers' class has no types
+class RefusalTokenProcessor(LogitsProcessor):
     """Writes the token that the rule in force says at the first position of each answer, and nowhere else. For one call of `generate`.
 
     request_ids: one a prompt, in the order of the batch; rows belong to prompts in equal runs, as `num_return_sequences` and
