@@ -62,9 +62,18 @@ def a_tokenizer() -> Any:
     return tokenizer
 
 
-def train(*, seed: int = 7, steps: int = 150, batch: int = 192) -> Tiny:
-    """Deterministic for a seed on a machine. Half of the answers refuse, as people called the prompt harmful or not, under the
+def train(*, seed: int = 7, steps: int = 130, batch: int = 128) -> Tiny:
+    """Deterministic for a seed on a machine; in one thread, as more only get in each other's way at this size. Half of the answers refuse, as people called the prompt harmful or not, under the
     token of their category or the respond token; the words follow the token."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _train(seed, steps, batch)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(seed: int, steps: int, batch: int) -> Tiny:
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     tokenizer = a_tokenizer()
