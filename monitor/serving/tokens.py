@@ -71,7 +71,7 @@ def id_of(tokenizer: Tokenizer, name: str) -> int:
         if len(found) == 1 and found[0] != unknown:
             return int(found[0])
         pieces.append(found)
-    if all(found == [unknown] for found in pieces) or not any(pieces):
+    if all(piece == unknown for found in pieces for piece in found):
         raise Misconfigured(
             f"the tokenizer has no token {name!r}",
             "name the tokens that the model was trained with, and its own tokenizer",

@@ -46,7 +46,7 @@ def decided(draw_: st.DrawFn) -> tuple[np.ndarray[Any, Any], Thresholds, tuple[s
     return logits, found, refusals, draw_(st.sampled_from([0.0, 0.3])), draw_(st.text(max_size=5))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(decided())
 def test_what_is_written_is_what_the_rules_say_of_the_record_that_is_logged(
     case: tuple[np.ndarray[Any, Any], Thresholds, tuple[str, ...], float, str],
