@@ -8,22 +8,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import numpy as np
 import orjson
 import torch
 
-from benchmarks.refusal_tokens.model import Tiny
+from benchmarks.refusal_tokens.model import Tiny, one_thread
 from benchmarks.refusal_tokens.traffic import REFUSAL, Prompt
 from monitor.ingest.decoder import Decoder
 from monitor.recalibration.proposing import Declined, Place, propose
 from monitor.recalibration.readiness import Limits
 from monitor.recalibration.records import Serving
+from monitor.recalibration.weighted import share
 from monitor.recalibration.windows import Logged, Window, read
+from monitor.serving.hashes import template_hash, tokenizer_hash
 from monitor.serving.record import attach
 from monitor.serving.thresholds import InForce
+from monitor.serving.tokens import Served, ids_of
 from monitor.serving.transformers_processor import RefusalTokenProcessor
 from schemas.calibrations import Calibration, Policy, Thresholds
 from schemas.events import Exchange
-from schemas.refusal_tokens import RefusalToken
+from schemas.evidence import Interval
+from schemas.refusal_tokens import CATEGORY_TOKENS, RefusalToken
 
 DECODER: Final = Decoder(default_tenant="default", max_context_turns=100)
 LONGEST_ANSWER: Final = 8
@@ -54,7 +59,7 @@ def serve(
         ids = [f"{name}-{begin + place}" for place in range(len(part))]
         encoded = tiny.encode(part)
         processor = RefusalTokenProcessor(in_force, ids, pad_token_id=tiny.tokenizer.pad_token_id)
-        with torch.no_grad():
+        with torch.no_grad(), one_thread():
             written = tiny.model.generate(
                 **encoded,
                 logits_processor=[processor],
@@ -115,6 +120,57 @@ def calibrate(
         place=place,
         limits=Limits(),
     )
+
+
+def rate_of(answered: Sequence[Answered], category: str) -> Interval:
+    """Of the token, among the prompts whose largest refusal token is this one: what the category's threshold decides about.
+
+    Raises ValueError where there is none.
+    """
+    emitted = np.array(
+        [
+            float(one.record.emitted == category)
+            for one in answered
+            if one.record.logits is not None
+            and max(CATEGORY_TOKENS, key=one.record.logits.__getitem__) == category
+        ]
+    )
+    found = share(emitted, np.ones(len(emitted)))
+    if found is None:
+        raise ValueError(f"no prompt has {category} as its largest")
+    return found
+
+
+def first_calibration(served: Served, thresholds: Thresholds, at: datetime) -> Calibration:
+    """Thresholds that somebody set by hand, in force."""
+    return Calibration(
+        fleet=served.fleet,
+        model=served.serving.model,
+        version=1,
+        state="kept",
+        at=at,
+        by="anna",
+        reason="",
+        tokenizer_hash=served.serving.tokenizer_hash,
+        template_hash=served.serving.template_hash,
+        now=thresholds,
+        before=None,
+        evidence=(),
+        text=None,
+        calls_from=at,
+        calls_until=at,
+    )
+
+
+def served_tiny(tiny: Tiny) -> Served:
+    """As the calibrator and whoever serves know it."""
+    serving = Serving(
+        "tiny",
+        tokenizer_hash(tiny.tokenizer),
+        template_hash(tiny.tokenizer.chat_template),
+        CATEGORY_TOKENS,
+    )
+    return Served(fleet="watchkeeper", serving=serving, **ids_of(tiny.tokenizer, serving))
 
 
 def _logged(exchange: Exchange, at: datetime, *, is_harmful: bool) -> Logged:

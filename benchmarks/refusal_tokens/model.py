@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -50,7 +52,7 @@ def a_tokenizer() -> Any:
     inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     inner.add_special_tokens(list(SPECIAL))
     inner.add_tokens([AddedToken(f" {name}", normalized=False) for name in (*CATEGORY_TOKENS, RESPOND)])
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers' own
         tokenizer_object=inner,
         pad_token="<pad>",
         unk_token="<unk>",
@@ -65,10 +67,17 @@ def a_tokenizer() -> Any:
 def train(*, seed: int = 7, steps: int = 130, batch: int = 128) -> Tiny:
     """Deterministic for a seed on a machine; in one thread, as more only get in each other's way at this size. Half of the answers refuse, as people called the prompt harmful or not, under the
     token of their category or the respond token; the words follow the token."""
+    with one_thread():
+        return _train(seed, steps, batch)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch's threads, for a while."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _train(seed, steps, batch)
+        yield
     finally:
         torch.set_num_threads(threads)
 
@@ -77,7 +86,7 @@ def _train(seed: int, steps: int, batch: int) -> Tiny:
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     tokenizer = a_tokenizer()
-    model = LlamaForCausalLM(
+    model = LlamaForCausalLM(  # type: ignore[no-untyped-call]  # transformers' own
         LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=64,
@@ -102,7 +111,7 @@ def _train(seed: int, steps: int, batch: int) -> Tiny:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-    model.eval()
+    model.eval()  # type: ignore[no-untyped-call]  # transformers' own
     return tiny
 
 

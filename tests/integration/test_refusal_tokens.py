@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,10 +18,11 @@ from monitor.recalibration.obedience import obedience
 from monitor.recalibration.observing import Expectations, Finding, observe
 from monitor.recalibration.proposing import Place
 from monitor.recalibration.records import Serving
-from monitor.recalibration.weighted import share
+from monitor.recalibration.weighted import difference
 from monitor.recalibration.windows import Window
+from monitor.serving.__main__ import main
 from monitor.serving.following import FileFollower
-from monitor.serving.hashes import template_hash, tokenizer_hash
+from monitor.serving.hashes import template_hash
 from monitor.serving.thresholds import InForce
 from monitor.serving.tokens import Served, ids_of
 from schemas.calibrations import Calibration, Thresholds
@@ -29,8 +31,16 @@ from tests.unit.recalibration.logs import AT
 from tests.unit.serving.serving_parts import SECRETS, signed
 
 pytest.importorskip("torch")
-from benchmarks.refusal_tokens.loop import Answered, calibrate, serve, window  # noqa: E402 - needs torch
-from benchmarks.refusal_tokens.model import Tiny, train  # noqa: E402 - needs torch
+from benchmarks.refusal_tokens.loop import (
+    Answered,
+    calibrate,
+    first_calibration,
+    rate_of,
+    serve,
+    served_tiny,
+    window,
+)
+from benchmarks.refusal_tokens.model import Tiny, train
 
 SELECTED: Final = CATEGORY_TOKENS[:3]
 TARGETS: Final = dict(zip(SELECTED, (0.3, 0.5, 0.65), strict=True))
@@ -64,16 +74,6 @@ def prompts(seed: int, n: int = PROMPTS) -> list[Prompt]:
     return draw(n, np.random.default_rng(seed))
 
 
-def the_model(tiny: Tiny) -> Served:
-    serving = Serving(
-        "tiny",
-        tokenizer_hash(tiny.tokenizer),
-        template_hash(tiny.tokenizer.chat_template),
-        CATEGORY_TOKENS,
-    )
-    return Served(fleet="watchkeeper", serving=serving, **ids_of(tiny.tokenizer, serving))
-
-
 def of_file(path: Path, calibration: Calibration, in_force: InForce) -> None:
     path.write_bytes(signed(calibration))
     assert FileFollower(path, in_force).look()
@@ -82,26 +82,10 @@ def of_file(path: Path, calibration: Calibration, in_force: InForce) -> None:
 @pytest.fixture(scope="module")
 def run(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Run:
     path = tmp_path_factory.mktemp("calibrations") / "calibration.json"
-    model = the_model(tiny)
+    model = served_tiny(tiny)
     serving = model.serving
     in_force = InForce(model, SECRETS)
-    first = Calibration(
-        fleet="watchkeeper",
-        model="tiny",
-        version=1,
-        state="kept",
-        at=AT,
-        by="anna",
-        reason="",
-        tokenizer_hash=serving.tokenizer_hash,
-        template_hash=serving.template_hash,
-        now=OLD,
-        before=None,
-        evidence=(),
-        text=None,
-        calls_from=AT,
-        calls_until=AT,
-    )
+    first = first_calibration(model, OLD, AT)
     of_file(path, first, in_force)
     before = serve(tiny, in_force, prompts(1), "then")
     now = serve(tiny, in_force, prompts(2), "now")
@@ -116,33 +100,24 @@ def run(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Run:
     )
     assert isinstance(found, Calibration), found
     for state in ("approved", "published"):
-        found = step(found, state, by="anna", reason="", at=found.at + timedelta(minutes=1))  # type: ignore[arg-type]  # a literal of the loop
+        found = step(found, state, by="anna", reason="", at=found.at + timedelta(minutes=1))
         of_file(path, found, in_force)
     after = serve(tiny, in_force, prompts(3), "after")
     observed = window(after, serving, found.now, at=times(5 * PROMPTS, PROMPTS), live=found.now)
     return Run(model, before, found, after, observed)
 
 
-def rate(answered: Sequence[Answered], category: str) -> Any:
-    """Of the token, among the prompts whose largest refusal token is this one: what a threshold of the category decides about."""
-    emitted = [
-        float(one.record.emitted == category)
-        for one in answered
-        if one.record.logits is not None
-        and max(CATEGORY_TOKENS, key=one.record.logits.__getitem__) == category
-    ]
-    return share(np.array(emitted), np.ones(len(emitted)))
-
-
 def test_each_categorys_rate_goes_to_its_target(run: Run) -> None:
-    for category, target in TARGETS.items():
-        before, after = rate(run.before, category), rate(run.after, category)
-        assert after.low - 0.02 <= target <= after.high + 0.02, (category, before, after)
-        assert abs(after.value - target) < abs(before.value - target), (category, before, after)
-    assert any(
-        not rate(run.before, category).low <= target <= rate(run.before, category).high
-        for category, target in TARGETS.items()
-    )
+    for part in run.calibration.evidence:
+        target = TARGETS[part.group]
+        before, after = (rate_of(answered, part.group) for answered in (run.before, run.after))
+        off = difference(after, part.rate)
+        assert abs(part.rate.value - target) < 0.02, part
+        assert off.low - 0.02 <= 0 <= off.high + 0.02, (part.group, before, after)
+        if abs(before.value - target) > 0.1:
+            assert abs(after.value - target) < abs(before.value - target), (part.group, before, after)
+    moved = [part for part in run.calibration.evidence if abs(part.threshold - 0.5) > 0.1]
+    assert len(moved) >= 2
 
 
 def test_the_observation_says_that_it_arrived_and_it_is_kept(run: Run) -> None:
@@ -202,3 +177,35 @@ def test_another_template_than_the_calibrations_is_left_alone(tiny: Tiny, run: R
         0,
         template_hash("another"),
     )
+
+
+def test_the_command_knows_the_model_by_its_folder(
+    tiny: Tiny, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, secret, file = (tmp_path / name for name in ("model", "secret", "calibration.json"))
+    tiny.tokenizer.save_pretrained(folder)
+    secret.write_bytes(SECRETS["main"])
+    file.write_bytes(signed(run.calibration))
+    config = tmp_path / "serving.toml"
+    names = ", ".join(f'"{name}"' for name in CATEGORY_TOKENS)
+    config.write_text(
+        f'fleet = "watchkeeper"\nmodel = "tiny"\ntokenizer = "{folder}"\nrefusals = [{names}]\n'
+        f'[keys]\nmain = "{secret}"\n[file]\npath = "{file}"\n'
+    )
+    assert main(["check", str(file), "--config", str(config)]) == 0
+    assert "applies to the model of these settings" in capsys.readouterr().out
+    assert main(["hashes", str(folder)]) == 0
+    hashes = capsys.readouterr().out
+    assert run.served.serving.tokenizer_hash in hashes
+    assert run.served.serving.template_hash in hashes
+    assert main(["export-openai", str(file), "--config", str(config), "--tokenizer", str(folder)]) == 0
+    exported = json.loads(capsys.readouterr().out)
+    assert list(exported["logit_bias"]) == [str(number) for number in run.served.refusal_ids[:3]]
+    other = Path(str(config) + ".other")
+    other.write_text(config.read_text().replace('model = "tiny"', 'model = "other"'))
+    assert main(["check", str(file), "--config", str(other)]) == 1
+    assert "other_place" in capsys.readouterr().err
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    assert main(["check", str(file), "--config", str(config)]) == 1
+    assert "other_template" in capsys.readouterr().err
+    assert main(["hashes", str(tmp_path / "nowhere")]) == 1
