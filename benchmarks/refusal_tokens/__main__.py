@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--prompts", type=int, default=3000, help="of each window")
+    parser.add_argument("--prompts", type=int, default=5000, help="of each window")
     given = parser.parse_args()
     logging.getLogger("watchkeeper.serving").setLevel(logging.ERROR)
     tiny = train()

@@ -18,7 +18,9 @@ _RACY_NS: Final = 2_000_000_000
 
 
 class Follower(Protocol):
-    """Something that offers messages to an `InForce`, between `start` and `stop`."""
+    """Something that offers messages to an `InForce`, between `start` and `stop`. `caught_up`: all that there is was read once."""
+
+    caught_up: threading.Event
 
     def start(self) -> None: ...
 
@@ -33,6 +35,7 @@ class FileFollower:
     """
 
     def __init__(self, path: Path, in_force: InForce, *, every_s: float = 5.0) -> None:
+        self.caught_up = threading.Event()
         self._path = path
         self._in_force = in_force
         self._every_s = every_s
@@ -69,6 +72,7 @@ class FileFollower:
     def start(self) -> None:
         """Look once, here and now, then every so often in a thread."""
         self.look()
+        self.caught_up.set()
         self._thread = threading.Thread(target=self._run, name="refusal-token-file", daemon=True)
         self._thread.start()
 

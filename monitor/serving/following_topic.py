@@ -55,7 +55,7 @@ class TopicFollower:
 
     def stop(self) -> None:
         """End, and wait for it."""
-        if self._thread is None or self._loop is None:
+        if self._thread is None or self._loop is None or not self._thread.is_alive():
             return
         self._loop.call_soon_threadsafe(self._cancel)
         self._thread.join()

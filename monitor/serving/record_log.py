@@ -64,6 +64,8 @@ class RecordLog:
                 except OSError as exc:
                     self._lose(exc.strerror or type(exc).__name__)
                     file = None
+                except ValueError as exc:  # an id with half a surrogate pair
+                    self._lose(type(exc).__name__)
         finally:
             if file is not None:
                 file.close()

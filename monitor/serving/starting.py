@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +42,9 @@ class Running:
             self.records.close()
 
 
-def start(config: ServingConfig, tokenizer: Any = None) -> Running:
+def start(config: ServingConfig, tokenizer: Any = None, *, wait_s: float = 5.0) -> Running:
     """Follow what the settings name. `tokenizer`: the one that prompts are made with; None: the one that the settings name, by
-    transformers.
+    transformers. Waits `wait_s` at most until what there is was read, so that the first answers have a rule.
 
     Raises Misconfigured for what is wrong with settings, secrets or tokens. Neither a broker that is away nor a file that isn't there
     yet keeps it from starting: no rule then, and the model chooses.
@@ -62,11 +63,15 @@ def start(config: ServingConfig, tokenizer: Any = None) -> Running:
         followers.append(
             TopicFollower(in_force, topic.servers, topic=topic.name, kafka=kafka_arguments(topic))
         )
+    position = Position(None if config.after is None else id_of(tokens, config.after), config.prefix_tokens)
     for follower in followers:
         follower.start()
+    until = time.monotonic() + wait_s
+    for follower in followers:
+        follower.caught_up.wait(max(0.0, until - time.monotonic()))
     return Running(
         in_force,
-        Position(None if config.after is None else id_of(tokens, config.after), config.prefix_tokens),
+        position,
         followers,
         None if config.records is None else RecordLog(Path(config.records)),
     )

@@ -159,5 +159,7 @@ class Rows:
 def check_arguments(extra_args: dict[str, Any] | None) -> None:
     """Of a request. Raises ValueError, which vLLM makes a refusal of the request."""
     given = (extra_args or {}).get(ARGUMENT)
-    if given is not None and not (isinstance(given, str) and 0 < len(given) <= LONGEST_ID):
-        raise ValueError(f"{ARGUMENT}: expected a text of 1 to {LONGEST_ID} characters")
+    if given is not None and not (
+        isinstance(given, str) and 0 < len(given) <= LONGEST_ID and given.isprintable()
+    ):
+        raise ValueError(f"{ARGUMENT}: expected a text of 1 to {LONGEST_ID} characters that can be seen")

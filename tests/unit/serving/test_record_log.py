@@ -8,6 +8,7 @@ import pytest
 
 from monitor.serving.record_log import RecordLog
 from schemas.refusal_tokens import RefusalToken
+from tests.waiting import until
 
 RECORD = RefusalToken(logits={"[refuse]": 1.5}, emitted="[refuse]")
 
@@ -34,13 +35,22 @@ def test_a_full_disk_costs_records_and_not_the_answers(
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 3  # at 1, 2 and 4
 
 
-def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
+def test_an_id_that_cant_be_written_costs_its_own_record(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
-    first = RecordLog(path)
-    first("1", RECORD)
-    first.close()
+    log = RecordLog(path)
+    log("\ud800", RECORD)
+    log("2", RECORD)
+    log.close()
+    assert log.lost == 1
+    assert json.loads(path.read_text(encoding="utf-8"))["request_id"] == "2"
+
+
+async def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    log = RecordLog(path)
+    log("1", RECORD)
+    await until(lambda: path.exists() and path.read_text(encoding="utf-8"))
     path.rename(tmp_path / "records.1")
-    second = RecordLog(path)
-    second("2", RECORD)
-    second.close()
-    assert "2" in path.read_text(encoding="utf-8")
+    log("2", RECORD)
+    log.close()
+    assert [json.loads(line)["request_id"] for line in path.read_text(encoding="utf-8").splitlines()] == ["2"]

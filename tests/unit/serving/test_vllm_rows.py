@@ -197,7 +197,7 @@ def test_bad_logits_leave_the_choice_to_the_model_and_are_counted(caplog: pytest
     assert len(rows.apply(torch.zeros(0, VOCABULARY))) == 0
 
 
-@pytest.mark.parametrize("bad", ["", 3, ["x"], "x" * 257])
+@pytest.mark.parametrize("bad", ["", 3, ["x"], "x" * 257, "\ud800", "a\nb"])
 def test_a_bad_argument_is_refused_at_the_door(bad: Any) -> None:
     with pytest.raises(ValueError, match=ARGUMENT):
         check_arguments({ARGUMENT: bad})
