@@ -130,6 +130,26 @@ def test_five_tokens_by_category_each_prompt_by_its_own(model: Any) -> None:
         assert (found.threshold, len(found.logits or ())) == (0.02, 6)
 
 
+def test_a_smaller_models_guesses_change_neither_the_token_nor_the_record(model: Any) -> None:
+    torch.manual_seed(9)
+    assistant = transformers.LlamaForCausalLM(model.config).eval()
+    one = {"input_ids": torch.tensor([PROMPTS[0]]), "attention_mask": torch.ones(1, 4, dtype=torch.long)}
+    found = []
+    for options in ({}, {"assistant_model": assistant}):
+        processor = RefusalTokenProcessor(held(thresholds("single", 0.03)), ["r"])
+        with torch.no_grad():
+            written = model.generate(
+                **one, **options, max_new_tokens=6, do_sample=False, logits_processor=[processor]
+            )
+        found.append((written.tolist(), processor.records(written)))
+    assert found[0][0] == found[1][0]
+    (plain,), (assisted,) = found[0][1], found[1][1]
+    assert plain is not None
+    assert assisted is not None
+    assert (plain.emitted, plain.rule) == (assisted.emitted, assisted.rule)
+    assert assisted.logsumexp == pytest.approx(plain.logsumexp, abs=1e-4)
+
+
 def test_without_a_rule_nothing_changes_and_what_was_written_is_logged(model: Any) -> None:
     with torch.no_grad():
         plain = model.generate(**batch(), max_new_tokens=4, do_sample=False)[:, 4:]
