@@ -5,19 +5,10 @@ INSERT INTO quality_rows
      computed_at)
 WITH
     (SELECT greatest(toUInt64(toUnixTimestamp64Micro(now64(6))), max(version) + 1) FROM quality_rows WHERE begins_at IN {quarters:Array(DateTime('UTC'))}) AS next,
-    asked AS
+    several AS
     (
-        SELECT
-            begins_at, event_hash, event_check, max(precedence) AS highest,
-            argMax((toString(tenant), toString(model), toString(category)), precedence) AS cell,
-            argMax((judge_decision = 'asked', sampling_probability), precedence) AS said
-        FROM occurrences
-        WHERE begins_at IN {quarters:Array(DateTime('UTC'))}
-          AND event_hash IN (SELECT event_hash FROM occurrences WHERE begins_at IN {quarters:Array(DateTime('UTC'))} AND judge_decision = 'asked')
-        GROUP BY begins_at, event_hash, event_check
-    ),
-    moved AS
-    (
+        SELECT event_hash FROM occurrences WHERE begins_at IN {quarters:Array(DateTime('UTC'))} AND event_hash IN (SELECT event_hash FROM occurrences WHERE begins_at IN {quarters:Array(DateTime('UTC'))} AND judge_decision = 'asked') GROUP BY event_hash HAVING count() > 1
+        UNION ALL
         SELECT event_hash FROM event_quarters
         WHERE event_hash IN (SELECT event_hash FROM occurrences WHERE begins_at IN {quarters:Array(DateTime('UTC'))} AND judge_decision = 'asked')
         GROUP BY event_hash
@@ -27,8 +18,16 @@ WITH
     (
         SELECT event_hash, event_check, max(precedence)
         FROM occurrences
-        WHERE (begins_at, event_hash) IN (SELECT begins_at, event_hash FROM event_quarters WHERE event_hash IN (SELECT event_hash FROM moved))
+        WHERE (begins_at, event_hash) IN (SELECT begins_at, event_hash FROM event_quarters WHERE event_hash IN (SELECT event_hash FROM several))
         GROUP BY event_hash, event_check
+    ),
+    asked AS
+    (
+        SELECT begins_at, event_hash, event_check, toString(tenant) AS tenant, toString(model) AS model, toString(category) AS category,
+               sampling_probability
+        FROM occurrences FINAL
+        WHERE begins_at IN {quarters:Array(DateTime('UTC'))} AND judge_decision = 'asked'
+          AND (event_hash NOT IN (SELECT event_hash FROM several) OR (event_hash, event_check, precedence) IN (SELECT * FROM best))
     ),
     judged AS
     (
@@ -55,15 +54,15 @@ SELECT
 FROM
 (
     SELECT
-        a.begins_at AS quarter, a.cell.1 AS key1, a.cell.2 AS key2, a.cell.3 AS key3, j.domain AS domain, j.judge AS judge,
+        a.begins_at AS quarter, a.tenant AS key1, a.model AS key2, a.category AS key3, j.domain AS domain, j.judge AS judge,
         j.judge_release AS judge_release, arrayJoin(j.answers) AS answer, assumeNotNull(answer.2) AS x,
-        if(a.said.2 > 0 AND j.probability > 0, 1 / a.said.2 / j.probability, 0) AS weight
+        if(a.sampling_probability > 0 AND j.probability > 0, 1 / a.sampling_probability / j.probability, 0) AS weight
     FROM asked AS a
     INNER JOIN judged AS j ON a.event_hash = j.event_hash AND a.event_check = j.event_check
-    WHERE a.said.1 AND (a.event_hash NOT IN (SELECT event_hash FROM moved) OR (a.event_hash, a.event_check, a.highest) IN (SELECT * FROM best))
 )
 WHERE isNotNull(answer.2)
 GROUP BY quarter, key1, key2, key3, domain, judge, judge_release, name
 UNION ALL
 SELECT true, arrayJoin({quarters:Array(DateTime('UTC'))}), '', '', '', '', '', '', '', 0, 0, 0, 0, 0, 0, next, now('UTC')
-SETTINGS max_insert_threads = 1, min_insert_block_size_rows = 10000000, min_insert_block_size_bytes = 1073741824, max_block_size = 1000000
+SETTINGS max_insert_threads = 1, min_insert_block_size_rows = 10000000, min_insert_block_size_bytes = 1073741824, max_block_size = 65536,
+    compile_expressions = 0, compile_aggregate_expressions = 0
