@@ -21,6 +21,7 @@ from workers.leadership import Leadership
 from workers.notifier import Notifier
 from workers.overseer import Overseer, nothing_lost
 from workers.policies import Policies
+from workers.rollups import RollupKeeper, opening
 from workers.vitals import Vitals
 from workers.watch import Watcher
 
@@ -52,7 +53,10 @@ async def start_watchers(
     )
     channels = told_channels(settings)
     notifier = Notifier(who, outbox, settings, leadership, channels, metrics=metrics) if channels else None
-    more = [service for service in (watcher, notifier, policies) if service is not None]
+    rollups = None
+    if settings.rollups.enabled:
+        rollups = RollupKeeper(settings, leadership, opening(settings, metrics), metrics=metrics)
+    more = [service for service in (watcher, notifier, policies, rollups) if service is not None]
     for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)
         await service.start()
