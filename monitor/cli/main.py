@@ -71,6 +71,12 @@ COMMANDS: Final = (
     ),
     Entry("check", "Ask every part whether it is well, and say what to do if not.", _RUN, "monitor.cli.check", "check"),
     Entry("migrate", "Bring the ClickHouse schema up to date.", _RUN, "monitor.cli.migrate", "migrate"),
+    Entry(
+        "rollups",
+        "The quarters of an hour that reports are made of.",
+        _RUN,
+        commands=(Entry("rebuild", "Count them anew from the verdicts.", None, "monitor.cli.rollups", "rebuild"),),
+    ),
     Entry("config", "Every setting: its value, where it comes from, what it means.", _RUN, "monitor.cli.config", "config"),
     Entry(
         "dlq",

@@ -16,8 +16,10 @@ import pytest
 from monitor.adapters.clickhouse import ClickHouse
 from monitor.adapters.rollups import Rollups
 from monitor.embedded.clickhouse import ClickHousePart
+from monitor.settings import variable
 from schemas.events import Verdict
 from tests.fakes.store import FakeStore
+from tests.integration.commands import watchkeeper
 from tests.integration.test_clickhouse_queries import answered, at
 from tests.stores import NOW, new_store, rows, unanswered, verdict
 
@@ -139,7 +141,7 @@ async def counted(store: ClickHouse) -> dict[Cell, Counter[str]]:
 
 
 async def deliver(store: ClickHouse, verdicts: Sequence[Verdict], chance: random.Random) -> None:
-    for block in (verdicts[at : at + 40] for at in range(0, len(verdicts), 40)):
+    for block in (verdicts[n : n + 40] for n in range(0, len(verdicts), 40)):
         for _ in range(chance.choice((1, 2))):
             await store.insert([one.to_bytes() for one in block])
     if chance.random() < 0.7:
@@ -305,7 +307,9 @@ async def test_days_are_those_of_the_time_zone_through_a_change_of_clocks(store:
         asked = {
             "since": datetime.fromisoformat("2025-10-20T00:00+00:00"),
             "until": datetime.fromisoformat("2025-10-30T00:00+00:00"),
-            **{"tenant": HOSTILE, "model": "", "zone": zone},
+            "tenant": HOSTILE,
+            "model": "",
+            "zone": zone,
         }
         found: Counter[date] = Counter()
         for row in await store.query("report_days", **asked | given):
@@ -344,7 +348,7 @@ async def test_examples_are_those_that_count_and_the_same_ones_whenever_they_are
     assert await store.query("report_examples", each=3, chars=5, **{**LONG, "tenant": HOSTILE}) == found[1:]
 
 
-async def test_guards_are_told_from_when_to_when(store: ClickHouse) -> None:
+async def test_guards_are_told_from_when_to_when_also_after_a_rebuild(store: ClickHouse) -> None:
     second = msgspec.structs.replace(verdict("b", 40), guard_version="2")
     await store.insert([verdict("a", 1).to_bytes(), second.to_bytes()])
     await Rollups(store).refresh()
@@ -355,3 +359,12 @@ async def test_guards_are_told_from_when_to_when(store: ClickHouse) -> None:
         ("1", 1, NOW, NOW + QUARTER),
         ("2", 1, NOW + 2 * QUARTER, NOW + 3 * QUARTER),
     ]
+
+    address = {
+        variable("clickhouse", "url"): store._settings.url,
+        variable("clickhouse", "database"): store._settings.database,
+    }
+    done = await watchkeeper(["rollups", "rebuild", "--since", "2d", "--json"], address)
+
+    assert (done.code, json.loads(done.out)["quarters"], json.loads(done.out)["rows"]) == (0, 2, 2), done.err
+    assert await store.query("report_guards", **LONG) == found
