@@ -11,7 +11,8 @@ from monitor.adapters.rollups import Counted, Reach
 from monitor.cli.store_checks import BEHIND_AT_MOST, rollup_check
 from monitor.errors import Retryable
 from monitor.metrics import Metrics
-from monitor.settings import RetrySettings, RollupSettings, Settings
+from monitor.rollup_settings import RollupSettings
+from monitor.settings import RetrySettings, Settings
 from tests.waiting import until
 from workers.rollups import RollupKeeper
 
