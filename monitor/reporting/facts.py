@@ -59,6 +59,14 @@ class Grid:
         """Every cell that anything is counted in."""
         return list(self._cells)
 
+    def categories(self) -> list[CellKey]:
+        """The cells of one category each, over all traffic, without what has none."""
+        return [key for key in self._cells if key[:2] == (None, None) and key[2]]
+
+    def models(self) -> list[CellKey]:
+        """The cells of one tenant's one model each, over all categories."""
+        return [key for key in self._cells if key[0] is not None and key[1] is not None and key[2] is None]
+
     def by_day(self, key: CellKey, name: str) -> Floats:
         """One count of a cell, by day [35]; zeros of a cell that isn't there."""
         cell = self._cells.get(key)

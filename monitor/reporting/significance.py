@@ -60,7 +60,9 @@ def compare(n: Floats, d: Floats, w2: Floats, *, now: Flags, before: Flags, scat
         is_told = (freedom >= MIN_FREEDOM) & (fewest >= MIN_CASES) & np.isfinite(t)
         p = np.where(is_told, student_two_sided(np.where(is_told, t, 0.0), np.maximum(freedom, 1.0)), np.nan)
         quantile = student_quantile_975(np.maximum(freedom, 1.0))
-        quantile = np.where(freedom >= MIN_FREEDOM, quantile, student_quantile_975(np.full_like(freedom, 1e6)))
+        quantile = np.where(
+            freedom >= MIN_FREEDOM, quantile, student_quantile_975(np.full_like(freedom, 1e6))
+        )
         low1, high1 = wilson_of(r1, size1 / widened, quantile)
         low0, high0 = wilson_of(r0, size0 / widened, quantile)
         change = r1 - r0
@@ -156,7 +158,8 @@ def _incomplete_beta(a: Floats, b: Floats, x: Floats) -> Floats:
 def _log_beta_front(a: Floats, b: Floats, x: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         powers = np.where(x > 0, a * np.log(x), -np.inf) + np.where(x < 1, b * np.log1p(-x), -np.inf)
-    return powers + _log_gamma(a + b) - _log_gamma(a) - _log_gamma(b)
+    front: Floats = powers + _log_gamma(a + b) - _log_gamma(a) - _log_gamma(b)
+    return front
 
 
 def _log_gamma(x: Floats) -> Floats:

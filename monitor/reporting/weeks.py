@@ -83,7 +83,7 @@ def read_zone(name: str) -> ZoneInfo:
     """The time zone of that IANA name. Raises Misconfigured."""
     try:
         if not name.isascii():
-            raise ValueError  # noqa: TRY301  # the same answer as for any other name that there isn't
+            raise ValueError  # the same answer as for any other name that there isn't
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):
         shown = name if name.isascii() and name.isprintable() and len(name) <= 60 else "that"
@@ -105,9 +105,7 @@ def read_week(text: str, zone: ZoneInfo, now: datetime) -> Week:
         raise Misconfigured(f"--week {shown!r} is no week", _HOW)
     year, number = int(found[1]), int(found[2])
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
-        raise Misconfigured(
-            f"--week {wanted} is beyond what is stored: {_FIRST_YEAR} to {_LAST_YEAR}", _HOW
-        )
+        raise Misconfigured(f"--week {wanted} is beyond what is stored: {_FIRST_YEAR} to {_LAST_YEAR}", _HOW)
     try:
         return Week(date.fromisocalendar(year, number, 1), zone)
     except ValueError:
