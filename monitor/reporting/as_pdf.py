@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from monitor.errors import Misconfigured
 from monitor.reporting.as_json import plain
@@ -38,21 +38,21 @@ def require() -> None:
         ) from None
 
 
-def _set(report: Report, form: str, dots_per_inch: float | None = None) -> list[bytes]:
+def _set(report: Report, form: Literal["pdf", "png"], dots_per_inch: float | None = None) -> list[bytes]:
     require()
     import matplotlib as mpl
     import typst
 
     source = (files("monitor.reporting") / "templates" / _TEMPLATE).read_bytes()
-    made = typst.compile(
+    made: bytes | list[bytes] = typst.compile(
         source,
         format=form,
         ppi=dots_per_inch,
-        font_paths=[str(Path(mpl.get_data_path()) / "fonts" / "ttf")],
+        font_paths=[Path(mpl.get_data_path()) / "fonts" / "ttf"],
         ignore_system_fonts=True,
         sys_inputs={"report": json.dumps(_data(report))},
     )
-    return list(made) if isinstance(made, list) else [made]
+    return made if isinstance(made, list) else [made]
 
 
 def _data(report: Report) -> dict[str, Any]:

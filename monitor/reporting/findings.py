@@ -32,8 +32,8 @@ SHARES: Final[Mapping[str, float]] = {
     "critical": 0.5,
     "warning": 0.1,
     "info": 0.02,
-    "audit": 0.05,
-    "rolled_back": 0.05,
+    "audit": 0.01,
+    "rolled_back": 0.01,
 }
 """Of what arrived while an alert about the stream fired, by severity; of a model's exchanges for an audit or a calibration."""
 _Shift = tuple[str, CellKey, bool]

@@ -275,7 +275,7 @@ def _how_marked(changes: Changes) -> str:
     if not changes.tests:
         return f"{intervals} Too few days or cases are counted to test for changes, so nothing is marked."
     return (
-        f"{intervals} ▲ and ▼ mark changes in per cent points that are significant: of all that is marked, at most {LEVEL:.0%} is chance "
+        f"{intervals} ▲ and ▼ mark changes in per cent points that are significant: of all that is marked, at most {LEVEL * 100:.0f} % is chance "
         f"(Benjamini–Hochberg over {changes.tests:,} comparisons), and a single odd day marks nothing, since how much days differ is taken "
         "into account."
     )

@@ -9,11 +9,14 @@ McCullagh and Nelder 1989, section 4.5). phi below 1 counts as 1, and the test i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from math import lgamma
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from monitor.intervals import Z_95
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -23,6 +26,8 @@ MIN_FREEDOM: Final = 6
 MIN_CASES: Final = 5.0
 """Cases, and non-cases, to be expected at either time under no change: below, the test's normal approximation fails."""
 LEVEL: Final = 0.05
+FREE: Final = 1_000_000
+"""Degrees of freedom that make Student's distribution the normal one."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def compare(n: Floats, d: Floats, w2: Floats, *, now: Flags, before: Flags, scat
         p = np.where(is_told, student_two_sided(np.where(is_told, t, 0.0), np.maximum(freedom, 1.0)), np.nan)
         quantile = student_quantile_975(np.maximum(freedom, 1.0))
         quantile = np.where(
-            freedom >= MIN_FREEDOM, quantile, student_quantile_975(np.full_like(freedom, 1e6))
+            freedom >= MIN_FREEDOM, quantile, student_quantile_975(np.full_like(freedom, FREE))
         )
         low1, high1 = wilson_of(r1, size1 / widened, quantile)
         low0, high0 = wilson_of(r0, size0 / widened, quantile)
@@ -119,12 +124,22 @@ def student_two_sided(t: Floats, freedom: Floats) -> Floats:
 
 
 def student_quantile_975(freedom: Floats) -> Floats:
-    """The 97.5 % quantile, by halving."""
-    low, high = np.zeros_like(freedom), np.full_like(freedom, 700.0)
+    """The 97.5 % quantile, of whole degrees of freedom; from FREE on it is the normal's."""
+    return np.array([_quantile_975(min(int(one), FREE)) for one in freedom])
+
+
+@cache
+def _quantile_975(freedom: int) -> float:
+    """By halving."""
+    if freedom >= FREE:
+        return Z_95
+    low, high, of = 0.0, 700.0, np.array([float(max(freedom, 1))])
     for _ in range(60):
         middle = (low + high) / 2
-        is_below = student_two_sided(middle, freedom) > LEVEL
-        low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
+        if student_two_sided(np.array([middle]), of)[0] > LEVEL:
+            low = middle
+        else:
+            high = middle
     return (low + high) / 2
 
 
