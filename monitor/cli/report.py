@@ -151,6 +151,10 @@ def _progress(stack: ExitStack) -> Callable[[int, str], None]:
     """On a terminal a line that says what is asked; nothing elsewhere."""
     console = notes()
     if not console.is_terminal:
-        return lambda step, doing: None
+        return _silent
     status = stack.enter_context(Status("", console=console))
     return lambda step, doing: status.update(f"{step} of {STEPS}: {doing}")
+
+
+def _silent(step: int, doing: str) -> None:
+    """Progress that nobody sees."""

@@ -4,7 +4,7 @@ is fetched, and the fonts are those in Matplotlib's and Typst's wheels."""
 from __future__ import annotations
 
 import json
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -43,15 +43,15 @@ def _set(report: Report, form: Literal["pdf", "png"], dots_per_inch: float | Non
     import matplotlib as mpl
     import typst
 
-    source = (files("monitor.reporting") / "templates" / _TEMPLATE).read_bytes()
-    made: bytes | list[bytes] = typst.compile(
-        source,
-        format=form,
-        ppi=dots_per_inch,
-        font_paths=[Path(mpl.get_data_path()) / "fonts" / "ttf"],
-        ignore_system_fonts=True,
-        sys_inputs={"report": json.dumps(_data(report))},
-    )
+    with as_file(files("monitor.reporting") / "templates" / _TEMPLATE) as template:
+        made: bytes | list[bytes] = typst.compile(
+            template,
+            format=form,
+            ppi=dots_per_inch,
+            font_paths=[Path(mpl.get_data_path()) / "fonts" / "ttf"],
+            ignore_system_fonts=True,
+            sys_inputs={"report": json.dumps(_data(report))},
+        )
     return made if isinstance(made, list) else [made]
 
 
