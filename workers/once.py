@@ -21,6 +21,8 @@ from workers.leadership import Leadership
 from workers.notifier import Notifier
 from workers.overseer import Overseer, nothing_lost
 from workers.policies import Policies
+from workers.reports import Reporter, report_channels
+from workers.reports import opening as opening_reports
 from workers.vitals import Vitals
 from workers.watch import Watcher
 
@@ -52,7 +54,11 @@ async def start_watchers(
     )
     channels = told_channels(settings)
     notifier = Notifier(who, outbox, settings, leadership, channels, metrics=metrics) if channels else None
-    more = [service for service in (watcher, notifier, policies) if service is not None]
+    reporter = None
+    if settings.report.enabled:
+        takers = report_channels(settings, [one for one, _ in channels], Secrets(os.environ))
+        reporter = Reporter(who, outbox, settings, leadership, takers, opening_reports(settings, metrics))
+    more = [service for service in (watcher, notifier, policies, reporter) if service is not None]
     for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)
         await service.start()

@@ -89,7 +89,7 @@ async def gather(
         model=model,
         fleet=fleet,
         grid=Grid(week, days),
-        reach=Reach(_utc(reach["computed_until"]), int(reach["waiting"]), _utc(reach["newest_arrived_at"])),
+        reach=reach_of(reach),
         guards=tuple(map(_guard, guards)),
         alerts=tuple(map(_told, alerts)),
         letters=tuple(Letters(row["why"], int(row["now"]), int(row["before"])) for row in letters),
@@ -98,6 +98,11 @@ async def gather(
         examples=tuple(map(_example, examples)),
         queries=tuple(asking.done),
     )
+
+
+def reach_of(row: Mapping[str, Any]) -> Reach:
+    """A row of report_reach.sql."""
+    return Reach(_utc(row["computed_until"]), int(row["waiting"]), _utc(row["newest_arrived_at"]))
 
 
 def _utc(at: datetime | None) -> datetime | None:
