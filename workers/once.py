@@ -57,7 +57,9 @@ async def start_watchers(
     reporter = None
     if settings.report.enabled:
         takers = report_channels(settings, [one for one, _ in channels], Secrets(os.environ))
-        reporter = Reporter(who, outbox, settings, leadership, takers, opening_reports(settings, metrics))
+        reporter = Reporter(
+            who, outbox, settings, leadership, takers, open_store=opening_reports(settings, metrics)
+        )
     more = [service for service in (watcher, notifier, policies, reporter) if service is not None]
     for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)

@@ -96,8 +96,8 @@ class Reporter(Service):
         settings: Settings,
         leads: Membership,
         channels: Mapping[str, ReportChannel],
-        open_store: OpenStore,
         *,
+        open_store: OpenStore,
         turn_s: float = TURN_S,
     ) -> None:
         super().__init__()
