@@ -23,6 +23,7 @@ from workers.overseer import Overseer, nothing_lost
 from workers.policies import Policies
 from workers.reports import Reporter, report_channels
 from workers.reports import opening as opening_reports
+from workers.rollups import RollupKeeper, opening
 from workers.vitals import Vitals
 from workers.watch import Watcher
 
@@ -54,13 +55,16 @@ async def start_watchers(
     )
     channels = told_channels(settings)
     notifier = Notifier(who, outbox, settings, leadership, channels, metrics=metrics) if channels else None
+    rollups = None
+    if settings.rollups.enabled:
+        rollups = RollupKeeper(settings, leadership, opening(settings, metrics), metrics=metrics)
     reporter = None
     if settings.report.enabled:
         takers = report_channels(settings, [one for one, _ in channels], Secrets(os.environ))
         reporter = Reporter(
             who, outbox, settings, leadership, takers, open_store=opening_reports(settings, metrics)
         )
-    more = [service for service in (watcher, notifier, policies, reporter) if service is not None]
+    more = [service for service in (watcher, notifier, policies, rollups, reporter) if service is not None]
     for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)
         await service.start()

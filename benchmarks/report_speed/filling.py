@@ -27,7 +27,13 @@ async def fill(store: ClickHouse, total: int) -> datetime:
     ]
     for first in range(await _there(store), total, BLOCK):
         count = min(BLOCK, total - first)
-        given = {"until": END, "span_s": int(SPAN.total_seconds()), "total": total, "first": first, "count": count}
+        given = {
+            "until": END,
+            "span_s": int(SPAN.total_seconds()),
+            "total": total,
+            "first": first,
+            "count": count,
+        }
         for statement in reversed(statements):
             await store._client.command(statement, parameters=given)
         print(f"{first + count:>13,} verdicts, {time.perf_counter() - began_s:,.0f} s", flush=True)
@@ -36,5 +42,7 @@ async def fill(store: ClickHouse, total: int) -> datetime:
 
 async def _there(store: ClickHouse) -> int:
     """How many are there: whole blocks, since an insert is all or nothing."""
-    (row,) = (await store._client.query("SELECT count() FROM arrivals WHERE source_offset < 1000000000")).result_rows
+    (row,) = (
+        await store._client.query("SELECT count() FROM arrivals WHERE source_offset < 1000000000")
+    ).result_rows
     return int(row[0]) // BLOCK * BLOCK

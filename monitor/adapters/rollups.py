@@ -66,8 +66,10 @@ class Rollups:
     async def refresh(self) -> Counted | None:
         """Count all quarters anew of which something was written since the last time. None where `is_ours` ended it."""
         reach = await self.reach()
-        if not reach.is_filled and not await self.fill():
-            return None
+        if not reach.is_filled:
+            if not await self.fill():
+                return None
+            reach = await self.reach()
         since = max(_EVER, reach.counted - SETTLED_AFTER) if reach.counted is not None else _EVER
         written = [
             (row["second"], row["row_count"])
@@ -84,9 +86,9 @@ class Rollups:
 
     async def rebuild(self, since: datetime) -> Counted | None:
         """Copy all rows again and count all quarters from `since` anew. Where rows have expired, what was counted stands."""
-        now = (await self.reach()).now
         if not await self.fill():
             return None
+        now = (await self.reach()).now
         rows = await self.store.query("rollup_quarters", since=max(_EVER, since.replace(microsecond=0)))
         return await self._count({row["begins_at"] for row in rows}, now)
 

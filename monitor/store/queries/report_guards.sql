@@ -1,16 +1,12 @@
--- Who labelled a week's exchanges, with which thresholds, and from when to when.
+-- Which guards, and thresholds, the exchanges of [since, until) were judged by, and from when to when, to a quarter of an hour.
 SELECT
-    toString(guard_name)    AS guard,
-    toString(guard_version) AS version,
-    toString(guard_prompt_hash) AS prompt_hash,
-    calibration_version     AS calibration,
-    count()                 AS events,
-    min(occurred_at)        AS first_at,
-    max(occurred_at)        AS last_at
-FROM verdict_rows FINAL
-WHERE occurred_at >= {since:DateTime64(6, 'UTC')} AND occurred_at < {until:DateTime64(6, 'UTC')}
-    AND ({tenant:String} = '' OR tenant = {tenant:String})
-    AND ({model:String} = '' OR model = {model:String})
+    toString(q.guard_name) AS guard, toString(q.guard_version) AS version, toString(q.guard_prompt_hash) AS prompt_hash,
+    q.calibration_version AS calibration, sum(q.events) AS events, toDateTime64(min(q.begins_at), 6, 'UTC') AS first_at,
+    least(toDateTime64(max(q.begins_at), 6, 'UTC') + INTERVAL 15 MINUTE, {until:DateTime64(6, 'UTC')}) AS last_at
+FROM quarters AS q
+WHERE q.begins_at >= toDateTime({since:DateTime64(6, 'UTC')}, 'UTC') AND q.begins_at < toDateTime({until:DateTime64(6, 'UTC')}, 'UTC')
+  AND {tenant:String} IN ('', q.tenant) AND {model:String} IN ('', q.model)
 GROUP BY guard, version, prompt_hash, calibration
-ORDER BY first_at, guard, version, calibration
+HAVING events > 0
+ORDER BY first_at, guard, version, prompt_hash, calibration
 LIMIT 50

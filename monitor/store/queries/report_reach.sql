@@ -1,7 +1,11 @@
--- How far the counts reach: the newest exchange that is counted, and what waits to be.
+-- What quarters rest on: up to which writing they are counted (NULL: never), how many rows were written since, the newest quarter and
+-- the newest arrival in it or shortly before.
+WITH
+    (SELECT argMaxOrNull(until, written_at) FROM rollup_marks WHERE name = 'counted') AS counted,
+    (SELECT maxOrNull(begins_at) FROM quarters) AS newest
 SELECT
-    if(count() > 0, max(arrived_at), NULL)  AS newest_arrived_at,
-    if(count() > 0, max(arrived_at), NULL)  AS computed_until,
-    if(count() > 0, max(occurred_at), NULL) AS newest_quarter,
-    toUInt64(0)                             AS waiting
-FROM verdict_rows
+    counted AS computed_until,
+    (SELECT count() FROM occurrences WHERE inserted_at >= ifNull(counted, toDateTime64(0, 3, 'UTC'))) AS waiting,
+    newest AS newest_quarter,
+    (SELECT maxOrNull(arrived_at) FROM occurrences WHERE begins_at >= newest - INTERVAL 6 HOUR) AS newest_arrived_at,
+    now64(3, 'UTC') AS now
