@@ -137,8 +137,9 @@ def heat_map(changes: Changes, measure: Measure, categories: Sequence[CellKey]) 
         return None
     categories, values, counted = [categories[row] for row in kept], values[kept], counted[kept]
     top = max(float(np.nanmax(values)), 1e-9)
-    palette = LinearSegmentedColormap.from_list("heat", ["#f7fbff", "#6baed6", "#08306b"])
-    palette.set_bad("#ffffff")
+    palette = LinearSegmentedColormap.from_list("heat", ["#f7fbff", "#6baed6", "#08306b"]).with_extremes(
+        bad="#ffffff"
+    )
     labels = [_short(words.category(key[2] or "")) for key in categories]
     heads = [f"{day:%a} {day.day} {day:%b}" for day in days]
     salt = f"heat-{measure.value}"

@@ -16,7 +16,7 @@ from monitor.reporting.weeks import DAYS, WEEKS_BEFORE, Week
 from schemas.alerts import Severity
 
 COUNTS: Final = (
-    *("events", "answered", "to_be_scored", "unknown", "errors", "truncated", "late"),
+    *("places", "events", "answered", "to_be_scored", "unknown", "errors", "truncated", "late"),
     *("judge_asked", "judge_sampled_out", "judge_unscored", "judge_off", "judge_expected"),
 )
 _FIELDS: Final = (*COUNTS, *(f"{name}_{part}" for name in RATE_NAMES for part in ("n", "d", "w2")))

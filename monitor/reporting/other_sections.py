@@ -451,11 +451,11 @@ def examples_section(facts: Facts) -> Section:
         return Section(
             "examples",
             "Examples",
-            (Paragraph("No answer of this week was harmful, and no refusal looks wrong.", "quiet", query),),
+            (Paragraph("There is none to show: no answer of this week looks harmful and no refusal wrong, or the policy keeps no text of them.", "quiet", query),),
         )
     zone = facts.week.zone
     policies = {one.policy for one in facts.examples}
-    said = "The surest of each kind by the guard's probabilities: cases to look at, not a sample."
+    said = "Some of each kind, the surest by the guard's probabilities first: cases to look at, not a sample to count."
     if policies == {"none"}:
         said += " The policy keeps no text (WATCHKEEPER_PRIVACY__EXCERPT_POLICY): ids lead to the chat logs."
     elif "redacted" in policies:

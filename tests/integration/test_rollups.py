@@ -305,7 +305,7 @@ async def test_days_are_those_of_the_time_zone_through_a_change_of_clocks(store:
         asked = {
             "since": datetime.fromisoformat("2025-10-20T00:00+00:00"),
             "until": datetime.fromisoformat("2025-10-30T00:00+00:00"),
-            **{"tenant": HOSTILE, "model": "", "zone": zone},
+            "tenant": HOSTILE, "model": "", "zone": zone,
         }
         found: Counter[date] = Counter()
         for row in await store.query("report_days", **asked | given):

@@ -29,7 +29,9 @@ def test_this_and_last_are_by_the_clocks_of_the_zone() -> None:
     assert read_week("last", BERLIN, sunday_evening).name == "2026-W47"
 
 
-@pytest.mark.parametrize(("monday", "hours"), [(date(2026, 3, 23), 167), (date(2026, 10, 19), 169), (date(2026, 11, 16), 168)])
+@pytest.mark.parametrize(
+    ("monday", "hours"), [(date(2026, 3, 23), 167), (date(2026, 10, 19), 169), (date(2026, 11, 16), 168)]
+)
 def test_a_week_in_which_the_clocks_change_has_an_hour_less_or_more(monday: date, hours: int) -> None:
     week = Week(monday, BERLIN)
     assert week.hours == hours
@@ -58,7 +60,10 @@ def test_a_week_that_there_is_not_is_refused_with_what_to_write(text: str, said:
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("name", ["Mars/Base", "", "../../etc/passwd", "/etc/passwd", "Europe", "x" * 10_000, "Europe/\x00", "日本"])
+@pytest.mark.parametrize(
+    "name",
+    ["Mars/Base", "", "../../etc/passwd", "/etc/passwd", "Europe", "x" * 10_000, "Europe/\x00", "日本"],
+)
 def test_a_zone_that_there_is_not_is_refused(name: str) -> None:
     with pytest.raises(Misconfigured, match="there is no time zone"):
         read_zone(name)
