@@ -20,6 +20,9 @@ _QUERIES: Final = ("report_days",)
 _INK, _QUIET, _LINE, _BAND, _SHADE = "#1b1f24", "#57606a", "#0b5394", "#9fc5e8", "#eef2f6"
 _LETTERS: Final = "DejaVu Sans"
 _HEADER: Final = re.compile(r"^.*?(?=<svg\b)", re.DOTALL)
+_TAG: Final = re.compile(r"<[^>]*>")
+_ID: Final = re.compile(r'\sid="([^"]*)"')
+_REFERENCE: Final = re.compile(r'(?:url\(|href=")#([^")]+)')
 _LONGEST_LABEL: Final = 34
 
 
@@ -54,9 +57,17 @@ def _drawing(width: float, height: float, salt: str, **grid: Any) -> Iterator[tu
         )
 
 
-def _svg(written: io.StringIO) -> str:
-    """The element alone, without declaration and document type, which have no place in a page."""
-    return _HEADER.sub("", written.getvalue()).strip()
+def _svg(written: io.StringIO, salt: str) -> str:
+    """The element alone, without declaration and document type, which have no place in a page; ids that nothing refers to are left out, and the
+    others are this picture's own."""
+    drawn = _HEADER.sub("", written.getvalue()).strip()
+    used = set(_REFERENCE.findall(drawn))
+
+    def own(tag: re.Match[str]) -> str:
+        ids = _ID.sub(lambda found: f' id="{salt}-{found[1]}"' if found[1] in used else "", tag[0])
+        return _REFERENCE.sub(lambda found: found[0].replace("#", f"#{salt}-"), ids)
+
+    return _TAG.sub(own, drawn)
 
 
 def rates_by_day(changes: Changes) -> Picture:
@@ -105,7 +116,7 @@ def rates_by_day(changes: Changes) -> Picture:
         "chart-rates",
         "Rates of all traffic by day",
         f"Five line charts of the daily rates in per cent over {over}, with 95 % intervals as bars. The table after it has the same figures.",
-        _svg(written),
+        _svg(written, "rates"),
         Table(
             "chart-rates-data",
             "Figures of the chart",
@@ -187,7 +198,7 @@ def heat_map(changes: Changes, measure: Measure, categories: Sequence[CellKey]) 
         f"{words.TITLES[measure]} by category and day, %",
         f"A grid of categories by days; each field holds the rate of {words.TITLES[measure].lower()} in per cent, darker where it is higher, up to "
         f"{words.share(top)}. A dash: nothing to count. The table after it has the same figures.",
-        _svg(written),
+        _svg(written, salt),
         Table(
             f"chart-{salt.replace('_', '-')}-data",
             "Figures of the chart",

@@ -1,7 +1,7 @@
 """What changed and matters, as sentences, most important first. Pure.
 
 Findings are ranked by one number: about how many of the week's exchanges each surely concerns, which is effect and certainty in one. Of a rate
-it is the end of the change's 95 % interval that lies next to no change, times the exchanges that the rate is of; harm counts HARM_WEIGHT
+it is the end of the change's 95 % interval that lies next to no change, times the exchanges that the rate is of; a harm that rises counts HARM_WEIGHT
 times. What concerns no countable exchanges is given a share of the traffic of its place (SHARES).
 """
 
@@ -27,7 +27,13 @@ from monitor.reporting.significance import LEVEL
 from schemas.evidence import DriftEvidence
 
 MOST: Final = 5
+LEAST: Final = 10.0
+"""A change of a rate that surely concerns fewer is marked in the tables, and no finding."""
 HARM_WEIGHT: Final = 3.0
+REFUSAL_WEIGHT: Final = 0.5
+"""Of refusal as such, which is neither good nor bad: over-refusal and under-refusal say what a change of it means."""
+NARROWER: Final = 1.1
+"""What naming one of tenant, model and category more is worth."""
 SHARES: Final[Mapping[str, float]] = {
     "critical": 0.5,
     "warning": 0.1,
@@ -45,7 +51,7 @@ _POWER: Final = 0.8416
 def findings(facts: Facts, changes: Changes) -> tuple[Finding, ...]:
     """At most MOST, most important first; what tells of the same shift is told once."""
     told = [_of_alert(alert, facts, changes) for alert in facts.alerts]
-    for change in sorted(changes.significant(), key=_rank, reverse=True):
+    for change in _once(changes.significant()):
         shift = (change.measure.family, change.key, _direction(change.measure, is_rise=change.is_rise))
         told.append((_of_change(change), shift))
     told += [
@@ -57,10 +63,13 @@ def findings(facts: Facts, changes: Changes) -> tuple[Finding, ...]:
         )
     ]
     kept: list[tuple[Finding, _Shift | None]] = []
-    for finding, same in sorted(told, key=lambda one: (one[0].kind != "alert", -one[0].weight)):
+    for finding, same in sorted(told, key=_first_told, reverse=True):
         if same is None or not any(other is not None and _is_same(same, other) for _, other in kept):
             kept.append((finding, same))
-    ranked = sorted((finding for finding, _ in kept if finding.weight > 0), key=lambda one: -one.weight)
+    ranked = sorted(
+        (finding for finding, _ in kept if finding.weight >= (LEAST if finding.kind == "change" else 0.0)),
+        key=lambda one: -one.weight,
+    )
     return tuple(ranked[:MOST])
 
 
@@ -113,7 +122,25 @@ def could_have_seen(changes: Changes) -> str:
     )
 
 
+def _first_told(one: tuple[Finding, _Shift | None]) -> tuple[bool, float]:
+    """Of what may be one shift, an alert goes first, then what concerns most, a narrower place before a wider one that says little more."""
+    finding, shift = one
+    parts = 0 if shift is None else sum(part is not None for part in shift[1])
+    return finding.kind == "alert", finding.weight * NARROWER**parts
+
+
+def _once(changed: Sequence[Change]) -> list[Change]:
+    """Each rate of each cell once: against last week where that is significant."""
+    found: dict[tuple[Measure, CellKey], Change] = {}
+    for change in changed:
+        if change.versus == "last week" or (change.measure, change.key) not in found:
+            found[change.measure, change.key] = change
+    return sorted(found.values(), key=_rank, reverse=True)
+
+
 def _rank(change: Change) -> float:
+    if change.measure is Measure.REFUSAL:
+        return change.certain * REFUSAL_WEIGHT
     return change.certain * (HARM_WEIGHT if _is_harm(change.measure) and change.is_rise else 1.0)
 
 

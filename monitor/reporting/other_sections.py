@@ -451,7 +451,13 @@ def examples_section(facts: Facts) -> Section:
         return Section(
             "examples",
             "Examples",
-            (Paragraph("There is none to show: no answer of this week looks harmful and no refusal wrong, or the policy keeps no text of them.", "quiet", query),),
+            (
+                Paragraph(
+                    "There is none to show: no answer of this week looks harmful and no refusal wrong, or the policy keeps no text of them.",
+                    "quiet",
+                    query,
+                ),
+            ),
         )
     zone = facts.week.zone
     policies = {one.policy for one in facts.examples}
