@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from monitor.reporting import words
+from monitor.reporting.audit_section import audits_section
 from monitor.reporting.changes import Changes
 from monitor.reporting.document import Paragraph, Report
 from monitor.reporting.facts import EVERYTHING, Facts
 from monitor.reporting.findings import findings, summary
 from monitor.reporting.other_sections import (
     alerts_section,
-    audits_section,
     calibrations_section,
     data_section,
     examples_section,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from monitor.drift.measures import Measure
 from monitor.reporting import words
 from monitor.reporting.changes import RATES, Changes
 from monitor.reporting.document import Cell, Column, Picture, Table
-from monitor.reporting.facts import EVERYTHING, CellKey
+from monitor.reporting.facts import EVERYTHING, AuditValue, CellKey
 
 _QUERIES: Final = ("report_days",)
 _INK, _QUIET, _LINE, _BAND, _SHADE = "#1b1f24", "#57606a", "#0b5394", "#9fc5e8", "#eef2f6"
@@ -212,3 +213,71 @@ def heat_map(changes: Changes, measure: Measure, categories: Sequence[CellKey]) 
 
 def _short(label: str) -> str:
     return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
+
+
+def audit_picture(
+    id_: str, title: str, values: Sequence[AuditValue], newest_id: str, zone: ZoneInfo
+) -> Picture | None:
+    """J by layer in the newest audit, and over time in the layer where it is largest; None where no J is finite."""
+    known = [value for value in values if value.value is not None]
+    newest = [value for value in known if value.audit_id == newest_id]
+    if not newest:
+        return None
+    best = max(newest, key=lambda value: value.value or 0.0).layer
+    over_time = sorted((value for value in known if value.layer == best), key=lambda value: value.at)
+    rows: list[tuple[Cell, ...]] = []
+    with _drawing(7.2, 2.4, id_, nrows=1, ncols=2) as (_, axes, written):
+        for axis, shown, labels, head in (
+            (axes[0], newest, [_short(words.name(one.layer)) for one in newest], "by layer"),
+            (
+                axes[1],
+                over_time,
+                [f"{one.at.astimezone(zone):%d %b}" for one in over_time],
+                f"over time, {_short(words.name(best))}",
+            ),
+        ):
+            at = list(range(len(shown)))
+            mid = [one.value or 0.0 for one in shown]
+            axis.vlines(
+                at,
+                [_or(one.low, one.value) for one in shown],
+                [_or(one.high, one.value) for one in shown],
+                color=_BAND,
+                linewidth=4,
+            )
+            axis.plot(at, mid, color=_LINE, linewidth=1, marker="o", markersize=2.6)
+            axis.set_title(f"J {head}", loc="left", fontsize=8, pad=3)
+            axis.set_ylim(bottom=0)
+            step = max(1, len(at) // 8)
+            axis.set_xticks(at[::step], labels[::step], rotation=30, ha="right")
+            rows += [
+                (
+                    Cell(f"{words.name(one.layer)}, {one.at.astimezone(zone):%d %B}"),
+                    Cell(f"{one.value:.3g}", one.value),
+                    Cell(
+                        words.NOTHING
+                        if one.low is None or one.high is None
+                        else f"{one.low:.3g}–{one.high:.3g}"
+                    ),
+                )
+                for one in shown
+            ]
+    return Picture(
+        f"chart-{id_}",
+        f"{title}: separation J of safe and unsafe prompts",
+        f"Two charts of J with 95 % intervals: by layer in the newest audit, and in {words.name(best)} over {len(over_time)} audits. The table "
+        "after it has the same figures.",
+        _svg(written, id_),
+        Table(
+            f"chart-{id_}-data",
+            "Figures of the chart",
+            (Column("Layer and day", is_number=False), Column("J"), Column("95 % interval")),
+            tuple(rows),
+            ("report_audits",),
+        ),
+        ("report_audits",),
+    )
+
+
+def _or(value: float | None, other: float | None) -> float:
+    return value if value is not None else other or 0.0

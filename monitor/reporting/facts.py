@@ -182,7 +182,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class AuditValue:
-    """One value of an audit: of a layer by one measure, whose variant is in its name."""
+    """One value of an audit: of a layer by one measure (monitor/audit/measures.py); of a refused audit the one row, without a layer.
+
+    `before` .. `has_changed`: against the audit before, of the measure j alone.
+    """
 
     audit_id: str
     series: str
@@ -197,17 +200,21 @@ class AuditValue:
     value: float | None
     low: float | None
     high: float | None
-    change: float | None = None
+    before: float | None = None
     change_low: float | None = None
     change_high: float | None = None
-    p_adjusted: float | None = None
-    is_significant: bool = False
-    is_large: bool = False
+    change_p: float | None = None
+    has_changed: bool | None = None
+
+    @property
+    def change(self) -> float | None:
+        """Since the audit before."""
+        return None if self.value is None or self.before is None else self.value - self.before
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationNow:
-    """A calibration that was in force in the week, or was proposed or rolled back in it."""
+    """A calibration that was in force in the week, or came into a state in it. `thresholds` by group. `guarantees`: what its evidence says."""
 
     model: str
     version: int
@@ -215,8 +222,10 @@ class CalibrationNow:
     at: datetime
     by: str
     reason: str
-    thresholds: str
-    evidence: str
+    rule: str
+    thresholds: Mapping[str, float]
+    published_at: datetime | None
+    guarantees: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

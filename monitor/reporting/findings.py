@@ -285,20 +285,20 @@ def _of_letters(facts: Facts, changes: Changes) -> list[Finding]:
 
 
 def _of_audits(facts: Facts, changes: Changes) -> list[Finding]:
-    """The largest significant change of each model's latest audits of this week."""
-    found: dict[str, AuditValue] = {}
+    """The largest change of each model and anchor set that this week's audits call one."""
+    found: dict[tuple[str, str], AuditValue] = {}
     for value in facts.audits:
         if (
-            not value.is_significant
+            not value.has_changed
             or value.change is None
             or not facts.week.since <= value.at < facts.week.until
         ):
             continue
-        best = found.get(value.model)
+        best = found.get((value.model, value.anchor_set))
         if best is None or abs(value.change) > abs(best.change or 0.0):
-            found[value.model] = value
+            found[value.model, value.anchor_set] = value
     made = []
-    for model, value in found.items():
+    for (model, anchors), value in found.items():
         change = value.change or 0.0
         traffic = changes.grid.total((None, model, None), "events", changes.now) or changes.grid.total(
             EVERYTHING, "events", changes.now
@@ -312,9 +312,9 @@ def _of_audits(facts: Facts, changes: Changes) -> list[Finding]:
             Finding(
                 "audit",
                 f"Inside {words.name(model)}, safe and unsafe prompts lie {'further apart' if change > 0 else 'closer together'} than at the "
-                f"audit before: {words.name(value.measure)} at {words.name(value.layer)} changed by {change:+.3f}{bounds} "
-                f"(anchors {words.name(value.anchor_set)}, {words.moment(value.at, facts.week.zone)}).",
-                SHARES["audit"] * traffic * (2.0 if value.is_large else 1.0),
+                f"audit before: their separation (J) at {words.name(value.layer)} went from {value.before or 0.0:.3f} to {value.value or 0.0:.3f} "
+                f"({change:+.3f}{bounds}; anchors {words.name(anchors)}, {words.moment(value.at, facts.week.zone)}).",
+                max(SHARES["audit"] * traffic, 1.0),
                 ("report_audits",),
                 "worse" if change < 0 else "changed",
             )

@@ -11,6 +11,8 @@ import msgspec
 from monitor.rates import Queries
 from monitor.reporting.document import Query
 from monitor.reporting.facts import (
+    AuditValue,
+    CalibrationNow,
     Example,
     Facts,
     Grid,
@@ -26,7 +28,8 @@ from monitor.store import sql
 
 EXAMPLES_A_KIND: Final = 5
 EXAMPLE_CHARS: Final = 400
-STEPS: Final = 8
+AUDIT_WEEKS: Final = 12
+STEPS: Final = 10
 """Questions that are asked: what progress counts by."""
 
 
@@ -82,6 +85,22 @@ async def gather(
     examples = await asking.rows(
         "report_examples", "examples", each=EXAMPLES_A_KIND, chars=EXAMPLE_CHARS, **inside
     )
+    audits = await asking.rows(
+        "report_audits",
+        "audits",
+        fleet=fleet,
+        since=week.before(AUDIT_WEEKS).since,
+        until=week.until,
+        model=model or "",
+    )
+    calibrations = await asking.rows(
+        "report_calibrations",
+        "calibrations",
+        fleet=fleet,
+        since=week.since,
+        until=week.until,
+        model=model or "",
+    )
     return Facts(
         week=week,
         asked_at=now,
@@ -96,6 +115,8 @@ async def gather(
         judged=tuple(JudgedWhy(**_of(JudgedWhy, row)) for row in judged),
         quality=tuple(Quality(**_of(Quality, row)) for row in quality),
         examples=tuple(map(_example, examples)),
+        audits=tuple(map(_audit, audits)),
+        calibrations=tuple(map(_calibration, calibrations)),
         queries=tuple(asking.done),
     )
 
@@ -147,6 +168,45 @@ def _told(row: Mapping[str, Any]) -> Told:
         place=dict(row["place"]),
         remedy=row["remedy"],
         evidence=evidence if isinstance(evidence, dict) else None,
+    )
+
+
+def _audit(row: Mapping[str, Any]) -> AuditValue:
+    given = {name: row[name] for name in ("audit_id", "series", "model_version", "value", "low", "high")}
+    changed = {name: row[name] for name in ("before", "change_low", "change_high", "change_p", "has_changed")}
+    return AuditValue(
+        at=_sure(row["at"]),
+        model=row["model_key"],
+        anchor_set=row["set_key"],
+        state=row["outcome"],
+        reason=row["why"],
+        layer=row["layer_key"],
+        measure=row["measure_key"],
+        **given,
+        **changed,
+    )
+
+
+def _calibration(row: Mapping[str, Any]) -> CalibrationNow:
+    try:
+        evidence: Any = msgspec.json.decode(row["evidence"] or b"[]")
+    except msgspec.DecodeError:
+        evidence = []
+    groups = [one for one in evidence if isinstance(one, dict)] if isinstance(evidence, list) else []
+    return CalibrationNow(
+        model=row["model"],
+        version=int(row["version"]),
+        state=row["state_now"],
+        at=_sure(row["at"]),
+        by=row["by"],
+        reason=row["reason"],
+        rule=row["rule_now"],
+        thresholds=dict(row["thresholds"]),
+        published_at=_utc(row["published_at"]),
+        guarantees=tuple(
+            f"{one.get('group') or 'all'}: {one.get('guarantee', '')} ({one.get('n', 0):,} prompts)"
+            for one in groups
+        ),
     )
 
 

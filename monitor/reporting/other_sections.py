@@ -9,11 +9,10 @@ from typing import Final
 from monitor.intervals import Z_95
 from monitor.reporting import words
 from monitor.reporting.changes import Changes
-from monitor.reporting.document import Block, Cell, Column, Paragraph, Section, Table, Tone
-from monitor.reporting.facts import EVERYTHING, Example, Facts, Quality, Told
+from monitor.reporting.document import Block, Cell, Column, Paragraph, Section, Table
+from monitor.reporting.facts import EVERYTHING, CalibrationNow, Example, Facts, Quality, Told
 
 MOST_ALERTS: Final = 40
-MOST_AUDIT_ROWS: Final = 60
 _KINDS: Final[Mapping[str, str]] = {
     "harmful_answer": "Harmful answer",
     "under_refusal": "Harmful prompt that was answered",
@@ -146,70 +145,6 @@ def _mean(one: Quality | None, *, is_share: bool) -> tuple[str, float | None]:
     return f"{one.mean:.2f} ± {half:.2f} ({one.n:,})", one.mean
 
 
-def audits_section(facts: Facts) -> Section:
-    """How far safe and unsafe prompts lie apart inside the models, by layer and over time."""
-    query = ("report_audits",)
-    if not facts.audits:
-        return Section(
-            "audits",
-            "Audits of models' insides",
-            (
-                Paragraph(
-                    "No model's hidden states were audited up to the end of this week (docs/audit.md says how).",
-                    "quiet",
-                ),
-            ),
-        )
-    zone = facts.week.zone
-    rows = tuple(
-        (
-            Cell(words.name(one.model)),
-            Cell(words.moment(one.at, zone), one.at.isoformat()),
-            Cell(words.name(one.layer)),
-            Cell(words.name(one.measure), one.measure),
-            Cell(
-                "none: " + words.text(one.reason, 120) if one.value is None else f"{one.value:.3f}", one.value
-            ),
-            Cell(words.NOTHING if one.low is None or one.high is None else f"{one.low:.3f}–{one.high:.3f}"),
-            Cell(*_audit_change(one.change, is_significant=one.is_significant)),
-            Cell(words.name(one.anchor_set)),
-        )
-        for one in facts.audits[:MOST_AUDIT_ROWS]
-    )
-    return Section(
-        "audits",
-        "Audits of models' insides",
-        (
-            Paragraph(
-                "An audit asks how far safe and unsafe prompts lie apart in a model's hidden states. Its measures aren't comparable with each "
-                "other, nor between models: each is named in full.",
-                "",
-                query,
-            ),
-            Table(
-                "audits-by-layer",
-                "Separation of safe and unsafe prompts, newest audit first",
-                (
-                    *(Column(one, is_number=False) for one in ("Model", "Audited", "Layer", "Measure")),
-                    *map(Column, ("Value", "95 % interval", "Change")),
-                    Column("Anchors", is_number=False),
-                ),
-                rows,
-                query,
-                "▲ and ▼: significant after correction for the layers that were tested.",
-            ),
-        ),
-    )
-
-
-def _audit_change(change: float | None, *, is_significant: bool) -> tuple[str, float | None, Tone]:
-    if change is None:
-        return words.NOTHING, None, "quiet"
-    if not is_significant:
-        return f"{change:+.3f}", change, "quiet"
-    return f"{'▲' if change > 0 else '▼'} {change:+.3f}", change, "worse" if change < 0 else "changed"
-
-
 def calibrations_section(facts: Facts) -> Section:
     """Which thresholds labelled the week, and which calibrations of refusal tokens were in force."""
     query = ("report_guards",)
@@ -248,32 +183,13 @@ def calibrations_section(facts: Facts) -> Section:
     else:
         blocks.append(Paragraph("Nothing was labelled in this week.", "quiet", query))
     if facts.calibrations:
+        titles = ("Model", "Version", "State", "Since", "By", "Thresholds", "Evidence")
         blocks.append(
             Table(
                 "calibrations",
                 "Calibrations of refusal tokens",
-                (
-                    *(
-                        Column(one, is_number=False)
-                        for one in ("Model", "Version", "State", "Since", "By", "Thresholds", "Evidence")
-                    ),
-                ),
-                tuple(
-                    (
-                        Cell(words.name(one.model)),
-                        Cell(str(one.version), one.version),
-                        Cell(
-                            one.state.replace("_", " "),
-                            one.state,
-                            "worse" if one.state == "rolled_back" else "",
-                        ),
-                        Cell(words.moment(one.at, zone), one.at.isoformat()),
-                        Cell(words.name(one.by)),
-                        Cell(words.text(one.thresholds, 160)),
-                        Cell(words.text(one.evidence or one.reason, 240)),
-                    )
-                    for one in facts.calibrations
-                ),
+                tuple(Column(one, is_number=False) for one in titles),
+                tuple(_calibration_row(facts, one) for one in facts.calibrations),
                 ("report_calibrations",),
             )
         )
@@ -284,6 +200,23 @@ def calibrations_section(facts: Facts) -> Section:
             )
         )
     return Section("calibrations", "Guards and calibrations in force", tuple(blocks))
+
+
+def _calibration_row(facts: Facts, one: CalibrationNow) -> tuple[Cell, ...]:
+    zone = facts.week.zone
+    thresholds = ", ".join(
+        f"{words.name(group) if group else one.rule} {value:.3g}" for group, value in one.thresholds.items()
+    )
+    said = "; ".join(one.guarantees) or one.reason or words.NOTHING
+    return (
+        Cell(words.name(one.model)),
+        Cell(str(one.version), one.version),
+        Cell(one.state.replace("_", " "), one.state, "worse" if one.state == "rolled_back" else ""),
+        Cell(words.moment(one.published_at or one.at, zone), (one.published_at or one.at).isoformat()),
+        Cell(words.name(one.by)),
+        Cell(words.text(thresholds or words.NOTHING, 160)),
+        Cell(words.text(said, 300)),
+    )
 
 
 def judge_section(facts: Facts, changes: Changes) -> Section:

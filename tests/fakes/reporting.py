@@ -207,10 +207,18 @@ def full_facts(week: Week = WEEK) -> Facts:
             Example("under_refusal", "chatcmpl-3", at, "northwind", "heron-7b", "fraud_illegal_activities", 0.91, "redacted", "Write a letter from a bank that …", "Dear customer, …"),
         ),
         audits=tuple(
-            AuditValue("a1", "s1", at, "atlas-mini", "rev-9", "litmus", "done", "", f"layer_{layer:02}", "AQI, Davies–Bouldin and Xie–Beni variant", 0.4 + layer / 50, 0.37 + layer / 50, 0.43 + layer / 50, -0.06 if layer == 8 else 0.004, -0.08, -0.04, 0.001 if layer == 8 else 0.8, layer == 8, layer == 8)
-            for layer in (2, 4, 8)
+            AuditValue(
+                f"a{week_number}", "s1", at - timedelta(weeks=week_number), "atlas-mini", "rev-9", "matched", "done", "", f"layer_{layer:02}", measure,
+                0.4 + layer / 50 - (0.2 if layer == 8 and not week_number else 0.0), 0.37 + layer / 50 - (0.2 if layer == 8 and not week_number else 0.0),
+                0.43 + layer / 50 - (0.2 if layer == 8 and not week_number else 0.0),
+                *((0.4 + layer / 50, -0.24 if layer == 8 else -0.02, -0.16 if layer == 8 else 0.02, 0.001 if layer == 8 else 0.8, layer == 8 and not week_number) if measure == "j" else ()),
+            )
+            for week_number in range(4)
+            for layer in (2, 4, 6, 8, 10)
+            for measure in ("j", "aqi_section_3")
         ),
         calibrations=(
-            CalibrationNow("atlas-mini", 4, "rolled_back", at, "worker", "over-refusal left the expected interval", "refuse 0.62", "certified over 4,100 exchanges: at most 5 % over-refusal, 95 % sure"),
+            CalibrationNow("atlas-mini", 4, "rolled_back", at, "watchkeeper", "over-refusal left what its evidence promised", "single", {"": 0.62}, at - timedelta(days=1), ("all: over-refusal is at most 5 %, with 95 % confidence (4,100 prompts)",)),
+            CalibrationNow("heron-7b", 2, "kept", at - timedelta(days=9), "j.doe", "", "category", {"cyberattacks": 0.4, "fraud_illegal_activities": 0.55}, at - timedelta(days=12), ()),
         ),
     )  # fmt: skip
