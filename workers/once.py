@@ -14,13 +14,18 @@ from monitor.notifying.channels_file import read_channels
 from monitor.notifying.references import Secrets
 from monitor.ports import AlertChannel
 from monitor.settings import Settings
+from workers.audits import Auditor
 from workers.engines import Watches
+from workers.gate import Gate
 from workers.heartbeat import Heartbeat
 from workers.identity import Identity
 from workers.leadership import Leadership
 from workers.notifier import Notifier
 from workers.overseer import Overseer, nothing_lost
 from workers.policies import Policies
+from workers.recalibration import Recalibrator, told_policies
+from workers.reports import Reporter, report_channels
+from workers.reports import opening as opening_reports
 from workers.rollups import RollupKeeper, opening
 from workers.vitals import Vitals
 from workers.watch import Watcher
@@ -35,7 +40,13 @@ def told_channels(settings: Settings) -> list[tuple[Channel, AlertChannel]]:
 
 
 async def start_watchers(
-    settings: Settings, vitals: Vitals, outbox: KafkaOutbox, metrics: Metrics, stack: AsyncExitStack
+    settings: Settings,
+    vitals: Vitals,
+    outbox: KafkaOutbox,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+    *,
+    audit_gate: Gate,
 ) -> Policies | None:
     """On as soon as Kafka is there, before anything else is waited for, until after the drain: a worker that waits for
     Triton, and a fleet of such, is told of too. Returns the judging policy in force; None where nobody judges."""
@@ -56,7 +67,23 @@ async def start_watchers(
     rollups = None
     if settings.rollups.enabled:
         rollups = RollupKeeper(settings, leadership, opening(settings, metrics), metrics=metrics)
-    more = [service for service in (watcher, notifier, policies, rollups) if service is not None]
+    reporter = None
+    if settings.report.enabled:
+        takers = report_channels(settings, [one for one, _ in channels], Secrets(os.environ))
+        reporter = Reporter(
+            who, outbox, settings, leadership, takers, open_store=opening_reports(settings, metrics)
+        )
+    wanted = told_policies(settings)
+    recalibrator = (
+        Recalibrator(who, outbox, settings, leadership, wanted, metrics=metrics) if wanted else None
+    )
+    auditor = (
+        Auditor(who, outbox, settings, leadership, audit_gate, metrics=metrics)
+        if settings.audit.enabled
+        else None
+    )
+    perhaps = (watcher, notifier, policies, auditor, recalibrator, rollups, reporter)
+    more = [service for service in perhaps if service is not None]
     for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)
         await service.start()

@@ -241,14 +241,34 @@ OF_ROLLUPS = {
     *("report_days", "report_reach", "report_guards", "report_refusal_quality", "report_examples"),
 }
 """tests/integration/test_rollups.py."""
+OF_REPORTS = {
+    "report_alerts",
+    "report_dead_letters",
+    "report_judged",
+    "report_deliveries",
+    "report_audits",
+    "report_calibrations",
+}
+"""tests/integration/test_report.py."""
 OF_BACKTESTS = {"history_range", "watch_cells_by_occurrence"}
 """tests/integration/test_past_windows.py."""
+
+OF_CALIBRATIONS = {"calibration_logged"}
+"""tests/integration/test_logged_prompts.py."""
 
 
 def test_every_query_has_a_test() -> None:
     files = {path.stem for path in (ROOT / "monitor" / "store" / "queries").glob("*.sql")}
 
-    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_ROLLUPS | OF_BACKTESTS
+    elsewhere = (
+        APPLIED_ELSEWHERE
+        | OF_JUDGEMENTS
+        | OF_THE_WATCH
+        | OF_ROLLUPS
+        | OF_REPORTS
+        | OF_BACKTESTS
+        | OF_CALIBRATIONS
+    )
     assert {name.split()[0] for name in ANSWERS} | elsewhere == files
 
 
