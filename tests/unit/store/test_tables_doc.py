@@ -98,6 +98,10 @@ def test_every_table_that_grows_with_the_traffic_forgets() -> None:
         "quality_rows": 400,
         "rollup_marks": None,
         "calibration_rows": None,
+        "audit_rows": 800,
+        "audit_records": 800,
+        "audit_states": 800,
+        "report_deliveries": 400,
     }
 
 
