@@ -42,6 +42,8 @@ async def fill(store: ClickHouse, total: int, *, within_s: float) -> None:
     if found:
         until = (await made(store)).since + SPAN
     for first in range(found, total, BLOCK):
+        if time.perf_counter() - began_s >= within_s:
+            return
         count = min(BLOCK, total - first)
         given = {
             "until": until,
@@ -52,10 +54,7 @@ async def fill(store: ClickHouse, total: int, *, within_s: float) -> None:
         }
         for statement in statements:
             await store._client.command(statement, parameters=given)
-        took_s = time.perf_counter() - began_s
-        print(f"{first + count:>13,} verdicts, {took_s:,.0f} s", flush=True)
-        if took_s > within_s:
-            return
+        print(f"{first + count:>13,} verdicts, {time.perf_counter() - began_s:,.0f} s", flush=True)
 
 
 async def there(store: ClickHouse) -> int:
