@@ -250,7 +250,7 @@ OF_AUDITS = {
 def test_every_query_has_a_test() -> None:
     files = {path.stem for path in (ROOT / "monitor" / "store" / "queries").glob("*.sql")}
 
-    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS | OF_LIVE_ANCHORS | OF_AUDITS
+    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS | OF_AUDITS | OF_LIVE_ANCHORS
     assert {name.split()[0] for name in ANSWERS} | elsewhere == files
 
 
