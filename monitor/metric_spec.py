@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, get_args
 
+from monitor.audit.kinds import AuditKind
 from monitor.conditions import Condition
 from monitor.drift.kinds import DriftKind
 from monitor.ingest.reasons import Reason
 from monitor.notifying.channels import TYPES
+from monitor.recalibration.kinds import CalibrationKind
+from monitor.recalibration.signing import Distrust
 from monitor.roles import ROLES
 from schemas.alerts import State
+from schemas.calibrations import CalibrationState
 from schemas.judgements import JudgeReason
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -47,7 +51,8 @@ class Label(Enum):
         (
             *(reason.value for reason in Reason),
             *("internal_error", "not_a_verdict", "refused_by_store"),
-            *("not_a_request", "not_a_judgement", "not_an_alert", "not_a_dead_letter"),
+            *("not_a_request", "not_a_judgement", "not_an_alert", "not_a_dead_letter", "not_an_audit"),
+            "not_a_calibration",
         ),
     )
     JUDGE_REASON = (
@@ -90,13 +95,21 @@ class Label(Enum):
     ALERT = (
         "kind",
         "The kind of alert (docs/alerts.md).",
-        (*(condition.value for condition in Condition), *(kind.value for kind in DriftKind)),
+        tuple(kind.value for kinds in (Condition, DriftKind, AuditKind, CalibrationKind) for kind in kinds),
     )
     ALERT_STATE = "state", "What the alert said: whether it fires, has no data, or is over.", get_args(State)
     STREAM_STATE = (
         "state",
         "learning: too few events to fire. stale: it fires, and has no data.",
         ("learning", "armed", "firing", "stale"),
+    )
+    CALIBRATION_STATE = "state", "The state of a calibration.", get_args(CalibrationState)
+    DISTRUST = "reason", "Why a message is ignored.", tuple(str(reason) for reason in Distrust)
+    AUDIT = "outcome", "refused: it can't be made, for a reason that won't pass.", ("done", "refused")
+    AUDIT_LEFT_OUT = (
+        "reason",
+        "unknown_target: another model or anchor set than the settings name. too_many: others wait already.",
+        ("unreadable", "other_fleet", "too_old", "unknown_target", "too_many"),
     )
     CHANNEL = "channel", "The type of channel (docs/channels.md).", tuple(TYPES)
     TELLING = (

@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from monitor import overseeing_metrics, parts_metrics
+from monitor import audit_metrics, overseeing_metrics, parts_metrics, recalibration_metrics
 from monitor.metric_spec import (
     BYTES,
     MESSAGES,
@@ -242,11 +242,26 @@ class Metric(Enum):
     WATCH_WINDOWS = overseeing_metrics.WATCH_WINDOWS
     WATCH_SECONDS = overseeing_metrics.WATCH_SECONDS
 
+    # Audits
+    AUDITS = audit_metrics.AUDITS
+    AUDIT_TRIES_FAILED = audit_metrics.AUDIT_TRIES_FAILED
+    AUDIT_SECONDS = audit_metrics.AUDIT_SECONDS
+    AUDITS_WAITING = audit_metrics.AUDITS_WAITING
+    AUDIT_DUE_FOR = audit_metrics.AUDIT_DUE_FOR
+    AUDIT_PROGRESS = audit_metrics.AUDIT_PROGRESS
+    AUDIT_REQUESTS_LEFT_OUT = audit_metrics.AUDIT_REQUESTS_LEFT_OUT
+    AUDITS_STORED = audit_metrics.AUDITS_STORED
+
     # The channels of alerts
     CHANNEL_MESSAGES = overseeing_metrics.CHANNEL_MESSAGES
     CHANNEL_WAITING = overseeing_metrics.CHANNEL_WAITING
     CHANNEL_OLDEST = overseeing_metrics.CHANNEL_OLDEST
     CHANNELS_DEAD = overseeing_metrics.CHANNELS_DEAD
+
+    # Calibrations of refusal tokens
+    CALIBRATIONS = recalibration_metrics.CALIBRATIONS
+    CALIBRATIONS_IGNORED = recalibration_metrics.CALIBRATIONS_IGNORED
+    CALIBRATIONS_STORED = recalibration_metrics.CALIBRATIONS_STORED
 
     # The process
     INFO = gauge("worker_info", "", "1; the labels say what runs.", Label.VERSION)

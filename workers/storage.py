@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +16,9 @@ from monitor.judging.rows import judgement_row
 from monitor.ledger import Ledger
 from monitor.metrics import Metric, Metrics
 from monitor.ports import RowStore
+from monitor.recalibration.rows import calibration_row
 from monitor.recording import alert_row, dead_letter_row
+from schemas.audits import AuditRecord
 from schemas.events import Verdict
 from workers.batch import Batch, Message
 from workers.dead_letters import DeadLetters, Letter
@@ -27,7 +29,9 @@ TOMBSTONE: Final = "tombstone"
 NOT_A_VERDICT: Final = "not_a_verdict"
 NOT_A_JUDGEMENT: Final = "not_a_judgement"
 NOT_AN_ALERT: Final = "not_an_alert"
+NOT_AN_AUDIT: Final = "not_an_audit"
 NOT_A_DEAD_LETTER: Final = "not_a_dead_letter"
+NOT_A_CALIBRATION: Final = "not_a_calibration"
 REFUSED_BY_STORE: Final = "refused_by_store"
 
 
@@ -44,6 +48,10 @@ class Kind:
 
 class Tombstone(msgspec.ValidationError):
     """The record has no value."""
+
+
+class Untrusted(msgspec.ValidationError):
+    """The record isn't signed by anyone we know."""
 
 
 def verdict_row(_: Batch, message: Message) -> bytes:
@@ -63,6 +71,11 @@ def _alert_row(batch: Batch, message: Message) -> bytes:
     )
 
 
+def _audit_row(_: Batch, message: Message) -> bytes:
+    """Validated; its rows are made by who stores them."""
+    return AuditRecord.from_bytes(_value(message)).to_bytes()
+
+
 def _dead_letter_row(batch: Batch, message: Message) -> bytes:
     """Of its headers: the value is what somebody typed, or nothing at all."""
     return dead_letter_row(
@@ -74,6 +87,24 @@ def _dead_letter_row(batch: Batch, message: Message) -> bytes:
     )
 
 
+def calibrations(secrets: Mapping[str, bytes]) -> Kind:
+    """Calibrations that are signed with one of these secrets; all others are counted and left out."""
+
+    def row(batch: Batch, message: Message) -> bytes:
+        try:
+            return calibration_row(
+                _value(message),
+                secrets,
+                partition=batch.partition,
+                offset=message.offset,
+                timestamp_ms=message.timestamp,
+            )
+        except Rejected as exc:
+            raise Untrusted from exc
+
+    return Kind("calibration_rows", row, NOT_A_CALIBRATION, Metric.CALIBRATIONS_STORED)
+
+
 def _value(message: Message) -> bytes:
     if message.value is None:
         raise Tombstone
@@ -83,6 +114,7 @@ def _value(message: Message) -> bytes:
 VERDICTS: Final = Kind("storage", verdict_row, NOT_A_VERDICT, Metric.VERDICTS_STORED)
 JUDGEMENTS: Final = Kind("judgements", _judgement_row, NOT_A_JUDGEMENT, Metric.JUDGEMENTS_STORED)
 ALERTS: Final = Kind("alert_rows", _alert_row, NOT_AN_ALERT, Metric.ALERTS_STORED)
+AUDITS: Final = Kind("audit_rows", _audit_row, NOT_AN_AUDIT, Metric.AUDITS_STORED)
 DEAD_LETTERS: Final = Kind("dead_letter_rows", _dead_letter_row, NOT_A_DEAD_LETTER, Metric.LETTERS_STORED)
 
 
