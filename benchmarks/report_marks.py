@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]  # ships no types
 
 from monitor.reporting.significance import LEVEL, adjusted, compare
 
