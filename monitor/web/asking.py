@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 from urllib.parse import urlencode
 
-from monitor.drift.measures import RATES, Measure
+from monitor.drift.measures import MEASURE_OF, RATES, Measure
 from schemas.taxonomy import CATEGORIES
 
 By = Literal["arrival", "event"]
@@ -96,7 +96,7 @@ def read(query: Mapping[str, str]) -> Ask:
     if by == "event" and span.tile < QUARTER:
         raise BadQueryError(f"span={span.name} is by arrival alone: what happened when is known by quarters.")
     return Ask(
-        measure=Measure(measure),
+        measure=MEASURE_OF[measure],
         span=span,
         by="event" if by == "event" else "arrival",
         tenant=name_of(query, "tenant"),
