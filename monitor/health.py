@@ -34,6 +34,7 @@ STAGE_PLACES: Final[Mapping[tuple[str, str], str]] = {
     ("judgements", "write"): "ClickHouse",
     ("alert_rows", "write"): "ClickHouse",
     ("dead_letter_rows", "write"): "ClickHouse",
+    ("audit_rows", "write"): "ClickHouse",
 }
 _REMEDIES: Final[Mapping[str, str]] = {
     "the guard": "see whether Triton answers and what it is busy with: `watchkeeper check`",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, get_args
 
+from monitor.audit.kinds import AuditKind
 from monitor.conditions import Condition
 from monitor.drift.kinds import DriftKind
 from monitor.ingest.reasons import Reason
@@ -47,7 +48,7 @@ class Label(Enum):
         (
             *(reason.value for reason in Reason),
             *("internal_error", "not_a_verdict", "refused_by_store"),
-            *("not_a_request", "not_a_judgement", "not_an_alert", "not_a_dead_letter"),
+            *("not_a_request", "not_a_judgement", "not_an_alert", "not_a_dead_letter", "not_an_audit"),
         ),
     )
     JUDGE_REASON = (
@@ -90,13 +91,19 @@ class Label(Enum):
     ALERT = (
         "kind",
         "The kind of alert (docs/alerts.md).",
-        (*(condition.value for condition in Condition), *(kind.value for kind in DriftKind)),
+        tuple(kind.value for kinds in (Condition, DriftKind, AuditKind) for kind in kinds),
     )
     ALERT_STATE = "state", "What the alert said: whether it fires, has no data, or is over.", get_args(State)
     STREAM_STATE = (
         "state",
         "learning: too few events to fire. stale: it fires, and has no data.",
         ("learning", "armed", "firing", "stale"),
+    )
+    AUDIT = "outcome", "refused: it can't be made, for a reason that won't pass.", ("done", "refused")
+    AUDIT_LEFT_OUT = (
+        "reason",
+        "unknown_target: another model or anchor set than the settings name. too_many: others wait already.",
+        ("unreadable", "other_fleet", "too_old", "unknown_target", "too_many"),
     )
     CHANNEL = "channel", "The type of channel (docs/channels.md).", tuple(TYPES)
     TELLING = (

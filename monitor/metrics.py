@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from monitor import overseeing_metrics, parts_metrics
+from monitor import audit_metrics, overseeing_metrics, parts_metrics
 from monitor.metric_spec import (
     BYTES,
     MESSAGES,
@@ -241,6 +241,16 @@ class Metric(Enum):
     WATCH_CHECKPOINT_AGE = overseeing_metrics.WATCH_CHECKPOINT_AGE
     WATCH_WINDOWS = overseeing_metrics.WATCH_WINDOWS
     WATCH_SECONDS = overseeing_metrics.WATCH_SECONDS
+
+    # Audits
+    AUDITS = audit_metrics.AUDITS
+    AUDIT_TRIES_FAILED = audit_metrics.AUDIT_TRIES_FAILED
+    AUDIT_SECONDS = audit_metrics.AUDIT_SECONDS
+    AUDITS_WAITING = audit_metrics.AUDITS_WAITING
+    AUDIT_DUE_FOR = audit_metrics.AUDIT_DUE_FOR
+    AUDIT_PROGRESS = audit_metrics.AUDIT_PROGRESS
+    AUDIT_REQUESTS_LEFT_OUT = audit_metrics.AUDIT_REQUESTS_LEFT_OUT
+    AUDITS_STORED = audit_metrics.AUDITS_STORED
 
     # The channels of alerts
     CHANNEL_MESSAGES = overseeing_metrics.CHANNEL_MESSAGES

@@ -8,12 +8,16 @@ from monitor.settings import Settings
 
 MODERATING: Final = ("moderation", "backfill", "storage", "alert_rows", "dead_letter_rows")
 """alert_rows: what stands on the alerts topic to rows. dead_letter_rows: where messages were that could not be read, to rows."""
+AUDITING: Final = ("audit_rows",)
+"""audit_rows: what stands on the audits topic to rows."""
 JUDGING: Final = ("judging", "judging_backfill", "judgements")
 """judging: questions about live traffic to judgements. judging_backfill: the same for what is replayed, when no live question
 waits. judgements: judgements to rows."""
-ROLES: Final = (*MODERATING, *JUDGING)
+ROLES: Final = (*MODERATING, *JUDGING, *AUDITING)
 
 
 def needed_roles(settings: Settings) -> tuple[str, ...]:
     """All that has something to do."""
-    return MODERATING if settings.judging.judge == "off" else ROLES
+    judging = () if settings.judging.judge == "off" else JUDGING
+    auditing = AUDITING if settings.audit.enabled else ()
+    return (*MODERATING, *judging, *auditing)

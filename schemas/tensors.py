@@ -7,6 +7,9 @@ couldn't be read. NOT_ASKED is a question that the guard doesn't have: the excha
 A judge takes exchanges with the name of a rubric and gives JSON, one text each:
 {"rubric", "hash", "model_version", "truncated", "questions": {question: {option: probability}}}, or "error" in place of
 "questions".
+
+A probe takes texts with the layers asked for (names joined by commas, the same in all rows of a request) and gives the hidden
+states of the audited model, [layers, dimensions] a text, with the mark of what gave them.
 """
 
 from __future__ import annotations
@@ -45,6 +48,17 @@ NOT_ASKED: Final = -1.0
 
 JUDGE_INPUTS: Final = (*GUARD_INPUTS, Tensor("rubric", "BYTES", (1,)))
 JUDGE_OUTPUTS: Final = (Tensor("answers", "BYTES", (1,)),)
+
+PROBE_INPUTS: Final = (Tensor("text", "BYTES", (1,)), Tensor("layers", "BYTES", (1,)))
+PROBE_OUTPUTS: Final = (
+    Tensor("states", "FP32", (-1, -1)),
+    Tensor("truncated", "BOOL", (1,)),
+    Tensor("mark", "BYTES", (1,)),
+)
+
+PARAMETER_PROBE_VERSION: Final = "probe_version"
+PARAMETER_MARK: Final = "mark"
+"""Names all facts of a probe's config.pbtxt together: states with another mark come from another probe."""
 
 PARAMETER_JUDGE_VERSION: Final = "judge_version"
 PARAMETER_RUBRIC_HASH: Final = "rubric_hash"

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 import structlog
 
 from monitor import logs
+from monitor.adapters.audits import AuditRows
 from monitor.adapters.clickhouse import (
     ALERTS_TABLE,
     JUDGEMENTS_TABLE,
@@ -46,6 +47,7 @@ from workers.pulse import pulse
 from workers.roles import (
     ChooserInForce,
     alert_rows_role,
+    audit_rows_role,
     backfill_role,
     dead_letter_rows_role,
     judgements_role,
@@ -68,6 +70,7 @@ PARTS: Final = {
     "judgements": ("Kafka", "ClickHouse"),
     "alert_rows": ("Kafka", "ClickHouse"),
     "dead_letter_rows": ("Kafka", "ClickHouse"),
+    "audit_rows": ("Kafka", "ClickHouse"),
 }
 """What a role can't begin without."""
 LIVE: Final = frozenset({"moderation", "storage"})
@@ -199,7 +202,8 @@ async def _build(worker: _Worker, roles: Sequence[str], stack: AsyncExitStack) -
             log.info("topic created", topic=topic)
     outbox = await worker.until_there("Kafka", lambda: KafkaOutbox.connect(settings.kafka, metrics=metrics))
     stack.push_async_callback(outbox.aclose)
-    policies = await start_watchers(settings, worker.vitals, outbox, metrics, stack)
+    audit_gate = LiveFirst(0.0, settings.audit.live_wait_max_s, who="an audit")
+    policies = await start_watchers(settings, worker.vitals, outbox, metrics, stack, audit_gate=audit_gate)
     backfill, judging = settings.backfill, settings.judging
     gate = LiveFirst(backfill.max_per_s, backfill.live_wait_max_s)
     judging_gate = LiveFirst(judging.backfill_per_hour / 3600, backfill.live_wait_max_s)
@@ -235,9 +239,12 @@ async def _build(worker: _Worker, roles: Sequence[str], stack: AsyncExitStack) -
             made.append(alert_rows_role(settings, RowTable(store, ALERTS_TABLE), metrics=metrics))
         if "dead_letter_rows" in roles:
             made.append(dead_letter_rows_role(settings, RowTable(store, LETTERS_TABLE), metrics=metrics))
+        if "audit_rows" in roles:
+            made.append(audit_rows_role(settings, AuditRows(store), metrics=metrics))
     app = build_app(settings, made, metrics)
     worker.vitals.watch(app.intakes)
-    gate.give_way_to = [Queue(intake) for intake in app.intakes if intake.role in LIVE]
+    for giving_way in (gate, audit_gate):
+        giving_way.give_way_to = [Queue(intake) for intake in app.intakes if intake.role in LIVE]
     judging_gate.give_way_to = [Queue(intake) for intake in app.intakes if intake.role == "judging"]
     for role_name, before, limit in (
         ("backfill", "moderation", backfill.max_per_s),

@@ -83,6 +83,7 @@ class LiveFirst:
     max_per_s: float
     live_wait_max_s: float
     give_way_to: Sequence[Queue] = ()
+    who: str = "backfill"
     now_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _next_s: float = -math.inf
@@ -111,7 +112,8 @@ class LiveFirst:
         if now_s - self._closed_since_s >= SAY_AFTER_S and now_s - self._said_s >= SAY_EVERY_S:
             self._said_s = now_s
             log.info(
-                "backfill gives way to live traffic",
+                "live traffic goes first",
+                who=self.who,
                 for_s=round(now_s - self._closed_since_s, 1),
                 live_waits_s=[round(wait_s, 1) if math.isfinite(wait_s) else None for wait_s in waits_s],
                 limit_s=self.live_wait_max_s,

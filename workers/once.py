@@ -14,7 +14,9 @@ from monitor.notifying.channels_file import read_channels
 from monitor.notifying.references import Secrets
 from monitor.ports import AlertChannel
 from monitor.settings import Settings
+from workers.audits import Auditor
 from workers.engines import Watches
+from workers.gate import Gate
 from workers.heartbeat import Heartbeat
 from workers.identity import Identity
 from workers.leadership import Leadership
@@ -34,7 +36,13 @@ def told_channels(settings: Settings) -> list[tuple[Channel, AlertChannel]]:
 
 
 async def start_watchers(
-    settings: Settings, vitals: Vitals, outbox: KafkaOutbox, metrics: Metrics, stack: AsyncExitStack
+    settings: Settings,
+    vitals: Vitals,
+    outbox: KafkaOutbox,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+    *,
+    audit_gate: Gate,
 ) -> Policies | None:
     """On as soon as Kafka is there, before anything else is waited for, until after the drain: a worker that waits for
     Triton, and a fleet of such, is told of too. Returns the judging policy in force; None where nobody judges."""
@@ -52,7 +60,12 @@ async def start_watchers(
     )
     channels = told_channels(settings)
     notifier = Notifier(who, outbox, settings, leadership, channels, metrics=metrics) if channels else None
-    more = [service for service in (watcher, notifier, policies) if service is not None]
+    auditor = (
+        Auditor(who, outbox, settings, leadership, audit_gate, metrics=metrics)
+        if settings.audit.enabled
+        else None
+    )
+    more = [service for service in (watcher, notifier, policies, auditor) if service is not None]
     for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)
         await service.start()

@@ -79,6 +79,7 @@ class Overseer(Service):
             ("backfill", kafka.chat_logs_backfill_topic, False),
             ("alert_rows", kafka.alerts_topic, False),
             ("dead_letter_rows", kafka.chat_logs_dlq_topic, False),
+            *((("audit_rows", kafka.audits_topic, False),) if settings.audit.enabled else ()),
         )
         judging = (
             ("judging", kafka.judge_requests_topic, False),

@@ -20,7 +20,7 @@ from workers.gate import Gate
 from workers.judging import Judging
 from workers.moderation import Moderation, nobody
 from workers.partition import BatchLimits
-from workers.storage import ALERTS, DEAD_LETTERS, JUDGEMENTS, Storage
+from workers.storage import ALERTS, AUDITS, DEAD_LETTERS, JUDGEMENTS, Storage
 
 REQUESTS_MAX_BYTES: Final = 4_194_304
 """Of a batch for the judge: as many of the longest questions as it takes, and no more."""
@@ -91,6 +91,12 @@ def alert_rows_role(settings: Settings, store: RowStore, *, metrics: Metrics | N
     """What stands on the alerts topic to rows."""
     agent = Storage(store, None, metrics or Metrics(), ALERTS)
     return Role("alert_rows", settings.kafka.alerts_topic, _storage_limits(settings), agent.consume)
+
+
+def audit_rows_role(settings: Settings, store: RowStore, *, metrics: Metrics | None = None) -> Role:
+    """What stands on the audits topic to rows."""
+    agent = Storage(store, None, metrics or Metrics(), AUDITS)
+    return Role("audit_rows", settings.kafka.audits_topic, _storage_limits(settings), agent.consume)
 
 
 def dead_letter_rows_role(settings: Settings, store: RowStore, *, metrics: Metrics | None = None) -> Role:

@@ -17,6 +17,7 @@ from monitor.ledger import Ledger
 from monitor.metrics import Metric, Metrics
 from monitor.ports import RowStore
 from monitor.recording import alert_row, dead_letter_row
+from schemas.audits import AuditRecord
 from schemas.events import Verdict
 from workers.batch import Batch, Message
 from workers.dead_letters import DeadLetters, Letter
@@ -27,6 +28,7 @@ TOMBSTONE: Final = "tombstone"
 NOT_A_VERDICT: Final = "not_a_verdict"
 NOT_A_JUDGEMENT: Final = "not_a_judgement"
 NOT_AN_ALERT: Final = "not_an_alert"
+NOT_AN_AUDIT: Final = "not_an_audit"
 NOT_A_DEAD_LETTER: Final = "not_a_dead_letter"
 REFUSED_BY_STORE: Final = "refused_by_store"
 
@@ -63,6 +65,11 @@ def _alert_row(batch: Batch, message: Message) -> bytes:
     )
 
 
+def _audit_row(_: Batch, message: Message) -> bytes:
+    """Validated; its rows are made by who stores them."""
+    return AuditRecord.from_bytes(_value(message)).to_bytes()
+
+
 def _dead_letter_row(batch: Batch, message: Message) -> bytes:
     """Of its headers: the value is what somebody typed, or nothing at all."""
     return dead_letter_row(
@@ -83,6 +90,7 @@ def _value(message: Message) -> bytes:
 VERDICTS: Final = Kind("storage", verdict_row, NOT_A_VERDICT, Metric.VERDICTS_STORED)
 JUDGEMENTS: Final = Kind("judgements", _judgement_row, NOT_A_JUDGEMENT, Metric.JUDGEMENTS_STORED)
 ALERTS: Final = Kind("alert_rows", _alert_row, NOT_AN_ALERT, Metric.ALERTS_STORED)
+AUDITS: Final = Kind("audit_rows", _audit_row, NOT_AN_AUDIT, Metric.AUDITS_STORED)
 DEAD_LETTERS: Final = Kind("dead_letter_rows", _dead_letter_row, NOT_A_DEAD_LETTER, Metric.LETTERS_STORED)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -105,20 +106,44 @@ def changed(
 
     Raises Rejected as `compared`, and for fewer draws than MIN_DRAWS: small p-values are then out of reach.
     """
+    return changed_from((before,), after, floor=floor, alpha=alpha)[0]
+
+
+def changed_from(
+    befores: Sequence[EstimatesByLayer],
+    after: EstimatesByLayer,
+    *,
+    floor: Floor | None = None,
+    alpha: float = ALPHA,
+) -> tuple[tuple[LayerChange, ...], ...]:
+    """`changed` against each of several audits, at `alpha` for all layers of all comparisons together: with all of them the draws
+    share their anchors, so that the largest of all changes in a draw can be had, and comparisons that move together cost little
+    more than one. Nothing for no audits."""
+    if not befores:
+        return ()
     bounds = floor or Floor()
-    changes = [one for one in compared(before, after) if one.measure is Measure.J]
+    groups = [[one for one in compared(before, after) if one.measure is Measure.J] for before in befores]
     draws = np.stack(
-        [after[one.layer][Measure.J].draws - before[one.layer][Measure.J].draws for one in changes], axis=1
+        [
+            after[one.layer][Measure.J].draws - before[one.layer][Measure.J].draws
+            for before, changes in zip(befores, groups, strict=True)
+            for one in changes
+        ],
+        axis=1,
     )
     if len(draws) < MIN_DRAWS:
         raise rejected(
             AuditFault.NOT_ENOUGH, f"{len(draws)} draws: at least {MIN_DRAWS} are needed for an alert"
         )
-    differences = np.array([one.change for one in changes])
-    adjusted = step_down_max(*_studentised(differences, draws))
+    differences = np.array([one.change for changes in groups for one in changes])
+    adjusted = iter(step_down_max(*_studentised(differences, draws)))
     return tuple(
-        LayerChange(one, float(p), bool(p <= alpha), bounds.passed_by(one.change, one.before))
-        for one, p in zip(changes, adjusted, strict=True)
+        tuple(
+            LayerChange(one, p, bool(p <= alpha), bounds.passed_by(one.change, one.before))
+            for one in changes
+            for p in (float(next(adjusted)),)
+        )
+        for changes in groups
     )
 
 

@@ -74,6 +74,7 @@ async def kafka_checks(settings: Settings) -> list[PartCheck]:
             ("storage", kafka.verdicts_topic),
             ("alert_rows", kafka.alerts_topic),
             ("dead_letter_rows", kafka.chat_logs_dlq_topic),
+            *((("audit_rows", kafka.audits_topic),) if settings.audit.enabled else ()),
         ):
             group = f"{kafka.group_prefix}.{role}"
             state = await admin.group(group)

@@ -1,4 +1,4 @@
-"""A causal language model from a local folder or a hub id, whole and of the right kind, or an error that says the remedy."""
+"""A model from a local folder or a hub id, whole and of the right kind, or an error that says the remedy."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from typing import Any, Final, Literal
 import torch
 
 from triton_models.scoring import tree_attention
+
+Part = Literal["causal", "body"]
+"""`causal`: a language model with its head. `body`: any model, encoders too, without a head."""
 
 Attention = Literal["tree", "sdpa", "eager"]
 """`tree`: flash attention for the prompt, a mask for the tree (padding on the right). The others: one dense mask over it all."""
@@ -44,10 +47,11 @@ def load_model(
     dtype: str = "bfloat16",
     attention: Attention = "sdpa",
     device: str = "",
+    part: Part = "causal",
 ) -> Loaded:
     """Load a model. `source`: a folder, or else a hub id, which needs the network or a filled cache; `architectures`: the
     model_types allowed, empty for any; `device` "": a GPU if there is one. Raises ModelError."""
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
     if dtype not in DTYPES:
@@ -64,7 +68,8 @@ def load_model(
                 f"{source} is a {kind} model, and the prompt file is for {' or '.join(architectures)}; "
                 "name the model that it is for, or the prompt file of this one"
             )
-        found: Any = AutoModelForCausalLM.from_pretrained(
+        made: Any = AutoModelForCausalLM if part == "causal" else AutoModel
+        found: Any = made.from_pretrained(
             source,
             dtype=DTYPES[dtype],
             attn_implementation=_implementation(attention),
@@ -79,12 +84,14 @@ def load_model(
             f"{source} can't be loaded ({type(exc).__name__}: {str(exc).splitlines()[0] if str(exc) else ''}); "
             "copy the whole model folder again, or, for a hub id, check the name and that it can be reached"
         ) from exc
-    if absent := sorted(info["missing_keys"]) or sorted(info["mismatched_keys"]):
+    missing = [key for key in info["missing_keys"] if part == "causal" or not _is_head(key)]
+    if absent := sorted(missing) or sorted(info["mismatched_keys"]):
         raise ModelError(
             f"{source} lacks {len(absent)} of the model's weights, {absent[0]} first; they would be random: "
             "copy the whole model folder again"
         )
-    rows = model.get_output_embeddings().weight.shape[0]
+    embeddings = model.get_output_embeddings() if part == "causal" else model.get_input_embeddings()
+    rows = embeddings.weight.shape[0]
     if len(tokenizer) > rows:
         raise ModelError(
             f"{source}: the tokenizer has {len(tokenizer)} tokens, the model {rows}; they are not of one model"
@@ -93,6 +100,11 @@ def load_model(
     return Loaded(
         model, tokenizer, attention, place, version_of(source, getattr(config, "_commit_hash", None))
     )
+
+
+def _is_head(key: str) -> bool:
+    """An encoder's pooler stands behind all hidden states, and many checkpoints have none."""
+    return key.startswith("pooler.")
 
 
 def _implementation(attention: Attention) -> str:

@@ -13,6 +13,7 @@ import argparse
 import shutil
 import string
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,8 @@ from triton_models.scoring.prompt_file import PromptFileError, load_folder, toge
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 JUDGE: Final = "judge"
-_CODE: Final = shutil.ignore_patterns("__pycache__", "*.pyc")
+CODE: Final = shutil.ignore_patterns("__pycache__", "*.pyc")
+"""What is no code."""
 
 
 def write(
@@ -50,7 +52,7 @@ def write(
         model = str(Path(model).resolve())
     settings = {
         "name": name,
-        "version": version_of(model, _commit(model)),
+        "version": version_of(model, commit_of(model)),
         "hash": together(files),
         "model": model,
         "dtype": dtype,
@@ -58,21 +60,27 @@ def write(
         "device": device,
         "budget": str(budget),
     }
-    if unsafe := [key for key, value in settings.items() if any(sign in value for sign in '"\\\n')]:
-        raise ModelError(f"{', '.join(unsafe)}: no quotes, backslashes or newlines, please")
-    folder = into / name
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(source / "1", folder / "1", ignore=_CODE)
-    shutil.copytree(REPOSITORY / "scoring", folder / "scoring", ignore=_CODE)
+    folder = write_code(source, into / name, settings)
     (folder / "prompts").mkdir()
     for file in files:
         shutil.copy(prompts / f"{file}.toml", folder / "prompts")
+    return folder
+
+
+def write_code(source: Path, folder: Path, settings: Mapping[str, str]) -> Path:
+    """Write `folder` over what was there: config.pbtxt of `source` filled with `settings`, its `1`, and the scorer. Raises
+    ModelError."""
+    if unsafe := [key for key, value in settings.items() if any(sign in value for sign in '"\\\n')]:
+        raise ModelError(f"{', '.join(unsafe)}: no quotes, backslashes or newlines, please")
     template = string.Template((source / "config.pbtxt.in").read_text(encoding="utf-8"))
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(source / "1", folder / "1", ignore=CODE)
+    shutil.copytree(REPOSITORY / "scoring", folder / "scoring", ignore=CODE)
     (folder / "config.pbtxt").write_text(template.substitute(settings), encoding="utf-8")
     return folder
 
 
-def _commit(model: str) -> str | None:
+def commit_of(model: str) -> str | None:
     """The commit of a hub id, None for a folder."""
     if Path(model).is_dir():
         return None

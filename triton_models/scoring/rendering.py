@@ -61,9 +61,9 @@ class Renderer:
 
     def render(self, prompt: str, response: str | None) -> Rendered:
         """The prompt's tokens, never more than fit. Characters that are no text (lone surrogates) become question marks."""
-        texts = (_text(prompt), _text(response or ""))
+        texts = (as_text(prompt), as_text(response or ""))
         limit = CHARS_PER_TOKEN * self._room
-        cut = [_cut(text, limit) for text in texts]
+        cut = [cut_to(text, limit) for text in texts]
         is_cut = any(short is not text for short, text in zip(cut, texts, strict=True))
         ids, owners = self._fill(*cut)
         excess = len(ids) - self._room
@@ -113,11 +113,13 @@ def _runs(template: str, specials: tuple[str, ...], vocabulary: Vocabulary) -> l
     return [ids.get(part, part) for part in re.split(f"({pattern})", template) if part]
 
 
-def _text(text: str) -> str:
+def as_text(text: str) -> str:
+    """Without characters that are no text: lone surrogates become question marks."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _cut(text: str, limit: int) -> str:
+def cut_to(text: str, limit: int) -> str:
+    """The text, or its head and tail halves where it has more than `limit` characters."""
     if len(text) <= limit:
         return text
     return text[: limit - limit // 2] + text[len(text) - limit // 2 :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Final
 
@@ -13,6 +14,9 @@ from tokenizers import AddedToken, Tokenizer
 from triton_models.scoring.prompt_file import PromptFileError
 
 _MARK_BYTES: Final = 16
+_TODAY: Final = datetime(2024, 7, 26, tzinfo=UTC)
+"""What a chat template that writes the date takes it to be (Llama 3's own default): else the same text would be another prompt
+tomorrow."""
 
 Encoded = tuple[list[int], list[tuple[int, int]]]
 """Token ids, and for each the half-open range of characters that it stands for."""
@@ -80,13 +84,22 @@ class Vocabulary:
             return ids, spans
         return self._encode_apart(text)
 
+    def encode_first(self, text: str) -> Encoded:
+        """Tokens of plain text that nothing stands before, as the tokenizer has them. None of them is reserved."""
+        found = self._plain.encode(text, add_special_tokens=False)
+        if self._reserved_ids.isdisjoint(found.ids):
+            return list(found.ids), list(found.offsets)
+        return self._encode_apart(text)
+
     def chat(self, system: str, template: str) -> tuple[str, bool]:
         """The text of the model's own chat template around one user message, ready for the answer, without the
         beginning-of-text token; and whether that stood there. Raises PromptFileError where there is no chat template."""
         messages = [{"role": "system", "content": system}] if system else []
         messages.append({"role": "user", "content": template})
         try:
-            text: str = self._whole.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            text: str = self._whole.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True, strftime_now=_TODAY.strftime
+            )
         except Exception as exc:  # templates raise what they like
             raise PromptFileError(
                 f"the model's chat template can't take this file ({type(exc).__name__}); chat = false needs none"
