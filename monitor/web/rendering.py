@@ -59,6 +59,7 @@ def environment() -> Environment:
         "category": category_words,
         "words": lambda text: str(text).replace("_", " "),
         "short": shortened,
+        "zip": lambda first, second: list(zip(first, second, strict=True)),
     }
     made.globals |= {
         "navigation": NAVIGATION,
