@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -79,16 +79,21 @@ def summed(streams: Iterable[StreamView]) -> dict[Cell, Baseline]:
         }
         for cell in cells:
             found.setdefault(cell, []).append(one)
-    return {
-        cell: Baseline(
-            a=sum(one.a for one in members),
-            b=sum(one.b for one in members),
-            state=max((one.state for one in members), key=lambda state: _URGENCY[state]),
-            streams=len(members),
-        )
-        for cell, members in found.items()
-        if sum(one.a + one.b for one in members) >= LEAST
-    }
+    return {cell: made for cell, members in found.items() if (made := together(members)) is not None}
+
+
+def together(streams: Sequence[StreamView]) -> Baseline | None:
+    """Streams as one: each by its traffic, since one that is held while an alert fires has learned less than it had. None where
+    less than LEAST is known."""
+    traffic = sum(one.events for one in streams)
+    if not traffic > 0:
+        return None
+    rate = sum(one.events * one.a / (one.a + one.b) for one in streams) / traffic
+    known = traffic**2 / sum(one.events**2 / (one.a + one.b) for one in streams)
+    if known < LEAST:
+        return None
+    state = max((one.state for one in streams), key=lambda state: _URGENCY[state])
+    return Baseline(rate * known, (1.0 - rate) * known, state, len(streams))
 
 
 @dataclass(slots=True)

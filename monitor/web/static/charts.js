@@ -26,7 +26,7 @@ const marks = {
 
 function datasets(data, colour) {
   const made = [];
-  const bare = { pointRadius: 0, pointHitRadius: 0, borderWidth: 0, tension: 0, isBand: true };
+  const bare = { pointRadius: 0, pointHitRadius: 0, borderWidth: 0, tension: 0, isBand: true, pointStyle: "rect" };
   if (data.baseLow?.some((value) => value !== null)) {
     made.push({ ...bare, label: "baseline low", data: data.baseLow, fill: false });
     made.push({ ...bare, label: "baseline band", data: data.baseHigh, fill: "-1", backgroundColor: colour("--band") });
@@ -44,8 +44,10 @@ function datasets(data, colour) {
       backgroundColor: isExpected ? colour("--dim") : colour(`--line-${at % 8}`),
       borderDash: isExpected ? [5, 4] : [],
       borderWidth: at === 0 ? 2 : 1.5,
-      pointRadius: data.labels.length > 40 ? 0 : at === 0 ? 2 : 1,
+      pointRadius: 0,
+      pointHoverRadius: 4,
       pointHitRadius: 8,
+      pointStyle: "line",
       tension: 0,
       spanGaps: false,
       lineAt: at,
@@ -71,7 +73,7 @@ function options(data, colour) {
       change: { at: data.mark ?? null, colour: colour("--bad") },
       legend: {
         align: "start",
-        labels: { color: colour("--ink"), boxWidth: 14, boxHeight: 8, filter: (item) => !/ low$/.test(item.text) },
+        labels: { color: colour("--ink"), boxWidth: 20, boxHeight: 8, usePointStyle: true, padding: 12, filter: (item) => !/ low$/.test(item.text) },
       },
       tooltip: {
         filter: (item) => !item.dataset.isBand,
@@ -90,6 +92,7 @@ function options(data, colour) {
 
 export function drawAll(root = document) {
   if (!window.Chart) return;
+  window.Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   for (const canvas of root.querySelectorAll("canvas[data-chart]")) draw(canvas);
   performance.mark("charts-drawn");
 }

@@ -110,7 +110,7 @@ class Day:
         ]
 
     def windows(self, verdicts: list[Verdict]) -> list[Window]:
-        """The same, as closed windows; twenty times as many, as if they were a busier fleet's."""
+        """The same, as closed windows."""
         begins = floor(self.now - timedelta(hours=24))
         found = []
         while begins < self.now:
@@ -118,7 +118,7 @@ class Day:
             here = [one for one in verdicts if begins <= one.arrived_at < ends]
             found.append(
                 Window(
-                    begins_at=begins, ends_at=ends, rows=tuple(cells(here)), messages=20 * len(here), dead_letters=3
+                    begins_at=begins, ends_at=ends, rows=tuple(cells(here)), messages=len(here), dead_letters=3
                 )
             )
             begins = ends
@@ -203,7 +203,7 @@ def unanswered(verdict: Verdict) -> Verdict:
 
 
 def cells(verdicts: list[Verdict]) -> Iterator[WindowCounts]:
-    """Their counts, twenty of each."""
+    """Their counts."""
     by_cell: dict[tuple[str, str, str], list[Verdict]] = {}
     for one in verdicts:
         by_cell.setdefault((one.tenant, one.model, one.category), []).append(one)
@@ -232,7 +232,7 @@ def cells(verdicts: list[Verdict]) -> Iterator[WindowCounts]:
             guard_version="1",
             guard_prompt_hash="0123456789abcdef",
             calibration_version=0,
-            **{name: 20 * count for name, count in counts.items()},
+            **counts,
         )
 
 
@@ -250,6 +250,7 @@ def settings_of(bootstrap: str, url: str, database: str, **more: str) -> Setting
             "WATCHKEEPER_CLICKHOUSE__DATABASE": database,
             "WATCHKEEPER_TRITON__URL": "127.0.0.1:9",
             "WATCHKEEPER_DRIFT__LEARN_DAYS": "0",
+            "WATCHKEEPER_DRIFT__LEARN_EVENTS": "50",
             "WATCHKEEPER_WEB__PORT": "0",
             "WATCHKEEPER_WEB__REFRESH_S": "0.2",
             **more,
