@@ -84,7 +84,7 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     fleet: Name
     id: Id
-    series: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$")] | Literal[""]
+    series: Annotated[str, Meta(pattern=r"^([0-9a-f]{16})?$")]
     at: datetime
     due_at: datetime
     begun_by: BegunBy

@@ -100,6 +100,11 @@ class Auditing:
         """The audited model's name."""
         return self.settings.audit.model or self.settings.audit.probe_model
 
+    @property
+    def waiting(self) -> int:
+        """How many audits are due, the one that is being made too."""
+        return len(self._waiting)
+
     async def restore(self) -> None:
         """Be where the fleet's audits are. Raises Retryable, Misconfigured, Replaced."""
         now = self.now()
@@ -114,9 +119,9 @@ class Auditing:
         not done then is done in the next turn."""
         await self._hear_actions()
         await self._hear_requests()
+        await self._harvest()
         self._look_at_schedule()
         await self._look_for_overdue()
-        await self._harvest()
         self._begin()
         if self.monotonic_s() - self._said_s >= SAY_AGAIN_S:
             await self.steps.say_again(self.now())

@@ -27,8 +27,9 @@ Row = TypeVar("Row")
 Answer = TypeVar("Answer")
 
 LIVE: Final = 1
+AUDITS: Final = 2
 BACKFILL: Final = 3
-"""Triton's priorities, where a model has them (2: audits); a lower number is served first. guard_lite has none, and ignores it."""
+"""Triton's priorities, where a model has them; a lower number is served first. guard_lite has none, and ignores it."""
 
 _AMBIGUOUS_ATTEMPTS: Final = 2
 _FIRST_WAIT_S: Final = 0.05

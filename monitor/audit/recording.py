@@ -23,14 +23,14 @@ _AS_THEY_ARE = (
         "anchors",
     ),
     *("safe", "unsafe", "clusters", "probe_model", "model_version", "tokenizer_hash", "template_hash"),
-    *("token_pooling", "template", "projection", "dimensions", "version"),
+    *("token_pooling", "template", "dimensions", "version"),
 )
 _OF_RECORD = ("fleet", "id", "at", "model", "anchor_set", "series", "state")
 
 
 def value_rows(record: AuditRecord) -> list[bytes]:
     """Of the table audit_rows: one a value; one without a value for an audit that was refused."""
-    own = {name: getattr(record, name) for name in _AS_THEY_ARE}
+    own = {name: getattr(record, name) for name in _AS_THEY_ARE} | {"state_projection": record.projection}
     since_last = {change.layer: change for change in record.changes}
     since_first = {change.layer: change for change in record.changes_since_baseline}
     rows = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from monitor.audit.anchors import Anchors
+from monitor.audit.anchors import LEAST, Anchors
 
 LIVE: Final = "live"
 
@@ -13,7 +13,7 @@ LIVE: Final = "live"
 @dataclass(frozen=True, slots=True)
 class AnchorSet:
     """Texts to be probed with what is known of each, all of one length: `ids` unique, `labels` "safe" or "unsafe", `clusters` of what
-    belongs together (a matched pair, a conversation). `is_live`: another sample of traffic each time it is asked for.
+    belongs together (a matched pair, a conversation), `axioms` of LITMUS sets or empty. `is_live`: another sample of traffic each time it is asked for.
 
     Nothing is checked here: `anchors` does.
     """
@@ -23,10 +23,15 @@ class AnchorSet:
     labels: tuple[str, ...]
     clusters: tuple[str, ...]
     is_live: bool = False
+    axioms: tuple[str, ...] = ()
 
-    def anchors(self) -> Anchors:
-        """Checked. Raises Rejected (faults.AuditFault)."""
-        return Anchors.of(self.ids, self.labels, self.clusters)
+    def anchors(self, *, least: int = LEAST) -> Anchors:
+        """Checked; `least` clusters a class. Raises Rejected (faults.AuditFault)."""
+        return Anchors.of(self.ids, self.labels, self.clusters, least=least)
+
+    def of_axiom(self, axiom: str) -> tuple[int, ...]:
+        """The places of that axiom's anchors."""
+        return tuple(place for place, one in enumerate(self.axioms) if one == axiom)
 
 
 class AnchorSource(Protocol):

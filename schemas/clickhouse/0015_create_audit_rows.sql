@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS audit_rows
     template_hash     LowCardinality(String) COMMENT 'Hash of the chat template; empty for raw text.',
     token_pooling     LowCardinality(String) COMMENT 'Which tokens stand for a text: last or mean.',
     template          LowCardinality(String) COMMENT 'chat or raw.',
-    `projection`      LowCardinality(String) COMMENT 'How the states were projected on the server; none.',
+    state_projection  LowCardinality(String) COMMENT 'How the states were projected on the server; none.',
     dimensions        UInt32 COMMENT 'Of a state.',
     version           LowCardinality(String) COMMENT 'The release that audited.'
 )

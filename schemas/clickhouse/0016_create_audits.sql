@@ -37,7 +37,7 @@ CREATE VIEW IF NOT EXISTS audits
     template_hash     LowCardinality(String) COMMENT 'Hash of the chat template; empty for raw text.',
     token_pooling     LowCardinality(String) COMMENT 'Which tokens stand for a text: last or mean.',
     template          LowCardinality(String) COMMENT 'chat or raw.',
-    `projection`      LowCardinality(String) COMMENT 'How the states were projected on the server; none.',
+    state_projection  LowCardinality(String) COMMENT 'How the states were projected on the server; none.',
     dimensions        UInt32 COMMENT 'Of a state.',
     version           LowCardinality(String) COMMENT 'The release that audited.'
 )
@@ -45,6 +45,6 @@ AS SELECT
     fleet, model, anchor_set, at, id, layer, measure, value, low, high, p, n, before, change_low, change_high,
     change_p, has_changed, baseline, since_low, since_high, since_p, has_changed_since, series, state, reason,
     begun_by, is_live, anchors, safe, unsafe, clusters, probe_model, model_version, tokenizer_hash, template_hash,
-    token_pooling, template, `projection`, dimensions, version
+    token_pooling, template, state_projection, dimensions, version
 FROM audit_rows FINAL
 COMMENT 'Every value of every audit once; an audit that was refused has one row without a value.'

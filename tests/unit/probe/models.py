@@ -32,7 +32,8 @@ def byte_tokenizer(template: str | None = CHAT, **more: Any) -> Any:
     made.decoder = decoders.ByteLevel()
     made.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in specials])
     made.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
-    words: Any = PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="</s>", **more)
+    made_fast: Any = PreTrainedTokenizerFast  # untyped
+    words: Any = made_fast(tokenizer_object=made, bos_token="<s>", eos_token="</s>", **more)
     words.chat_template = template
     return words
 
@@ -56,7 +57,8 @@ def encoder(folder: Path) -> Path:
     made.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])]
     )
-    words: Any = PreTrainedTokenizerFast(
+    made_fast: Any = PreTrainedTokenizerFast  # untyped
+    words: Any = made_fast(
         tokenizer_object=made,
         pad_token="[PAD]",
         unk_token="[UNK]",

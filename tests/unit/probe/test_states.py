@@ -111,7 +111,7 @@ def test_which_side_a_tokenizer_pads_on_changes_nothing(
     for folder in (decoder, left):
         found = found_of(str(folder), device="cpu", template="raw")
         states.append(open_reader(found.settings, Path()).read(TEXTS, ALL).states)
-    assert np.array_equal(*states)
+    assert np.array_equal(states[0], states[1])
 
 
 def test_padding_is_never_averaged_in_even_where_it_is_nan(encoder: Path) -> None:
