@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from monitor.alert_kind import AlertKind
 from monitor.conditions import Condition
 from monitor.fleet import GATED_ROLES, GUARD_ROLES, Claim, Fleet, GroupView
 from monitor.health_settings import HealthSettings
@@ -52,7 +53,7 @@ class Finding:
     `since_s` is when it began, as far as can be told. One that `only_keeps` keeps an alert firing, and starts none.
     """
 
-    condition: Condition
+    condition: AlertKind
     place: Place
     concerned: frozenset[str]
     since_s: float
