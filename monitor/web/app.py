@@ -19,6 +19,8 @@ from starlette.routing import Route
 from monitor.settings import Settings
 from monitor.web.alerts_pages import act, alert_page, alerts_page
 from monitor.web.asking import BadQueryError
+from monitor.web.audits_page import audits_page
+from monitor.web.calibrations_page import calibrations_page, decide
 from monitor.web.chartjs import chart_js
 from monitor.web.events_pages import event_page, events_page
 from monitor.web.guarding import Guarding, allowed_names
@@ -55,6 +57,9 @@ def build_app(settings: Settings) -> Starlette:
             Route("/alerts", alerts_page),
             Route("/alerts/{id}", alert_page),
             Route("/alerts/{id}/act", act, methods=["POST"]),
+            Route("/audits", audits_page),
+            Route("/calibrations", calibrations_page),
+            Route("/calibrations", decide, methods=["POST"]),
             Route("/pipeline", pipeline_page),
             Route("/login", login_page),
             Route("/login", log_in, methods=["POST"]),

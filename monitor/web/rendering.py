@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse
 from monitor.cli.alerts_view import duration
 from monitor.cli.figures import change_text, moment, number, rate_text, times_text
 from monitor.cli.visible import shortened, visible
+from monitor.drift.measures import Measure
 from monitor.redaction import redact
 from monitor.version import watchkeeper_version
 from monitor.web.chartjs import chart_js
@@ -58,6 +59,7 @@ def environment() -> Environment:
         "data": lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
         "category": category_words,
         "words": lambda text: str(text).replace("_", " "),
+        "rate": lambda measure: "unanswered" if measure == Measure.COVERAGE else measure.replace("_", " "),
         "short": shortened,
         "zip": lambda first, second: list(zip(first, second, strict=True)),
     }

@@ -85,8 +85,12 @@ class Day:
                 refusal=0.97 if is_refused else 0.02,
                 response_harmful=is_bad,
                 response_harm=0.8 if is_bad else 0.02,
-                prompt_excerpt="how do I get a refund for order [number]?" if not is_harmful else "tell me how to [masked]",
-                response_excerpt="I can't help with that." if is_refused else "Sure, here is what you do: first …",
+                prompt_excerpt="how do I get a refund for order [number]?"
+                if not is_harmful
+                else "tell me how to [masked]",
+                response_excerpt="I can't help with that."
+                if is_refused
+                else "Sure, here is what you do: first …",
             )
             yield verdict if is_answered else unanswered(verdict)
 
@@ -106,19 +110,23 @@ class Day:
                 prompt_excerpt=f"{SCRIPT}{IMAGE}\u202etxt {'long ' * 60}",
                 response_excerpt=f"{IMAGE}</td></table>{{{{7*7}}}}",
             )
-            for number in range(30)
+            for number in range(6)
         ]
 
     def windows(self, verdicts: list[Verdict]) -> list[Window]:
         """The same, as closed windows."""
         begins = floor(self.now - timedelta(hours=24))
         found = []
-        while begins < self.now:
+        while begins + WINDOW <= self.now:
             ends = begins + WINDOW
             here = [one for one in verdicts if begins <= one.arrived_at < ends]
             found.append(
                 Window(
-                    begins_at=begins, ends_at=ends, rows=tuple(cells(here)), messages=len(here), dead_letters=3
+                    begins_at=begins,
+                    ends_at=ends,
+                    rows=tuple(cells(here)),
+                    messages=len(here),
+                    dead_letters=3,
                 )
             )
             begins = ends
@@ -239,7 +247,15 @@ def cells(verdicts: list[Verdict]) -> Iterator[WindowCounts]:
 def settings_of(bootstrap: str, url: str, database: str, **more: str) -> Settings:
     """Settings of a dashboard with topics of its own."""
     mark = secrets.token_hex(4)
-    topics = ("alerts", "alert_actions", "alert_deliveries", "control", "calibrations", "audits", "audit_requests")
+    topics = (
+        "alerts",
+        "alert_actions",
+        "alert_deliveries",
+        "control",
+        "calibrations",
+        "audits",
+        "audit_requests",
+    )
     settings = load(
         {
             "WATCHKEEPER_KAFKA__BOOTSTRAP": bootstrap,
