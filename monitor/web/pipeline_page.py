@@ -74,17 +74,18 @@ async def pipeline_page(request: Request) -> Response:
     checks: Checks = request.app.state.checks
     now = site.now().replace(microsecond=0)
     now -= timedelta(seconds=now.second % 5)
-    asked = [
-        answered(site.store.query("dashboard_coverage", fleet=site.fleet, since=now - span, until=now))
-        for _, span in SPANS
-    ]
-    letters, expected, told, *spans = await asyncio.gather(
+    letters, expected, told, last = await asyncio.gather(
         answered(site.store.query("dashboard_letters", since=now - timedelta(days=1), until=now)),
         site.expected(),
         checks.get(),
-        *asked,
+        answered(site.store.query("watch_last_window", fleet=site.fleet)),
     )
-    last = await answered(site.store.query("watch_last_window", fleet=site.fleet))
+    spans = await asyncio.gather(
+        *(
+            answered(site.store.query("dashboard_coverage", fleet=site.fleet, since=now - span, until=now))
+            for _, span in SPANS
+        )
+    )
     states: dict[str, dict[str, int]] = {}
     for stream in expected.streams:
         by_state = states.setdefault(stream.key.measure.value, {})

@@ -57,8 +57,8 @@ async def log_in(request: Request) -> Response:
             refused="That isn't the token.",
             next=goes_to,
         )
-    answer = RedirectResponse(goes_to, 303)
-    answer.set_cookie(
+    back = RedirectResponse(goes_to, 303)
+    back.set_cookie(
         cookie_name(site),
         session_id,
         max_age=int(site.settings.web.session_h * 3600),
@@ -67,7 +67,7 @@ async def log_in(request: Request) -> Response:
         samesite="strict",
         secure=request.url.scheme == "https",
     )
-    return answer
+    return back
 
 
 async def log_out(request: Request) -> Response:
