@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -49,6 +50,7 @@ class MatrixCell:
     level: int
     points: tuple[str, ...]
     base_y: float | None
+    fires: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,15 @@ def overview(
     *,
     since: datetime,
     until: datetime,
-    model_names: Sequence[str],
+    firing: Collection[tuple[str | None, str | None]] = (),
 ) -> Overview:
-    """Everything on the page. `rows` are of the tenant that is asked for, of all models and categories."""
+    """Everything on the page. `rows` are of the tenant that is asked for, of all models and categories. `firing`: the cells of which
+    an alert about this measure goes on."""
     chosen = [row for row in rows if ask.model in (None, row.counts.model)]
     cells = by_cell(chosen)
     tiles = tiles_of(since, until, ask.span.tile)
-    models = tuple(ask.model for _ in (0,) if ask.model is not None) or tuple(model_names[:MOST_MODELS])
+    there = _by_traffic(chosen)
+    models = (ask.model,) if ask.model is not None else there[:MOST_MODELS]
     categories: tuple[str | None, ...] = (None,)
     if ask.measure.grain == "category" or ask.measure is Measure.PROMPT_HARM:
         categories = (None, *CATEGORIES)
@@ -93,9 +97,9 @@ def overview(
         exchanges=sum(row.counts.events for row in chosen),
         tiles=tuple(_tile(measure, chosen, ask, baselines) for measure in MEASURES),
         models=models,
-        more_models=0 if ask.model is not None else max(0, len(model_names) - MOST_MODELS),
+        more_models=max(0, len(there) - MOST_MODELS),
         rows=tuple(
-            _row(category, (None, *models), cells, ask=ask, baselines=baselines, tiles=tiles)
+            _row(category, (None, *models), cells, ask=ask, baselines=baselines, tiles=tiles, firing=firing)
             for category in categories
         ),
         chart=_chart(cells, ask, baselines, tiles=tiles, models=models),
@@ -111,6 +115,14 @@ def by_cell(rows: Sequence[Counted]) -> Rows:
         for cell in ((model, category), (None, category), (model, None), (None, None)):
             found.setdefault(cell, []).append(row)
     return found
+
+
+def _by_traffic(rows: Sequence[Counted]) -> tuple[str, ...]:
+    """The models, those with most exchanges first."""
+    events: Counter[str] = Counter()
+    for row in rows:
+        events[row.counts.model] += row.counts.events
+    return tuple(name for name, _ in sorted(events.items(), key=lambda one: (-one[1], one[0])))
 
 
 def side_of(found: Figure, expected: Baseline | None) -> Side:
@@ -148,6 +160,7 @@ def _row(
     ask: Ask,
     baselines: Baselines,
     tiles: Sequence[int],
+    firing: Collection[tuple[str | None, str | None]],
 ) -> MatrixRow:
     lines = [series(cells.get((model, category), ()), ask.measure, tiles) for model in models]
     top = max((one.rate for line in lines for one in line if one.rate is not None), default=0.0)
@@ -166,6 +179,7 @@ def _row(
                 level=level_of(here.rate),
                 points=sparkline([one.rate for one in line], top_here),
                 base_y=_y(expected.rate, top_here) if expected else None,
+                fires=(model, category) in firing,
             )
         )
     return MatrixRow(category, tuple(found))

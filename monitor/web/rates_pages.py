@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,8 +22,8 @@ from monitor.web.site import Answer, Site, answered
 from schemas.alerts import Alert
 from schemas.taxonomy import CATEGORIES
 
-MOST_NAMES = 200
-MOST_ALERTS = 5
+MOST_NAMES: Final = 200
+MOST_ALERTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def _with(names: Sequence[str], chosen: str | None) -> list[str]:
     return [*names, *([chosen] if chosen is not None and chosen not in names else [])]
 
 
-def _choices(ask: Ask, found: Found) -> dict[str, object]:
+def _choices(ask: Ask, found: Found) -> dict[str, Any]:
     return {
         "ask": ask,
         "measures": MEASURES,
@@ -117,7 +118,13 @@ async def overview_page(request: Request) -> Response:
         found.baselines,
         since=found.since,
         until=found.until,
-        model_names=found.names.models,
+        firing={
+            (alert.place.get("model"), alert.place.get("category"))
+            for alert in site.book.log.alerts
+            if alert.state not in ENDED
+            and alert.place.get("measure") == ask.measure
+            and ask.tenant in (None, alert.place.get("tenant"))
+        },
     )
     going = [alert for alert in site.book.log.alerts if alert.state not in ENDED]
     return page(

@@ -24,6 +24,11 @@ const marks = {
   },
 };
 
+// A point that no line reaches is drawn as one.
+function isAlone(values, at) {
+  return (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null;
+}
+
 function datasets(data, colour) {
   const made = [];
   const bare = { pointRadius: 0, pointHitRadius: 0, borderWidth: 0, tension: 0, isBand: true, pointStyle: "rect" };
@@ -44,10 +49,10 @@ function datasets(data, colour) {
       backgroundColor: isExpected ? colour("--dim") : colour(`--line-${at % 8}`),
       borderDash: isExpected ? [5, 4] : [],
       borderWidth: at === 0 ? 2 : 1.5,
-      pointRadius: 0,
+      pointRadius: (item) => (isAlone(line.values, item.dataIndex) ? 2.5 : 0),
       pointHoverRadius: 4,
       pointHitRadius: 8,
-      pointStyle: "line",
+      pointStyle: (item) => (item.dataIndex === undefined ? "line" : "circle"),
       tension: 0,
       spanGaps: false,
       lineAt: at,
