@@ -35,6 +35,7 @@ STAGE_PLACES: Final[Mapping[tuple[str, str], str]] = {
     ("judgements", "write"): "ClickHouse",
     ("alert_rows", "write"): "ClickHouse",
     ("dead_letter_rows", "write"): "ClickHouse",
+    ("calibration_rows", "write"): "ClickHouse",
     ("audit_rows", "write"): "ClickHouse",
 }
 _REMEDIES: Final[Mapping[str, str]] = {

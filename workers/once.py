@@ -23,6 +23,7 @@ from workers.leadership import Leadership
 from workers.notifier import Notifier
 from workers.overseer import Overseer, nothing_lost
 from workers.policies import Policies
+from workers.recalibration import Recalibrator, told_policies
 from workers.vitals import Vitals
 from workers.watch import Watcher
 
@@ -60,12 +61,18 @@ async def start_watchers(
     )
     channels = told_channels(settings)
     notifier = Notifier(who, outbox, settings, leadership, channels, metrics=metrics) if channels else None
+    wanted = told_policies(settings)
+    recalibrator = (
+        Recalibrator(who, outbox, settings, leadership, wanted, metrics=metrics) if wanted else None
+    )
     auditor = (
         Auditor(who, outbox, settings, leadership, audit_gate, metrics=metrics)
         if settings.audit.enabled
         else None
     )
-    more = [service for service in (watcher, notifier, policies, auditor) if service is not None]
+    more = [
+        service for service in (watcher, notifier, policies, auditor, recalibrator) if service is not None
+    ]
     for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)
         await service.start()

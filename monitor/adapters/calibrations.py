@@ -27,10 +27,13 @@ class CalibrationTopic:
         self._keys = keys
         self._fold = Fold(self._fleet, keys.secrets)
         self._next = 0
+        self._partitions: int | None = None
+        """One, once it was seen to be there."""
 
     async def read(self) -> Held:
         """See the port."""
-        offsets = (await self._admin.ranges(self._topic))[0]
+        offsets = (await self._admin.ranges(self._topic, self._partitions))[0]
+        self._partitions = 1
         if offsets.end < self._next:  # another topic of that name, or another broker: all is read anew
             self._fold, self._next = Fold(self._fleet, self._keys.secrets), 0
         rest = Range(max(self._next, offsets.start), offsets.end)

@@ -25,6 +25,7 @@ TABLE: Final = "verdict_rows"
 JUDGEMENTS_TABLE: Final = "judgement_rows"
 ALERTS_TABLE: Final = "alert_rows"
 LETTERS_TABLE: Final = "dead_letter_rows"
+CALIBRATIONS_TABLE: Final = "calibration_rows"
 
 _INSERT_SETTINGS: Final = {
     "date_time_input_format": "best_effort",

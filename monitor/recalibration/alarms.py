@@ -70,9 +70,11 @@ def _proposed(calibration: Calibration, why: Sequence[str]) -> Finding:
         CalibrationKind.PROPOSED,
         calibration.model,
         calibration.at,
-        f"calibration {calibration.version} waits for approval: {moves}",
-        "look at it and decide: `watchkeeper calibrate show`, then `watchkeeper calibrate approve` or `rollback`",
-        {**figures(calibration), "why": _short("; ".join(why))},
+        said=(
+            f"calibration {calibration.version} waits for approval: {moves}",
+            "look at it and decide: `watchkeeper calibrate show`, then `watchkeeper calibrate approve` or `rollback`",
+        ),
+        facts={**figures(calibration), "why": _short("; ".join(why))},
     )
 
 
@@ -81,9 +83,11 @@ def _rolled_back(calibration: Calibration) -> Finding:
         CalibrationKind.ROLLED_BACK,
         calibration.model,
         calibration.at,
-        f"calibration {calibration.version} was rolled back: {_short(calibration.reason)}",
-        "what is in force is what was before it; see `watchkeeper calibrate show`. The next proposal ends this",
-        {**figures(calibration), "reason": _short(calibration.reason)},
+        said=(
+            f"calibration {calibration.version} was rolled back: {_short(calibration.reason)}",
+            "what is in force is what was before it; see `watchkeeper calibrate show`. The next proposal ends this",
+        ),
+        facts={**figures(calibration), "reason": _short(calibration.reason)},
     )
 
 
@@ -100,7 +104,7 @@ def _declined(model: str, since: datetime, declined: Declined, pieces: Sequence[
     facts: dict[str, float | str] = {"reasons": _short(reasons)}
     if pieces:
         facts["not_identified"] = _short("; ".join(pieces))
-    return _finding(kind, model, since, title, remedy, facts)
+    return _finding(kind, model, since, said=(title, remedy), facts=facts)
 
 
 def _disobeyed(model: str, since: datetime, found: Sequence[Observed]) -> Finding:
@@ -109,9 +113,11 @@ def _disobeyed(model: str, since: datetime, found: Sequence[Observed]) -> Findin
         CalibrationKind.DISOBEYED,
         model,
         since,
-        f"the token no longer decides the text: {said}",
-        "thresholds can't mend that: look at the model's last update, and at some of the answers (`watchkeeper tail`)",
-        {"found": said},
+        said=(
+            f"the token no longer decides the text: {said}",
+            "thresholds can't mend that: look at the model's last update, and at some of the answers (`watchkeeper tail`)",
+        ),
+        facts={"found": said},
     )
 
 
@@ -141,11 +147,11 @@ def _finding(
     kind: CalibrationKind,
     model: str,
     since: datetime,
-    title: str,
-    remedy: str,
+    *,
+    said: tuple[str, str],
     facts: Mapping[str, float | str],
 ) -> Finding:
-    return Finding(kind, (("model", model),), frozenset({model}), since.timestamp(), title, remedy, facts)
+    return Finding(kind, (("model", model),), frozenset({model}), since.timestamp(), *said, facts)
 
 
 def _or_none(threshold: float | None) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from monitor.errors import Misconfigured
 from monitor.recalibration import proposing
 from monitor.recalibration.life import StepLimit, beyond_limit, in_force, next_version, step, version_in_force
 from monitor.recalibration.model_policies import ModelPolicy
@@ -212,6 +213,11 @@ def _window(logs: Logs, serving: Serving, shape: Thresholds) -> Window:
 
 def _observed_window(policy: ModelPolicy, calibration: Calibration, logs: Logs) -> Window:
     live = in_force(calibration) or calibration.now
+    if not set(live.selected) <= set(policy.refusals):
+        raise Misconfigured(
+            f"calibration {calibration.version} selects tokens that the policy file doesn't name for its model",
+            "name them among its refusals, or roll the calibration back: `watchkeeper calibrate rollback`",
+        )
     serving = Serving(
         calibration.model,
         calibration.tokenizer_hash,

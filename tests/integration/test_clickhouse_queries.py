@@ -238,11 +238,14 @@ OF_THE_WATCH = {
 OF_BACKTESTS = {"history_range", "watch_cells_by_occurrence"}
 """tests/integration/test_past_windows.py."""
 
+OF_CALIBRATIONS = {"calibration_logged"}
+"""tests/integration/test_logged_prompts.py."""
+
 
 def test_every_query_has_a_test() -> None:
     files = {path.stem for path in (ROOT / "monitor" / "store" / "queries").glob("*.sql")}
 
-    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS
+    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS | OF_CALIBRATIONS
     assert {name.split()[0] for name in ANSWERS} | elsewhere == files
 
 
