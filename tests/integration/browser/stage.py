@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 from pydantic import SecretStr
 
+from monitor.adapters.audits import AuditRows
 from monitor.adapters.clickhouse import ClickHouse
 from monitor.adapters.kafka import KafkaOutbox, ensure_topics
 from monitor.adapters.rollups import Rollups
@@ -20,14 +21,21 @@ from monitor.adapters.windows import TABLE, WatchTables
 from monitor.drift.policy import policy_of
 from monitor.drift.watch import Watch
 from monitor.ports import OutRecord
+from monitor.recalibration.held import topic_key
+from monitor.recalibration.keys import keys_of
+from monitor.recalibration.rows import calibration_row
+from monitor.recalibration.signing import sign
 from monitor.settings import Settings, load
 from schemas.alerts import Alert, alert_id
+from schemas.audits import AuditChange, AuditPicture, AuditRecord, AuditValue
+from schemas.calibrations import Calibration
 from schemas.events import Verdict
 from schemas.evidence import Point, WatchedBy
 from schemas.taxonomy import BENIGN, CATEGORIES
 from schemas.windows import Window, WindowCounts
 from tests.fakes.verdicts import a_verdict
 from tests.unit.cli.alerts_fixture import evidence, shift, stalled
+from tests.unit.recalibration.calibrations import a_calibration
 
 TOKEN: Final = "correct-horse-battery-staple"
 SCRIPT: Final = "<script>alert('x')</script>"
@@ -267,12 +275,95 @@ def settings_of(bootstrap: str, url: str, database: str, **more: str) -> Setting
             "WATCHKEEPER_TRITON__URL": "127.0.0.1:9",
             "WATCHKEEPER_DRIFT__LEARN_DAYS": "0",
             "WATCHKEEPER_DRIFT__LEARN_EVENTS": "50",
+            "WATCHKEEPER_RECALIBRATION__SECRET": "of thirty-two bytes, for nobody!",
             "WATCHKEEPER_WEB__PORT": "0",
             "WATCHKEEPER_WEB__REFRESH_S": "0.2",
             **more,
         }
     )
     return settings.model_copy(update={"web": settings.web.model_copy(update={"token": SecretStr(TOKEN)})})
+
+
+def calibration(fleet: str, now: datetime) -> Calibration:
+    """Proposed, and waiting for a person."""
+    return msgspec.structs.replace(
+        a_calibration(),
+        fleet=fleet,
+        model=f"atlas-mini {SCRIPT}",
+        version=1,
+        state="proposed",
+        at=now,
+        by="watchkeeper",
+        calls_from=now - timedelta(days=7),
+        calls_until=now - timedelta(days=1),
+    )
+
+
+async def calibrate(store: ClickHouse, settings: Settings, proposed: Calibration) -> None:
+    """Write it as the worker does, and its row as the storage does."""
+    keys = keys_of(settings.recalibration)
+    if keys is None:
+        raise ValueError("the stage has a secret")
+    value = sign(proposed, keys.signs, keys.secret).to_bytes()
+    outbox = await KafkaOutbox.connect(settings.kafka)
+    try:
+        record = OutRecord(topic_key(proposed.fleet, proposed.model), value)
+        await outbox.publish(settings.kafka.calibrations_topic, 0, [record])
+    finally:
+        await outbox.aclose()
+    row = calibration_row(
+        value, keys.secrets, partition=0, offset=0, timestamp_ms=int(proposed.at.timestamp() * 1000)
+    )
+    await store.insert_into("calibration_rows", [row])
+
+
+def audit(fleet: str, now: datetime, number: int = 0) -> AuditRecord:
+    """One of a model of four layers, the last of which are where safe and unsafe part."""
+    draw = random.Random(number)
+    layers = [*(f"layer_{n:02d}" for n in range(0, 25, 4)), "pooled_mean"]
+    size = [0.05, 0.08, 0.3, 0.9, 1.4, 1.7, 1.6, 1.1]
+    values = [
+        AuditValue(
+            layer=layer,
+            measure=measure,
+            value=j * factor,
+            low=j * factor * 0.8,
+            high=j * factor * 1.25,
+            p=0.001,
+            n=494,
+        )
+        for layer, at in zip(layers, size, strict=True)
+        for j in (at * (1 + draw.uniform(-0.04, 0.04)) * (0.7 if number == 0 else 1.0),)
+        for measure, factor in (("j", 1.0), ("chi", 246.0), ("dbi", 2.1), ("aqi_section_3", 0.6))
+    ]
+    change = AuditChange(
+        layer="pooled_mean",
+        before=1.1,
+        after=0.77,
+        low=-0.45,
+        high=-0.21,
+        p_adjusted=0.002,
+        is_significant=True,
+        is_large=True,
+    )
+    points = [
+        (draw.gauss(-1 if safe else 1.2, 0.8), draw.gauss(0, 0.9), safe)
+        for safe in (True, False)
+        for _ in range(120)
+    ]
+    return AuditRecord(
+        fleet=fleet, id=f"audit-{number}", series="ab" * 8, at=now - timedelta(days=number), due_at=now - timedelta(days=number),
+        begun_by="schedule", request_id="", model="atlas-mini", probe_model="probe", model_version="0f3c" * 8, tokenizer_hash="t1",
+        template_hash="c1", token_pooling="mean", template="chat", projection="none", dimensions=896, max_tokens=512, dtype="bfloat16",
+        anchor_set="matched", anchors="d1" * 16, is_live=False, safe=247, unsafe=247, clusters=247, truncated=0, draws=2000, seed=1,
+        state="done", reason="", detail="", values=tuple(values), previous_id="audit-1" if number == 0 else "",
+        changes=(change,) if number == 0 else (), baseline_id="", changes_since_baseline=(),
+        picture=AuditPicture(
+            layer="layer_20", projection="pca", shares=(0.31, 0.12), x=tuple(x for x, _, _ in points),
+            y=tuple(y for _, y, _ in points), is_safe=tuple(safe for _, _, safe in points),
+        ),
+        seconds=41.5, version="0.1.0",
+    )  # fmt: skip
 
 
 async def publish(settings: Settings, alerts: list[Alert]) -> None:
@@ -304,3 +395,5 @@ async def fill(store: ClickHouse, settings: Settings, day: Day) -> None:
             watch.finish(watch.take(window), {})
     await tables.keep(windows[-1].ends_at, watch.to_bytes(), slot=0)
     await publish(settings, day.alerts(fleet))
+    await calibrate(store, settings, calibration(fleet, day.now))
+    await AuditRows(store).insert([audit(fleet, day.now, number).to_bytes() for number in range(6)])

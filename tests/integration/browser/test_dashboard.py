@@ -11,6 +11,8 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from monitor.adapters.kafka_admin import KafkaAdmin
+from monitor.recalibration.keys import keys_of
+from monitor.recalibration.signing import verify
 from schemas.alert_actions import AlertAction
 from schemas.taxonomy import CATEGORIES
 from tests.integration.browser.conftest import Stage, Visitor, visit
@@ -50,11 +52,13 @@ async def test_every_page_loads_without_a_word_of_complaint(visitor: Visitor, na
     await visitor.goes_to(path)
 
     await expect(visitor.page.locator("h1")).to_be_visible()
-    await expect(visitor.page.locator("header nav [aria-current=page]")).to_have_count(0 if name == "login" else 1)
+    await expect(visitor.page.locator("header nav [aria-current=page]")).to_have_count(
+        0 if name == "login" else 1
+    )
     await expect(visitor.page.locator("#live .text")).to_have_text("live")
     await expect(visitor.page.locator(".trouble")).to_have_count(0)
     assert await visitor.page.evaluate("document.querySelectorAll('canvas').length > 0") == (
-        name in ("overview", "cell")
+        name in ("overview", "cell", "audits")
     )
     await visitor.is_kept(name)
 
@@ -65,7 +69,13 @@ async def test_the_overview_has_every_category_and_model_with_interval_and_basel
     rows = visitor.page.locator(".matrix tbody tr")
     await expect(rows).to_have_count(1 + len(CATEGORIES))
     heads = visitor.page.locator(".matrix thead th")
-    assert sorted(await heads.all_inner_texts()) == ["all models", "atlas-large", "atlas-mini", "category", "heron-7b"]
+    assert sorted(await heads.all_inner_texts()) == [
+        "all models",
+        "atlas-large",
+        "atlas-mini",
+        "category",
+        "heron-7b",
+    ]
     fires = visitor.page.locator(".matrix td.firing a")
     await expect(fires).to_have_count(1)
     words = await fires.get_attribute("title") or ""
@@ -168,6 +178,34 @@ async def test_an_alert_is_muted_and_told_again(visitor: Visitor) -> None:
     assert timedelta(hours=7, minutes=58) < muted.until - datetime.now(UTC) < timedelta(hours=8)
     await visitor.page.get_by_role("button", name="Unmute").click()
     await expect(visitor.page.locator("#alert-head")).not_to_contain_text("muted until")
+
+
+async def test_a_person_approves_a_calibration_and_goes_back(visitor: Visitor) -> None:
+    stage = visitor.stage
+    await visitor.logs_in("Ada")
+    await visitor.goes_to("/calibrations")
+    await expect(visitor.page.locator("h2").first).to_have_text(f"atlas-mini {SCRIPT}")
+
+    await visitor.page.fill("#reason-1", "as agreed")
+    await visitor.page.get_by_role("button", name="Approve version 1").click()
+
+    await expect(visitor.page.locator(".done")).to_contain_text("Approved.")
+    keys = keys_of(stage.settings.recalibration)
+    assert keys is not None
+    async with KafkaAdmin.connect(stage.settings.kafka) as admin:
+        topic = stage.settings.kafka.calibrations_topic
+        records = [record async for record in admin.read(topic, await admin.ranges(topic))]
+    newest = verify(records[-1].value or b"", keys.secrets)
+    assert (newest.version, newest.state, newest.by, newest.reason) == (
+        1,
+        "approved",
+        "dashboard: Ada",
+        "as agreed",
+    )
+    # The row isn't there yet, so the page still has the form of before: a decision about what has changed is refused.
+    await visitor.page.get_by_role("button", name="Approve version 1").click()
+    await expect(visitor.page.locator(".trouble")).to_contain_text("become another one")
+    visitor.said.clear()
 
 
 async def test_what_people_wrote_stays_text_wherever_it_is_shown(visitor: Visitor) -> None:
