@@ -32,7 +32,13 @@ class Span:
     tile: timedelta
     by: By
 
+    @property
+    def times(self) -> tuple[By, ...]:
+        """The times that it can go by: short spans by the arrival of closed windows, long ones by quarters of event time."""
+        return ("arrival", "event") if self.name == BOTH else (self.by,)
 
+
+BOTH: Final = "6h"
 SPANS: Final = (
     Span("15m", "15 minutes", timedelta(minutes=15), timedelta(seconds=30), "arrival"),
     Span("1h", "hour", timedelta(hours=1), timedelta(minutes=2), "arrival"),
@@ -42,8 +48,6 @@ SPANS: Final = (
     Span("28d", "28 days", timedelta(days=28), timedelta(days=1), "event"),
 )
 DEFAULT_SPAN: Final = SPANS[3]
-QUARTER: Final = timedelta(minutes=15)
-"""What happened when is known by quarters of an hour: shorter spans are by arrival alone."""
 MEASURES: Final[tuple[Measure, ...]] = RATES
 
 
@@ -93,8 +97,13 @@ def read(query: Mapping[str, str]) -> Ask:
     by = query.get("by") or span.by
     if by not in ("arrival", "event"):
         raise BadQueryError(f"by={shown(by)} is no time: choose arrival or event.")
-    if by == "event" and span.tile < QUARTER:
-        raise BadQueryError(f"span={span.name} is by arrival alone: what happened when is known by quarters.")
+    if by not in span.times:
+        other = (
+            "what happened when is known by quarters of an hour"
+            if by == "event"
+            else "so many windows would take long"
+        )
+        raise BadQueryError(f"span={span.name} is not by {by}: {other}. Leave by out, or choose span=6h.")
     return Ask(
         measure=MEASURE_OF[measure],
         span=span,

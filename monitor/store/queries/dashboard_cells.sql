@@ -19,9 +19,9 @@ FROM watch_windows AS w
 WHERE w.fleet = {fleet:String} AND NOT w.is_total
   AND w.begins_at >= {since:DateTime64(6, 'UTC')} AND w.begins_at < {until:DateTime64(6, 'UTC')}
   AND (NOT {is_one_tenant:Bool} OR w.tenant = {tenant:String})
-  AND (w.begins_at, w.write_id) IN
+  AND w.write_id IN
   (
-      SELECT begins_at, argMin(write_id, (written_at, write_id)) FROM watch_windows
+      SELECT argMin(write_id, (written_at, write_id)) FROM watch_windows
       WHERE fleet = {fleet:String} AND is_total
         AND begins_at >= {since:DateTime64(6, 'UTC')} AND begins_at < {until:DateTime64(6, 'UTC')}
       GROUP BY begins_at

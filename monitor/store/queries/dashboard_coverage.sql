@@ -9,9 +9,9 @@ SELECT
 FROM watch_windows AS w
 WHERE w.fleet = {fleet:String}
   AND w.begins_at >= {since:DateTime64(6, 'UTC')} AND w.begins_at < {until:DateTime64(6, 'UTC')}
-  AND (w.begins_at, w.write_id) IN
+  AND w.write_id IN
   (
-      SELECT begins_at, argMin(write_id, (written_at, write_id)) FROM watch_windows
+      SELECT argMin(write_id, (written_at, write_id)) FROM watch_windows
       WHERE fleet = {fleet:String} AND is_total
         AND begins_at >= {since:DateTime64(6, 'UTC')} AND begins_at < {until:DateTime64(6, 'UTC')}
       GROUP BY begins_at

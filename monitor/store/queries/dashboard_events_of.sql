@@ -1,4 +1,4 @@
--- What is stored of these events, by id, newest first: as dashboard_events.sql.
+-- What is stored of these events, by id, newest first.
 SELECT
     event_id, toString(tenant) AS tenant_key, toString(model) AS model_key, toString(category) AS category_key, status, refused,
     prompt_harmful, response_harmful, refusal, prompt_harm, response_harm, occurred_at, arrived_at, excerpt_policy,

@@ -52,13 +52,18 @@ function datasets(data, colour) {
       pointRadius: (item) => (isAlone(line.values, item.dataIndex) ? 2.5 : 0),
       pointHoverRadius: 4,
       pointHitRadius: 8,
-      pointStyle: (item) => (item.dataIndex === undefined ? "line" : "circle"),
+      pointStyle: "circle",
       tension: 0,
       spanGaps: false,
       lineAt: at,
     });
   });
   return made;
+}
+
+function legend(chart) {
+  const made = window.Chart.defaults.plugins.legend.labels.generateLabels(chart);
+  return made.map((item) => ({ ...item, pointStyle: chart.data.datasets[item.datasetIndex].isBand ? "rect" : "line" }));
 }
 
 function options(data, colour) {
@@ -78,7 +83,7 @@ function options(data, colour) {
       change: { at: data.mark ?? null, colour: colour("--bad") },
       legend: {
         align: "start",
-        labels: { color: colour("--ink"), boxWidth: 20, boxHeight: 8, usePointStyle: true, padding: 12, filter: (item) => !/ low$/.test(item.text) },
+        labels: { color: colour("--ink"), boxWidth: 20, boxHeight: 8, usePointStyle: true, padding: 12, generateLabels: legend, filter: (item) => !/ low$/.test(item.text) },
       },
       tooltip: {
         filter: (item) => !item.dataset.isBand,

@@ -1,9 +1,6 @@
--- Of the newest arrivals before a moment (`scan` of them), the verdicts that are wanted, newest first. Empty lists are all; `found`
+-- Of the newest arrivals before a moment (`scan` of them), the ids of the verdicts that are wanted, newest first. Empty lists are all; `found`
 -- says how a verdict has to be: any, refused, over_refused, complied, harmful, or unanswered.
-SELECT
-    event_id, toString(tenant) AS tenant_key, toString(model) AS model_key, toString(category) AS category_key, status, refused,
-    prompt_harmful, response_harmful, refusal, prompt_harm, response_harm, occurred_at, arrived_at, excerpt_policy,
-    prompt_excerpt, response_excerpt
+SELECT event_id, arrived_at
 FROM verdict_rows FINAL
 PREWHERE event_hash IN
 (
