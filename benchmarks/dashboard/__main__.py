@@ -80,26 +80,27 @@ def queries(fleet: str, now: datetime) -> dict[str, list[Asked]]:
     """By view, what it asks."""
     found: dict[str, list[Asked]] = {}
     for span in SPANS:
-        for by in span.times:
-            ask = Ask(measure=Measure.REFUSAL, span=span, by=by)
-            since, until = ask.bounds(now)
-            tile_us = int(span.tile.total_seconds() * 1_000_000)
-            cells = {"since": since, "until": until, "tile_us": tile_us, "is_one_tenant": False, "tenant": ""}
-            names = {"since": since, "until": until, "limit": 200}
-            found[f"overview, {span.words} by {by}"] = (
-                [("dashboard_cells_by_event", cells), ("dashboard_names_by_event", names)]
-                if by == "event"
-                else [
-                    ("dashboard_cells", {"fleet": fleet, **cells}),
-                    ("dashboard_names", {"fleet": fleet, **names}),
-                ]
-            )
-    lately = {"since": now - BACK[0], "until": now, "scan": SCANNED, "limit": 50}
-    everything = {"tenants": [], "models": [], "categories": []}
-    found["events"] = [("dashboard_event_ids", {**lately, **everything, "found": "any"})]
-    found["events, harmful"] = [("dashboard_event_ids", {**lately, **everything, "found": "harmful"})]
+        ask = Ask(measure=Measure.REFUSAL, span=span)
+        since, until = ask.bounds(now)
+        tile_us = int(span.tile.total_seconds() * 1_000_000)
+        cells = {"since": since, "until": until, "tile_us": tile_us, "is_one_tenant": False, "tenant": ""}
+        names = {"since": since, "until": until, "limit": 200}
+        found[f"overview, {span.words} by {span.by}"] = (
+            [("dashboard_cells_by_event", cells), ("dashboard_names_by_event", names)]
+            if span.by == "event"
+            else [
+                ("dashboard_cells", {"fleet": fleet, **cells}),
+                ("dashboard_names", {"fleet": fleet, **names}),
+            ]
+        )
+    lately = {"since": now - BACK[0], "until": now, "limit": 50}
+    everything: dict[str, list[str]] = {"tenants": [], "models": [], "categories": []}
+    found["events"] = [("dashboard_event_ids", {**lately, **everything, "scan": 100, "found": "any"})]
+    found["events, harmful"] = [
+        ("dashboard_event_ids", {**lately, **everything, "scan": SCANNED, "found": "harmful"})
+    ]
     found["pipeline"] = [
-        ("dashboard_coverage", {"fleet": fleet, "since": now - timedelta(days=1), "until": now}),
+        ("dashboard_coverage", {"fleet": fleet, "since": now - timedelta(hours=1), "until": now}),
         ("dashboard_letters", {"since": now - timedelta(days=1), "until": now}),
         ("watch_last_window", {"fleet": fleet}),
     ]

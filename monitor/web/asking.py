@@ -24,7 +24,8 @@ class BadQueryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of time up to now, and the tiles that it is cut into. `by`: the time it usually goes by."""
+    """A stretch of time up to now, and the tiles that it is cut into. `by`: short ones go by the arrival of closed windows, which is
+    seconds ago; long ones by the quarters of an hour in which exchanges happened: windows would be too many."""
 
     name: str
     words: str
@@ -32,17 +33,11 @@ class Span:
     tile: timedelta
     by: By
 
-    @property
-    def times(self) -> tuple[By, ...]:
-        """The times that it can go by: short spans by the arrival of closed windows, long ones by quarters of event time."""
-        return ("arrival", "event") if self.name == BOTH else (self.by,)
 
-
-BOTH: Final = "6h"
 SPANS: Final = (
     Span("15m", "15 minutes", timedelta(minutes=15), timedelta(seconds=30), "arrival"),
     Span("1h", "hour", timedelta(hours=1), timedelta(minutes=2), "arrival"),
-    Span("6h", "6 hours", timedelta(hours=6), timedelta(minutes=15), "arrival"),
+    Span("6h", "6 hours", timedelta(hours=6), timedelta(minutes=15), "event"),
     Span("24h", "24 hours", timedelta(hours=24), timedelta(hours=1), "event"),
     Span("7d", "7 days", timedelta(days=7), timedelta(hours=6), "event"),
     Span("28d", "28 days", timedelta(days=28), timedelta(days=1), "event"),
@@ -57,7 +52,6 @@ class Ask:
 
     measure: Measure
     span: Span
-    by: By
     tenant: str | None = None
     model: str | None = None
     category: str | None = None
@@ -73,13 +67,10 @@ class Ask:
         given: dict[str, str | None] = {
             "measure": self.measure.value,
             "span": self.span.name,
-            "by": self.by if self.by != self.span.by else None,
             "tenant": self.tenant,
             "model": self.model,
             "category": NO_ANSWER if self.category == "" else self.category,
         }
-        if changes.get("span") is not None:
-            given["by"] = None
         return urlencode({name: value for name, value in (given | changes).items() if value is not None})
 
 
@@ -94,20 +85,9 @@ def read(query: Mapping[str, str]) -> Ask:
         raise BadQueryError(
             f"span={shown(name)} is no stretch of time: choose among {', '.join(one.name for one in SPANS)}."
         )
-    by = query.get("by") or span.by
-    if by not in ("arrival", "event"):
-        raise BadQueryError(f"by={shown(by)} is no time: choose arrival or event.")
-    if by not in span.times:
-        other = (
-            "what happened when is known by quarters of an hour"
-            if by == "event"
-            else "so many windows would take long"
-        )
-        raise BadQueryError(f"span={span.name} is not by {by}: {other}. Leave by out, or choose span=6h.")
     return Ask(
         measure=MEASURE_OF[measure],
         span=span,
-        by="event" if by == "event" else "arrival",
         tenant=name_of(query, "tenant"),
         model=name_of(query, "model"),
         category=category_of(query),

@@ -36,7 +36,7 @@ KINDS: Final[Mapping[str, str]] = {
 }
 LIMIT: Final = 50
 MOST_LIMIT: Final = 200
-SCANNED: Final = 1_000
+SCANNED: Final = 500
 """Of the newest so many arrivals those that are wanted are shown: what a page costs doesn't grow with the store."""
 BACK: Final = (timedelta(minutes=15), timedelta(hours=6), timedelta(days=90))
 
@@ -65,7 +65,7 @@ async def events_page(request: Request) -> Response:
             site.store.query(
                 "dashboard_names",
                 fleet=site.fleet,
-                since=_rounded(now - timedelta(hours=6)),
+                since=_rounded(now - timedelta(hours=1)),
                 until=_rounded(now + timedelta(minutes=1)),
                 limit=MOST_NAMES,
             )
@@ -94,6 +94,8 @@ async def events_page(request: Request) -> Response:
 
 async def _newest(site: Site, until: datetime, limit: int, wanted: dict[str, Any]) -> Rows:
     """The newest that are wanted; looks further back only where too few came lately. Raises what the store raises."""
+    is_any = wanted["found"] == "any" and not (wanted["tenants"] or wanted["models"] or wanted["categories"])
+    scan = max(2 * limit, 100) if is_any else SCANNED
     ids: Rows = []
     for back in BACK:
         ids = await site.store.query(

@@ -78,10 +78,9 @@ class Hub:
         if not last_event_id:
             return []
         epoch, _, number = last_event_id.partition("-")
-        missed = [
-            news for news in self._past if number.isascii() and number.isdigit() and news.number > int(number)
-        ]
-        is_whole = epoch == self.epoch and (not missed or missed[0].number == int(number) + 1)
+        is_ours = epoch == self.epoch and number.isascii() and number.isdigit() and len(number) < 16
+        missed = [news for news in self._past if is_ours and news.number > int(number)]
+        is_whole = is_ours and (not missed or missed[0].number == int(number) + 1)
         return missed if is_whole and len(missed) < WAITING else [News(self._last, "anew", {})]
 
     async def stream(

@@ -30,7 +30,11 @@ PARTS: Final[Mapping[str, str]] = {
     "alerts": "Alerts",
     "channels": "Channels",
 }
-SPANS: Final = (("5 minutes", timedelta(minutes=5)), ("hour", timedelta(hours=1)), ("day", timedelta(days=1)))
+SPANS: Final = (
+    ("minute", timedelta(minutes=1)),
+    ("10 minutes", timedelta(minutes=10)),
+    ("hour", timedelta(hours=1)),
+)
 
 
 @dataclass(slots=True)

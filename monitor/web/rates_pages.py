@@ -51,7 +51,7 @@ async def find(site: Site, ask: Ask) -> Found:
     since, until = ask.bounds(site.now())
     cells, names, expected = await asyncio.gather(
         answered(_cells(site, ask, since, until)),
-        answered(_names(site, ask.by, since, until)),
+        answered(_names(site, ask.span.by, since, until)),
         site.expected(),
     )
     none: Answer[Names] = Answer(Names((), ()))
@@ -74,7 +74,7 @@ async def _cells(site: Site, ask: Ask, since: datetime, until: datetime) -> list
         "is_one_tenant": ask.tenant is not None,
         "tenant": ask.tenant or "",
     }
-    if ask.by == "event":
+    if ask.span.by == "event":
         return counted(await site.store.query("dashboard_cells_by_event", **asked))
     return counted(await site.store.query("dashboard_cells", fleet=site.fleet, **asked))
 

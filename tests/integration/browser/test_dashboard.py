@@ -64,7 +64,7 @@ async def test_every_page_loads_without_a_word_of_complaint(visitor: Visitor, na
 
 
 async def test_the_overview_has_every_category_and_model_with_interval_and_baseline(visitor: Visitor) -> None:
-    await visitor.goes_to("/?measure=over_refusal&tenant=northwind&span=6h&by=event")
+    await visitor.goes_to("/?measure=over_refusal&tenant=northwind&span=6h")
 
     rows = visitor.page.locator(".matrix tbody tr")
     await expect(rows).to_have_count(1 + len(CATEGORIES))
