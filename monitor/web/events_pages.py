@@ -102,7 +102,7 @@ async def _newest(site: Site, until: datetime, limit: int, wanted: dict[str, Any
             "dashboard_event_ids",
             since=_rounded(until - back),
             until=until,
-            scan=SCANNED,
+            scan=scan,
             limit=limit,
             **wanted,
         )

@@ -238,6 +238,24 @@ OF_THE_WATCH = {
 OF_BACKTESTS = {"history_range", "watch_cells_by_occurrence"}
 """tests/integration/test_past_windows.py."""
 
+OF_THE_DASHBOARD = {
+    *(
+        "dashboard_cells",
+        "dashboard_cells_by_event",
+        "dashboard_names",
+        "dashboard_names_by_event",
+        "dashboard_coverage",
+    ),
+    *(
+        "dashboard_event_ids",
+        "dashboard_events_of",
+        "dashboard_event",
+        "dashboard_judgement",
+        "dashboard_letters",
+    ),
+    *("dashboard_news", "dashboard_calibrations"),
+}
+"""tests/integration/test_dashboard_queries.py."""
 OF_CALIBRATIONS = {"calibration_logged"}
 """tests/integration/test_logged_prompts.py."""
 
@@ -245,7 +263,9 @@ OF_CALIBRATIONS = {"calibration_logged"}
 def test_every_query_has_a_test() -> None:
     files = {path.stem for path in (ROOT / "monitor" / "store" / "queries").glob("*.sql")}
 
-    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS | OF_CALIBRATIONS
+    elsewhere = (
+        APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS | OF_CALIBRATIONS | OF_THE_DASHBOARD
+    )
     assert {name.split()[0] for name in ANSWERS} | elsewhere == files
 
 

@@ -18,4 +18,5 @@ FROM quarters AS q
 WHERE q.begins_at >= {since:DateTime64(6, 'UTC')} AND q.begins_at < {until:DateTime64(6, 'UTC')}
   AND (NOT {is_one_tenant:Bool} OR q.tenant = {tenant:String})
 GROUP BY tile, model_key, category_key
+HAVING events > 0
 ORDER BY tile, model_key, category_key
