@@ -141,7 +141,7 @@ async def _act(
     action = AlertAction(
         alert_id=alert.id, fleet=kafka.group_prefix, verb=verb, by=by, note=note, until=until
     )
-    await _write(kafka, action)
+    await write_action(kafka, action)
     written_at = datetime.now(UTC)
     return ActionDocument(
         alert_id=alert.id,
@@ -158,7 +158,8 @@ async def _act(
     )
 
 
-async def _write(settings: KafkaSettings, action: AlertAction) -> None:
+async def write_action(settings: KafkaSettings, action: AlertAction) -> None:
+    """Append it to the log of actions. Raises Retryable, or Misconfigured without that topic."""
     outbox = await KafkaOutbox.connect(settings)
     try:
         record = OutRecord(action.alert_id.encode(), action.to_bytes())

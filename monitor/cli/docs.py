@@ -26,6 +26,7 @@ DOCUMENT: Final = Path("docs/cli.md")
 DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "demo": shapes.DemoDocument,
     "up": shapes.UpDocument,
+    "dashboard": shapes.DashboardDocument,
     "replay": shapes.ReplayDocument,
     "rates": RatesDocument,
     "tail": shapes.TailLine,

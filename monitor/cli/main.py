@@ -41,6 +41,7 @@ COMMANDS: Final = (
     Entry("up", "Run the embedded stack (Kafka, Triton, ClickHouse engine, workers) until Ctrl-C.", _STACK, "monitor.cli.up", "up"),
     Entry("replay", "Send chat logs from files or stdin through the stream.", _STACK, "monitor.cli.replay", "replay"),
     Entry("rates", "Refusal and harm rates, with intervals and coverage.", _WATCH, "monitor.cli.rates", "rates"),
+    Entry("dashboard", "The dashboard in a browser.", _WATCH, "monitor.cli.dashboard", "dashboard"),
     Entry("tail", "Verdicts as they arrive, one line each.", _WATCH, "monitor.cli.tail", "tail"),
     Entry(
         "alerts",

@@ -260,6 +260,24 @@ OF_AUDITS = {
     *("audit_last_of_series", "audit_draws", "audit_references"),
 }
 """tests/integration/test_audit_tables.py."""
+OF_THE_DASHBOARD = {
+    *(
+        "dashboard_cells",
+        "dashboard_cells_by_event",
+        "dashboard_names",
+        "dashboard_names_by_event",
+        "dashboard_coverage",
+    ),
+    *(
+        "dashboard_event_ids",
+        "dashboard_events_of",
+        "dashboard_event",
+        "dashboard_judgement",
+        "dashboard_letters",
+    ),
+    *("dashboard_news", "dashboard_calibrations"),
+}
+"""tests/integration/test_dashboard_queries.py."""
 OF_CALIBRATIONS = {"calibration_logged"}
 """tests/integration/test_logged_prompts.py."""
 
@@ -277,6 +295,7 @@ def test_every_query_has_a_test() -> None:
         | OF_LIVE_ANCHORS
         | OF_AUDITS
         | OF_CALIBRATIONS
+        | OF_THE_DASHBOARD
     )
     assert {name.split()[0] for name in ANSWERS} | elsewhere == files
 
