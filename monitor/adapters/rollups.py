@@ -60,6 +60,9 @@ class Rollups:
 
     store: ClickHouse
     is_ours: Callable[[], bool] = always
+    most_written: int = MOST_WRITTEN
+    most_slices: int = MOST_SLICES
+    most_counted: int = MOST_COUNTED
 
     async def reach(self) -> Reach:
         """How far it is."""
@@ -78,12 +81,12 @@ class Rollups:
             (row["second"], row["row_count"])
             for row in await self.store.query("rollup_written", since=since, until=reach.now)
         ]
-        spans = slices(written, reach.now, most_rows=MOST_WRITTEN)
+        spans = slices(written, reach.now, most_rows=self.most_written)
         touched: set[datetime] = set()
-        for begin, end in spans if len(spans) <= MOST_SLICES else ():
+        for begin, end in spans if len(spans) <= self.most_slices else ():
             rows = await self.store.query("rollup_touched", since=max(begin, since), until=end)
             touched |= {row["begins_at"] for row in rows}
-        if len(spans) > MOST_SLICES:
+        if len(spans) > self.most_slices:
             touched = await self._all(_EVER)
         counted = await self._count(touched, reach.now)
         if counted is not None and self.is_ours():
@@ -118,7 +121,7 @@ class Rollups:
         for at in range(0, len(wanted), MOST_QUARTERS):
             found = await self.store.query("rollup_sizes", quarters=wanted[at : at + MOST_QUARTERS])
             sizes |= {row["begins_at"]: row["row_count"] for row in found}
-        for batch in batches(wanted, sizes, most_rows=MOST_COUNTED, most_quarters=MOST_QUARTERS):
+        for batch in batches(wanted, sizes, most_rows=self.most_counted, most_quarters=MOST_QUARTERS):
             for statement in ("count_quarters", "count_quality"):
                 if not self.is_ours():
                     return None
