@@ -102,9 +102,22 @@ class UpDocument(Document):
     triton: str = Field(description="Triton's gRPC address.")
     clickhouse: str = Field(description="ClickHouse's HTTP address.")
     workers: str = Field(description="Where the workers serve `/metrics`, `/livez` and `/readyz`.")
+    dashboard: str = Field(description="Where the dashboard is served; empty where it isn't.")
+    dashboard_login: str = Field(
+        description="The address that logs a browser in, with a token of this start; empty where it isn't served."
+    )
     data: str = Field(description="The data folder.")
     pids: dict[str, int] = Field(description="Process ids by part.")
     environment: dict[str, str] = Field(description="The settings that point another process at this stack.")
+
+
+class DashboardDocument(Document):
+    """`watchkeeper dashboard --json`: one line when it is served; it then runs until it is stopped."""
+
+    url: str = Field(description="Where it is served.")
+    login_url: str = Field(
+        description="With `--login`: the address that logs a browser in, with a token of this run."
+    )
 
 
 class LetterLine(Document):
