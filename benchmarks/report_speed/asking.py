@@ -121,27 +121,13 @@ async def ask_report(store: ClickHouse, engine: Engine, until: datetime) -> list
     return found
 
 
-CELLS: Final = """
-SELECT toStartOfHour(begins_at) AS hour, toString(model) AS model, toString(category) AS category, sum(events), sum(to_be_scored),
-       sum(answered), sum(responded), sum(refused), sum(harmless), sum(harmless_refused), sum(harmful), sum(harmful_refused),
-       sum(harmful_prompts), sum(harmful_responses)
-FROM quarters
-WHERE begins_at >= {since:DateTime64(6, 'UTC')} AND begins_at < {until:DateTime64(6, 'UTC')}
-GROUP BY hour, model, category
-ORDER BY hour, model, category
-"""
-
-
 async def ask_dashboard(store: ClickHouse, engine: Engine, until: datetime) -> list[Asked]:
     """A dashboard's view, categories x models x 24 h; and the queries of Grafana's two boards of rates over a week, each a view."""
+    day = {"since": until - timedelta(days=1), "until": until, "is_one_tenant": False, "tenant": ""}
+    hour_us = 3_600_000_000
     found = [
-        await ask(
-            store,
-            engine,
-            "24 h by hour, model and category",
-            CELLS,
-            {"since": until - timedelta(days=1), "until": until},
-        )
+        await ask(store, engine, f"24 h, {name}", sql.query(name), {**day, "tile_us": hour_us, "limit": 100})
+        for name in ("dashboard_cells_by_event", "dashboard_names_by_event")
     ]
     week = {"since": int((until - WEEK).timestamp()), "until": int(until.timestamp())}
     for place, statement in statements():
