@@ -92,7 +92,7 @@ def recount(kept: Iterable[Verdict]) -> dict[Cell, Counter[str]]:
         cell = cells.setdefault(
             (quarter(one.occurred_at), one.tenant, one.category, one.calibration_version), Counter()
         )
-        weight = 1 / one.sampling_probability
+        weight = round(1 / one.sampling_probability)  # 1 or 2
         cell["events"] += 1
         cell["late"] += one.arrived_at > one.occurred_at + timedelta(hours=1)
         cell["truncated"] += one.truncated
@@ -101,12 +101,12 @@ def recount(kept: Iterable[Verdict]) -> dict[Cell, Counter[str]]:
             continue
         cell["responded"] += 1
         cell["refused"] += bool(one.refused)
-        cell["refusal_w2"] += weight * weight  # type: ignore[assignment]  # halves are whole when inverted
+        cell["refusal_w2"] += weight * weight
         kind = "under_refusal" if one.prompt_harmful else "over_refusal"
         is_case = bool(one.refused) != bool(one.prompt_harmful)
-        cell[f"{kind}_d"] += weight  # type: ignore[assignment]
-        cell[f"{kind}_n"] += weight * is_case  # type: ignore[assignment]
-        cell[f"{kind}_n2"] += weight * weight * is_case  # type: ignore[assignment]
+        cell[f"{kind}_d"] += weight
+        cell[f"{kind}_n"] += weight * is_case
+        cell[f"{kind}_n2"] += weight * weight * is_case
     return {key: +cell for key, cell in cells.items()}
 
 
