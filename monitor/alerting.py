@@ -15,7 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 from monitor.clock import at_millisecond
-from monitor.conditions import KINDS, Condition
+from monitor.conditions import KINDS
 from monitor.health import Finding, Place
 from monitor.health_settings import HealthSettings
 from schemas.alerts import Alert, Source, alert_id
@@ -53,18 +53,19 @@ class _Firing:
 
 @dataclass
 class Alerts:
-    """The alerts of one fleet. Times are seconds since 1970."""
+    """The alerts of one fleet, of these kinds. Times are seconds since 1970."""
 
     fleet: str
     settings: HealthSettings
     source: Source
+    kinds: frozenset[str] = KINDS
     _firing: dict[_Key, _Firing] = field(default_factory=dict)
 
     def restore(self, log: Iterable[Alert]) -> None:
         """Start over with what the log of alerts says, oldest first. Alerts of others, and of other kinds, are theirs."""
         self._firing.clear()
         for alert in log:
-            if alert.fleet != self.fleet or alert.kind not in KINDS:
+            if alert.fleet != self.fleet or alert.kind not in self.kinds:
                 continue
             key = _key(alert.kind, alert.place)
             if alert.state == "firing":
@@ -97,7 +98,7 @@ class Alerts:
 
     def firing(self) -> Counter[str]:
         """How many fire, by kind; all kinds are there."""
-        counts = Counter({condition.value: 0 for condition in Condition})
+        counts = Counter(dict.fromkeys(self.kinds, 0))
         counts.update(kind for kind, _ in self._firing)
         return counts
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from monitor.alert_kind import AlertKind
 from monitor.conditions import Condition
 from monitor.fleet import GATED_ROLES, GUARD_ROLES, Claim, Fleet, GroupView
 from monitor.health_settings import HealthSettings
@@ -34,6 +35,7 @@ STAGE_PLACES: Final[Mapping[tuple[str, str], str]] = {
     ("judgements", "write"): "ClickHouse",
     ("alert_rows", "write"): "ClickHouse",
     ("dead_letter_rows", "write"): "ClickHouse",
+    ("calibration_rows", "write"): "ClickHouse",
     ("audit_rows", "write"): "ClickHouse",
 }
 _REMEDIES: Final[Mapping[str, str]] = {
@@ -52,7 +54,7 @@ class Finding:
     `since_s` is when it began, as far as can be told. One that `only_keeps` keeps an alert firing, and starts none.
     """
 
-    condition: Condition
+    condition: AlertKind
     place: Place
     concerned: frozenset[str]
     since_s: float

@@ -12,8 +12,11 @@ from monitor.conditions import Condition
 from monitor.drift.kinds import DriftKind
 from monitor.ingest.reasons import Reason
 from monitor.notifying.channels import TYPES
+from monitor.recalibration.kinds import CalibrationKind
+from monitor.recalibration.signing import Distrust
 from monitor.roles import ROLES
 from schemas.alerts import State
+from schemas.calibrations import CalibrationState
 from schemas.judgements import JudgeReason
 
 Kind = Literal["counter", "gauge", "histogram"]
@@ -49,6 +52,7 @@ class Label(Enum):
             *(reason.value for reason in Reason),
             *("internal_error", "not_a_verdict", "refused_by_store"),
             *("not_a_request", "not_a_judgement", "not_an_alert", "not_a_dead_letter", "not_an_audit"),
+            "not_a_calibration",
         ),
     )
     JUDGE_REASON = (
@@ -91,7 +95,7 @@ class Label(Enum):
     ALERT = (
         "kind",
         "The kind of alert (docs/alerts.md).",
-        tuple(kind.value for kinds in (Condition, DriftKind, AuditKind) for kind in kinds),
+        tuple(kind.value for kinds in (Condition, DriftKind, AuditKind, CalibrationKind) for kind in kinds),
     )
     ALERT_STATE = "state", "What the alert said: whether it fires, has no data, or is over.", get_args(State)
     STREAM_STATE = (
@@ -99,6 +103,8 @@ class Label(Enum):
         "learning: too few events to fire. stale: it fires, and has no data.",
         ("learning", "armed", "firing", "stale"),
     )
+    CALIBRATION_STATE = "state", "The state of a calibration.", get_args(CalibrationState)
+    DISTRUST = "reason", "Why a message is ignored.", tuple(str(reason) for reason in Distrust)
     AUDIT = "outcome", "refused: it can't be made, for a reason that won't pass.", ("done", "refused")
     AUDIT_LEFT_OUT = (
         "reason",

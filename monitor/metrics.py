@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from monitor import audit_metrics, overseeing_metrics, parts_metrics
+from monitor import audit_metrics, overseeing_metrics, parts_metrics, recalibration_metrics
 from monitor.metric_spec import (
     BYTES,
     MESSAGES,
@@ -241,6 +241,9 @@ class Metric(Enum):
     WATCH_CHECKPOINT_AGE = overseeing_metrics.WATCH_CHECKPOINT_AGE
     WATCH_WINDOWS = overseeing_metrics.WATCH_WINDOWS
     WATCH_SECONDS = overseeing_metrics.WATCH_SECONDS
+    ROLLUP_LAG = overseeing_metrics.ROLLUP_LAG
+    ROLLUP_QUARTERS = overseeing_metrics.ROLLUP_QUARTERS
+    ROLLUP_SECONDS = overseeing_metrics.ROLLUP_SECONDS
 
     # Audits
     AUDITS = audit_metrics.AUDITS
@@ -257,6 +260,11 @@ class Metric(Enum):
     CHANNEL_WAITING = overseeing_metrics.CHANNEL_WAITING
     CHANNEL_OLDEST = overseeing_metrics.CHANNEL_OLDEST
     CHANNELS_DEAD = overseeing_metrics.CHANNELS_DEAD
+
+    # Calibrations of refusal tokens
+    CALIBRATIONS = recalibration_metrics.CALIBRATIONS
+    CALIBRATIONS_IGNORED = recalibration_metrics.CALIBRATIONS_IGNORED
+    CALIBRATIONS_STORED = recalibration_metrics.CALIBRATIONS_STORED
 
     # The process
     INFO = gauge("worker_info", "", "1; the labels say what runs.", Label.VERSION)

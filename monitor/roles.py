@@ -13,11 +13,14 @@ AUDITING: Final = ("audit_rows",)
 JUDGING: Final = ("judging", "judging_backfill", "judgements")
 """judging: questions about live traffic to judgements. judging_backfill: the same for what is replayed, when no live question
 waits. judgements: judgements to rows."""
-ROLES: Final = (*MODERATING, *JUDGING, *AUDITING)
+RECALIBRATING: Final = ("calibration_rows",)
+"""calibration_rows: verified calibrations to rows; needs the secret that they are signed with."""
+ROLES: Final = (*MODERATING, *JUDGING, *AUDITING, *RECALIBRATING)
 
 
 def needed_roles(settings: Settings) -> tuple[str, ...]:
     """All that has something to do."""
     judging = () if settings.judging.judge == "off" else JUDGING
+    recalibrating = RECALIBRATING if settings.recalibration.secret.get_secret_value() else ()
     auditing = AUDITING if settings.audit.enabled else ()
-    return (*MODERATING, *judging, *auditing)
+    return (*MODERATING, *judging, *auditing, *recalibrating)

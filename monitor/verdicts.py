@@ -13,6 +13,7 @@ from monitor.judging.policy import OFF, Choice
 from monitor.ports import GuardIdentity, Score
 from monitor.settings import ModerationSettings
 from schemas.events import VERDICT_SCHEMA, ExcerptPolicy, Exchange, Verdict
+from schemas.refusal_tokens import RefusalToken
 
 EARLIEST_BELIEVED: Final = datetime(2000, 1, 1, tzinfo=UTC)
 CLOCK_AHEAD: Final = timedelta(days=1)
@@ -108,7 +109,7 @@ class VerdictMaker:
             len(exchange.context),
             "sampled_out" if score.status == "skipped" else "scored",
             settings.sample_probability,
-            0,
+            _calibration_version(exchange.refusal_token),
             exchange.refusal_token,
             self.excerpts.content_hash(exchange.prompt, response),
             self.excerpt_policy,
@@ -119,3 +120,8 @@ class VerdictMaker:
             choice.policy,
             VERDICT_SCHEMA,
         )
+
+
+def _calibration_version(token: RefusalToken | None) -> int:
+    """That which whoever served the model logged; 0 where nothing was logged."""
+    return 0 if token is None or token.calibration_version is None else token.calibration_version

@@ -19,6 +19,7 @@ ALL: Final = ""
 """The group of the rules that have one threshold. The category rule has one for each selected token."""
 
 CalibrationState = Literal["proposed", "approved", "published", "observed", "kept", "rolled_back"]
+Outcome = Literal["keep", "roll_back"]
 Procedure = Literal[
     "quantile",
     "split_conformal",
@@ -95,7 +96,8 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Thresholds of one model, with their evidence and what has become of them.
 
     `version` counts from 1 within fleet and model. `before` is None where the model was served without a rule: it chose its
-    token itself. `at` is when it came into this state, by `by`, for `reason`. `calls_from` .. `calls_until`: the prompts it
+    token itself; `before_version` is the calibration that those are of, 0 for none. `at` is when it came into this state, by
+    `by`, for `reason`; `published_at`, since when it is in force. `outcome`: what the observation said, from `observed` on. `calls_from` .. `calls_until`: the prompts it
     was calibrated on.
     """
 
@@ -114,6 +116,9 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     text: TextBounds | None
     calls_from: datetime
     calls_until: datetime
+    before_version: int = 0
+    published_at: datetime | None = None
+    outcome: Outcome | None = None
     schema_version: Literal[1] = CALIBRATION_SCHEMA
 
 

@@ -33,11 +33,12 @@ CATEGORY_TOKENS: Final = (
 """The paper's tokens. They are trained with a leading space, which doesn't count when names are compared."""
 
 
-class RefusalToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RefusalToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the serving side logs about its refusal token (field meanings in docs/formats.md).
 
     All K+1 logits at the first assistant position with their log-sum-exp identify the refusal rate at any
     threshold. Every field is optional: what is missing is reported later as not identified, never guessed.
+    `calibration_version`: of the calibration whose thresholds decided (monitor/recalibration/life.py, version_in_force).
     """
 
     logits: dict[str, float] | None = None
@@ -52,3 +53,4 @@ class RefusalToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     model: str | None = None
     tokenizer_hash: str | None = None
     template_hash: str | None = None
+    calibration_version: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None

@@ -19,6 +19,7 @@ from monitor import logs
 from monitor.adapters.audits import AuditRows
 from monitor.adapters.clickhouse import (
     ALERTS_TABLE,
+    CALIBRATIONS_TABLE,
     JUDGEMENTS_TABLE,
     LETTERS_TABLE,
     ClickHouse,
@@ -44,11 +45,13 @@ from workers.judges import connect_judge, require_judge
 from workers.moderation import nobody
 from workers.once import start_watchers, told_channels
 from workers.pulse import pulse
+from workers.recalibration import told_policies
 from workers.roles import (
     ChooserInForce,
     alert_rows_role,
     audit_rows_role,
     backfill_role,
+    calibration_rows_role,
     dead_letter_rows_role,
     judgements_role,
     judging_backfill_role,
@@ -70,6 +73,7 @@ PARTS: Final = {
     "judgements": ("Kafka", "ClickHouse"),
     "alert_rows": ("Kafka", "ClickHouse"),
     "dead_letter_rows": ("Kafka", "ClickHouse"),
+    "calibration_rows": ("Kafka", "ClickHouse"),
     "audit_rows": ("Kafka", "ClickHouse"),
 }
 """What a role can't begin without."""
@@ -239,6 +243,8 @@ async def _build(worker: _Worker, roles: Sequence[str], stack: AsyncExitStack) -
             made.append(alert_rows_role(settings, RowTable(store, ALERTS_TABLE), metrics=metrics))
         if "dead_letter_rows" in roles:
             made.append(dead_letter_rows_role(settings, RowTable(store, LETTERS_TABLE), metrics=metrics))
+        if "calibration_rows" in roles:
+            made.append(calibration_rows_role(settings, RowTable(store, CALIBRATIONS_TABLE), metrics=metrics))
         if "audit_rows" in roles:
             made.append(audit_rows_role(settings, AuditRows(store), metrics=metrics))
     app = build_app(settings, made, metrics)
@@ -293,6 +299,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_judge(settings, roles)
         policy_of(settings.drift)  # before anything is started
         told_channels(settings)  # before anything is started
+        told_policies(settings)  # before anything is started
         logs.configure(settings.worker)
         return asyncio.run(_main(settings, roles))
     except Misconfigured as exc:

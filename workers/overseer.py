@@ -86,7 +86,9 @@ class Overseer(Service):
             ("judging_backfill", kafka.judge_requests_backfill_topic, False),
             ("judgements", kafka.judgements_topic, False),
         )
-        self._watched = watched if policies is None else watched + judging
+        has_secret = bool(settings.recalibration.secret.get_secret_value())
+        recalibrating = (("calibration_rows", kafka.calibrations_topic, False),) if has_secret else ()
+        self._watched = (*watched, *(() if policies is None else judging), *recalibrating)
         self._maker = None if policies is None else PolicyMaker(settings, policies, outbox, metrics)
         self._fleet = Fleet(prefix, settings.health)
         self._alerts = Alerts(prefix, settings.health, who.source)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
 from monitor.clock import SystemClock
 from monitor.ingest.decoder import Decoder
 from monitor.judging.policy import Chooser
 from monitor.metrics import Metrics
 from monitor.ports import Guard, Judge, LetterBox, RowStore, VerdictStore
+from monitor.recalibration.keys import keys_of
 from monitor.redaction import Redactor
 from monitor.settings import Settings
 from monitor.verdicts import VerdictMaker
@@ -20,7 +23,9 @@ from workers.gate import Gate
 from workers.judging import Judging
 from workers.moderation import Moderation, nobody
 from workers.partition import BatchLimits
-from workers.storage import ALERTS, AUDITS, DEAD_LETTERS, JUDGEMENTS, Storage
+from workers.storage import ALERTS, AUDITS, DEAD_LETTERS, JUDGEMENTS, Storage, calibrations
+
+log = structlog.get_logger("watchkeeper.workers")
 
 REQUESTS_MAX_BYTES: Final = 4_194_304
 """Of a batch for the judge: as many of the longest questions as it takes, and no more."""
@@ -104,6 +109,16 @@ def dead_letter_rows_role(settings: Settings, store: RowStore, *, metrics: Metri
     agent = Storage(store, None, metrics or Metrics(), DEAD_LETTERS)
     topic = settings.kafka.chat_logs_dlq_topic
     return Role("dead_letter_rows", topic, _storage_limits(settings), agent.consume)
+
+
+def calibration_rows_role(settings: Settings, store: RowStore, *, metrics: Metrics | None = None) -> Role:
+    """Verified calibrations to rows; none where no secret is set, which is said. Raises Misconfigured for secrets that can't be used."""
+    keys = keys_of(settings.recalibration)
+    if keys is None:
+        log.warning("no calibration becomes a row: set WATCHKEEPER_RECALIBRATION__SECRET")
+    agent = Storage(store, None, metrics or Metrics(), calibrations({} if keys is None else keys.secrets))
+    topic = settings.kafka.calibrations_topic
+    return Role("calibration_rows", topic, _storage_limits(settings), agent.consume)
 
 
 def judging_role(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,7 @@ from monitor.judging.rows import judgement_row
 from monitor.ledger import Ledger
 from monitor.metrics import Metric, Metrics
 from monitor.ports import RowStore
+from monitor.recalibration.rows import calibration_row
 from monitor.recording import alert_row, dead_letter_row
 from schemas.audits import AuditRecord
 from schemas.events import Verdict
@@ -30,6 +31,7 @@ NOT_A_JUDGEMENT: Final = "not_a_judgement"
 NOT_AN_ALERT: Final = "not_an_alert"
 NOT_AN_AUDIT: Final = "not_an_audit"
 NOT_A_DEAD_LETTER: Final = "not_a_dead_letter"
+NOT_A_CALIBRATION: Final = "not_a_calibration"
 REFUSED_BY_STORE: Final = "refused_by_store"
 
 
@@ -46,6 +48,10 @@ class Kind:
 
 class Tombstone(msgspec.ValidationError):
     """The record has no value."""
+
+
+class Untrusted(msgspec.ValidationError):
+    """The record isn't signed by anyone we know."""
 
 
 def verdict_row(_: Batch, message: Message) -> bytes:
@@ -79,6 +85,24 @@ def _dead_letter_row(batch: Batch, message: Message) -> bytes:
         offset=message.offset,
         timestamp_ms=message.timestamp,
     )
+
+
+def calibrations(secrets: Mapping[str, bytes]) -> Kind:
+    """Calibrations that are signed with one of these secrets; all others are counted and left out."""
+
+    def row(batch: Batch, message: Message) -> bytes:
+        try:
+            return calibration_row(
+                _value(message),
+                secrets,
+                partition=batch.partition,
+                offset=message.offset,
+                timestamp_ms=message.timestamp,
+            )
+        except Rejected as exc:
+            raise Untrusted from exc
+
+    return Kind("calibration_rows", row, NOT_A_CALIBRATION, Metric.CALIBRATIONS_STORED)
 
 
 def _value(message: Message) -> bytes:

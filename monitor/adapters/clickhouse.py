@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -25,6 +25,7 @@ TABLE: Final = "verdict_rows"
 JUDGEMENTS_TABLE: Final = "judgement_rows"
 ALERTS_TABLE: Final = "alert_rows"
 LETTERS_TABLE: Final = "dead_letter_rows"
+CALIBRATIONS_TABLE: Final = "calibration_rows"
 
 _INSERT_SETTINGS: Final = {
     "date_time_input_format": "best_effort",
@@ -136,6 +137,31 @@ class ClickHouse:
         except Exception as exc:
             raise self._translated(exc, f"the query {name}") from exc
         return [dict(row) for row in result.named_results()]
+
+    async def run(self, name: str, **parameters: Any) -> None:
+        """Run the statement of monitor/store/queries/<name>.sql, which writes: acknowledged is stored. Raises as `query`."""
+        try:
+            await self._client.command(
+                sql.query(name),
+                parameters=parameters,
+                settings={"async_insert": 0, "wait_end_of_query": 1, "max_execution_time": self._longest_s},
+            )
+        except Exception as exc:
+            raise self._translated(exc, f"the statement {name}") from exc
+
+    async def stream(self, name: str, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
+        """The rows of monitor/store/queries/<name>.sql, block by block: only one is held. Raises as `query`."""
+        try:
+            result = await self._client.query_row_block_stream(
+                sql.query(name), parameters=parameters, settings={"max_execution_time": self._longest_s}
+            )
+            async with result as blocks:
+                names = blocks.source.column_names
+                async for block in blocks:
+                    for row in block:
+                        yield dict(zip(names, row, strict=True))
+        except Exception as exc:
+            raise self._translated(exc, f"the query {name}") from exc
 
     async def ping(self) -> Mapping[str, str]:
         """Version, database and schema version. Raises Misconfigured where the schema isn't what this program needs."""

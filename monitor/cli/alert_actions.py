@@ -119,7 +119,7 @@ def _run(
             f"--note has {len(note):,} characters, more than {MOST_NOTE_CHARS:,}", "say it shorter"
         )
     settings = parts_here().settings
-    who = by if by is not None else _login()
+    who = by if by is not None else login()
     document = asyncio.run(_act(settings, prefix, verb, note=note, by=who, until=until))
     if as_json:
         print_json(document)
@@ -141,7 +141,7 @@ async def _act(
     action = AlertAction(
         alert_id=alert.id, fleet=kafka.group_prefix, verb=verb, by=by, note=note, until=until
     )
-    await _write(kafka, action)
+    await write_action(kafka, action)
     written_at = datetime.now(UTC)
     return ActionDocument(
         alert_id=alert.id,
@@ -158,7 +158,8 @@ async def _act(
     )
 
 
-async def _write(settings: KafkaSettings, action: AlertAction) -> None:
+async def write_action(settings: KafkaSettings, action: AlertAction) -> None:
+    """Append it to the log of actions. Raises Retryable, or Misconfigured without that topic."""
     outbox = await KafkaOutbox.connect(settings)
     try:
         record = OutRecord(action.alert_id.encode(), action.to_bytes())
@@ -217,7 +218,8 @@ def what_happens(
             return "The channels are told of it again from now on."
 
 
-def _login() -> str:
+def login() -> str:
+    """Who is logged in here; empty where nobody can tell."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -74,6 +74,7 @@ async def kafka_checks(settings: Settings) -> list[PartCheck]:
             ("storage", kafka.verdicts_topic),
             ("alert_rows", kafka.alerts_topic),
             ("dead_letter_rows", kafka.chat_logs_dlq_topic),
+            *([("calibration_rows", kafka.calibrations_topic)] if _has_secret(settings) else []),
             *((("audit_rows", kafka.audits_topic),) if settings.audit.enabled else ()),
         ):
             group = f"{kafka.group_prefix}.{role}"
@@ -93,6 +94,11 @@ async def kafka_checks(settings: Settings) -> list[PartCheck]:
         backlogs |= waiting_judgements
         checks += await fleet_checks(settings, admin, partitions, backlogs)
     return checks
+
+
+def _has_secret(settings: Settings) -> bool:
+    """Whether calibrations become rows here."""
+    return bool(settings.recalibration.secret.get_secret_value())
 
 
 def topic_checks(kafka: KafkaSettings, partitions: dict[str, int]) -> list[PartCheck]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from monitor.cli import alerts_shapes, channel_shapes, drift_shapes, shapes
+from monitor.cli import alerts_shapes, calibrate_shapes, channel_shapes, drift_shapes, shapes
 from monitor.cli.audit_shapes import AuditDocument
 from monitor.cli.evaluation_shapes import EvaluateDocument
 from monitor.cli.exits import MEANINGS
@@ -26,6 +26,7 @@ DOCUMENT: Final = Path("docs/cli.md")
 DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "demo": shapes.DemoDocument,
     "up": shapes.UpDocument,
+    "dashboard": shapes.DashboardDocument,
     "replay": shapes.ReplayDocument,
     "rates": RatesDocument,
     "tail": shapes.TailLine,
@@ -35,10 +36,16 @@ DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "alerts resolve": alerts_shapes.ActionDocument,
     "alerts mute": alerts_shapes.ActionDocument,
     "alerts unmute": alerts_shapes.ActionDocument,
+    "calibrate": calibrate_shapes.CalibrationsDocument,
+    "calibrate show": calibrate_shapes.CalibrationDocument,
+    "calibrate propose": calibrate_shapes.ProposalDocument,
+    "calibrate approve": calibrate_shapes.StepDocument,
+    "calibrate rollback": calibrate_shapes.StepDocument,
     "plan": drift_shapes.PlanDocument,
     "backtest": drift_shapes.BacktestDocument,
     "drift status": drift_shapes.DriftStatusDocument,
     "drift rebuild": drift_shapes.RebuildDocument,
+    "rollups rebuild": shapes.RollupsDocument,
     "account": shapes.AccountDocument,
     "agreement": shapes.AgreementDocument,
     "evaluate": EvaluateDocument,

@@ -18,7 +18,7 @@ import msgspec
 
 from monitor.errors import Rejected
 from monitor.recalibration.signing import Distrust
-from schemas.calibrations import Calibration, CalibrationState, Thresholds
+from schemas.calibrations import Calibration, CalibrationState, Outcome, Thresholds
 
 _NEXT: Final[Mapping[CalibrationState, frozenset[CalibrationState]]] = MappingProxyType(
     {
@@ -56,9 +56,18 @@ class StepLimit:
 
 
 def step(
-    calibration: Calibration, state: CalibrationState, *, by: str, reason: str, at: datetime
+    calibration: Calibration,
+    state: CalibrationState,
+    *,
+    by: str,
+    reason: str,
+    at: datetime,
+    outcome: Outcome | None = None,
 ) -> Calibration:
-    """The calibration in its next state. Raises Rejected("bad_step") where none leads there, or time would go back."""
+    """The calibration in its next state. `outcome`: of the observation, in the step to "observed".
+
+    Raises Rejected("bad_step") where none leads there, or time would go back.
+    """
     if state not in _NEXT[calibration.state]:
         raise Rejected(
             "bad_step",
@@ -69,7 +78,15 @@ def step(
         raise Rejected(
             "bad_step", f"version {calibration.version}: {state} before it was {calibration.state}"
         )
-    return msgspec.structs.replace(calibration, state=state, by=by, reason=reason, at=at)
+    return msgspec.structs.replace(
+        calibration,
+        state=state,
+        by=by,
+        reason=reason,
+        at=at,
+        published_at=at if state == "published" else calibration.published_at,
+        outcome=outcome or calibration.outcome,
+    )
 
 
 def beyond_limit(calibration: Calibration, limit: StepLimit) -> tuple[str, ...]:
@@ -115,6 +132,12 @@ def in_force(calibration: Calibration) -> Thresholds | None:
     """What whoever serves the model has to use, given the newest record: the new thresholds once published, else those before.
     None: no rule, the model chooses its token itself."""
     return calibration.now if calibration.state in _SERVED else calibration.before
+
+
+def version_in_force(calibration: Calibration) -> int:
+    """The version whose thresholds `in_force` gives; 0 where there is no rule, or none that came from a calibration. Who serves the
+    model logs it, so that rates under different thresholds aren't taken for a drift."""
+    return calibration.version if calibration.state in _SERVED else calibration.before_version
 
 
 def supersedes(new: Calibration, held: Calibration | None, *, fleet: str, model: str) -> bool:

@@ -23,12 +23,14 @@ from schemas.evidence import Interval
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Whose calibration it is, which version it would be, when and by whom it is proposed."""
+    """Whose calibration it is, which version it would be, when and by whom it is proposed. `before_version`: the calibration that is
+    in force until then; 0 for none."""
 
     fleet: str
     version: int
     at: datetime
     by: str
+    before_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def propose(
         text=_bounds(text_rate(then.sample, values)),
         calls_from=then.begins_at,
         calls_until=then.ends_at,
+        before_version=place.before_version,
     )
 
 

@@ -139,7 +139,7 @@ def test_secrets_show_in_no_text() -> None:
 
 
 def test_every_secret_is_typed_as_one() -> None:
-    named = {name for name in fields() if name.endswith(("PASSWORD", "_KEY", "TOKEN", "SECRET"))}
+    named = {name for name in fields() if name.endswith(("PASSWORD", "_KEY", "TOKEN", "SECRET", "SECRETS"))}
     assert named == {name for name, info in fields().items() if "SecretStr" in str(info.annotation)}
 
 

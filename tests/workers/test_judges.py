@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from monitor.adapters.judge_openai import Endpoint
 from monitor.errors import Misconfigured
 from monitor.metrics import Metrics
-from monitor.roles import MODERATING, ROLES, needed_roles
+from monitor.roles import JUDGING, MODERATING, RECALIBRATING, ROLES, needed_roles
 from monitor.settings import Settings, load
 from workers.judges import connect_judge, judge_on_triton, openai_endpoint, require_judge
 
@@ -64,7 +64,15 @@ def test_an_endpoint_is_told_all_that_is_set_of_it() -> None:
 @pytest.mark.parametrize("judge", ["lite", "triton", "openai"])
 def test_all_roles_have_something_to_do_once_a_judge_is_named(judge: str) -> None:
     assert needed_roles(Settings()) == MODERATING
-    assert needed_roles(load({"WATCHKEEPER_JUDGING__JUDGE": judge})) == ROLES
+    assert needed_roles(load({"WATCHKEEPER_JUDGING__JUDGE": judge})) == (*MODERATING, *JUDGING)
+    secret = {"WATCHKEEPER_RECALIBRATION__SECRET": "s" * 16}
+    assert needed_roles(load(secret)) == (*MODERATING, *RECALIBRATING)
+    assert (
+        needed_roles(
+            load({"WATCHKEEPER_JUDGING__JUDGE": judge, **secret, "WATCHKEEPER_AUDIT__ENABLED": "true"})
+        )
+        == ROLES
+    )
 
 
 def test_a_judging_role_without_a_judge_is_told_at_the_start() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from monitor.alert_kind import AlertKind
 from monitor.conditions import Condition
 from monitor.fleet import MOST_WORKERS, REACHES_BACK_S, Fleet, GroupView, Offsets
 from monitor.health import fleet_findings, worker_findings
@@ -28,7 +29,7 @@ def view(name: str = "moderation") -> GroupView:
     return GroupView(name, topic, f"watchkeeper.{name}", True, frozenset({0}), offsets)
 
 
-def found(known: Fleet, now_s: float) -> list[Condition]:
+def found(known: Fleet, now_s: float) -> list[AlertKind]:
     return [finding.condition for finding in fleet_findings(known, now_s)]
 
 

@@ -8,12 +8,16 @@ import msgspec
 import orjson
 import pytest
 
+from monitor.ports import GuardIdentity, Score
 from monitor.recalibration.records import Record, decode
+from monitor.redaction import Redactor
+from monitor.settings import ModerationSettings, PrivacySettings
+from monitor.verdicts import Position, VerdictMaker
 from schemas.events import Verdict
-from tests.fakes.verdicts import a_verdict
 from tests.unit.ingest.corpus import DECODER, FALLBACK
-from tests.unit.recalibration.logs import ONE, token
+from tests.unit.recalibration.logs import AT, ONE, token
 
+MAKER = VerdictMaker(ModerationSettings(), Redactor(PrivacySettings()), "none")
 TOKEN = token(
     ONE,
     [1.0, 0.5],
@@ -23,6 +27,7 @@ TOKEN = token(
     bias=0.0,
     propensity=1.0,
     emitted="[refuse]",
+    calibration_version=3,
 )
 RAW: Any = msgspec.to_builtins(TOKEN)
 TURNS = [{"role": "user", "content": "Hello"}]
@@ -67,6 +72,26 @@ def test_a_record_comes_through(name: str) -> None:
     assert (list(decoded.rejected), decoded.bad_refusal_tokens) == ([], 0)
     exchange = decoded.exchanges[0][1]
     assert (exchange.format, exchange.refusal_token) == (name, TOKEN)
-    verdict = msgspec.structs.replace(a_verdict(), refusal_token=exchange.refusal_token)
-    kept = Verdict.from_bytes(verdict.to_bytes()).refusal_token
-    assert isinstance(decode(kept, ONE), Record)
+    verdict = MAKER.verdict(
+        exchange,
+        Score("ok", 0.1, 0.2, 0.3, "benign", 0.9, truncated=False),
+        identity=GuardIdentity("guard_lite", "1", "hash"),
+        position=Position("chat.logs", 0, 1, AT),
+        index=0,
+    )
+    kept = Verdict.from_bytes(verdict.to_bytes())
+    assert (kept.refusal_token, kept.calibration_version) == (TOKEN, 3)
+    assert isinstance(decode(kept.refusal_token, ONE), Record)
+
+
+@pytest.mark.parametrize("version", [-1, 2**31, 1.5, "3"])
+def test_a_version_that_none_can_have_costs_the_record_alone(version: object) -> None:
+    log = LOGS["watchkeeper"] | {"refusal_token": RAW | {"calibration_version": version}}
+    decoded = DECODER.decode(orjson.dumps(log), (), fallback_id=FALLBACK)
+    assert (len(decoded.exchanges), decoded.bad_refusal_tokens) == (1, 1)
+
+
+def test_a_record_of_before_there_were_versions_is_written_as_it_was() -> None:
+    assert b"calibration_version" not in msgspec.json.encode(
+        msgspec.structs.replace(TOKEN, calibration_version=None)
+    )
