@@ -19,12 +19,13 @@ from monitor.settings import DeadLetterSettings
 from schemas import topics
 from schemas.alerts import Alert, Source
 from schemas.events import Verdict
+from tests.fakes.audit_records import a_record, refused
 from tests.fakes.intake import FakeIntake, FakeMessage
 from tests.fakes.judging import a_judgement
 from tests.fakes.outbox import FakeOutbox
 from tests.fakes.verdicts import a_verdict
 from workers.dead_letters import DeadLetters
-from workers.storage import ALERTS, DEAD_LETTERS, JUDGEMENTS, Storage
+from workers.storage import ALERTS, AUDITS, DEAD_LETTERS, JUDGEMENTS, Storage
 
 
 class _Clock:
@@ -155,6 +156,20 @@ async def test_alerts_are_rows_of_their_own_and_what_is_no_alert_is_left_where_i
     assert metrics.value(Metric.ALERTS_STORED) == 1
     assert metrics.value(Metric.LEFT_OUT, role="alert_rows", reason="not_an_alert") == 2
     assert metrics.value(Metric.LEFT_OUT, role="alert_rows", reason="tombstone") == 1
+
+
+async def test_audits_are_stored_whole_and_what_is_no_audit_is_left_where_it_is() -> None:
+    store, metrics = _PickyStore(), Metrics()
+    good = [a_record().to_bytes(), refused().to_bytes()]
+    bad: list[bytes | None] = [b"{}", None, b"[" * 100_000, b"x" * 1_000_001]
+
+    counts = await Storage(store, None, metrics, AUDITS).handle(FakeIntake().batch([bad[0], *good, *bad[1:]]))
+
+    assert store.rows == good
+    assert counts == Ledger(0, messages=6, exchanges=2, dead_messages=0)
+    assert metrics.value(Metric.AUDITS_STORED) == 2
+    assert metrics.value(Metric.LEFT_OUT, role="audit_rows", reason="not_an_audit") == 3
+    assert metrics.value(Metric.LEFT_OUT, role="audit_rows", reason="tombstone") == 1
 
 
 async def test_dead_letters_are_rows_of_their_headers_and_one_that_somebody_else_wrote_blocks_nothing() -> (
