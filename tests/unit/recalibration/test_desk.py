@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -49,7 +50,7 @@ def logs(
 
 
 def proposal(
-    held: Calibration | None = None, of: Population = USUAL, now: Population | None = None, **policy: object
+    held: Calibration | None = None, of: Population = USUAL, now: Population | None = None, **policy: Any
 ) -> Calibration | Declined | Unchanged:
     live = 0.5 if held is None else (in_force(held) or single(0.5)).values[ALL]
     wanted = a_policy(model="sim", **policy)
@@ -215,11 +216,14 @@ def test_early_looks_only_roll_back() -> None:
 
 def test_thresholds_that_arent_followed_yet_are_waited_for_and_then_rolled_back() -> None:
     calibration = published()
-    for hours, kind in ((0.5, Decision), (1, Calibration)):
-        rows = served(USUAL, 1_000, 0.5, 6.0, 3)
-        seen = Logs(rows, AT + 6 * HOUR, AT + (6 + hours) * HOUR, is_cut=False)
-        found = steps.observed(DESK, POLICY, calibration, seen)
-        assert isinstance(found, kind)
+    rows = served(USUAL, 1_000, 0.5, 6.0, 3)
+    early, found = (
+        steps.observed(
+            DESK, POLICY, calibration, Logs(rows, AT + 6 * HOUR, AT + (6 + hours) * HOUR, is_cut=False)
+        )
+        for hours in (0.5, 1)
+    )
+    assert isinstance(early, Decision)
     assert isinstance(found, Calibration)
     assert Finding.NOT_FOLLOWED in found.reason
 
