@@ -245,8 +245,8 @@ OF_AUDITS = {
     *("audit_last_of_series", "audit_draws", "audit_references"),
 }
 """tests/integration/test_audit_tables.py."""
-OF_CALIBRATIONS = {"calibration_logged"}
-"""tests/integration/test_logged_prompts.py."""
+OF_CALIBRATIONS = {"calibration_logged", "calibration_newest"}
+"""tests/integration/test_logged_prompts.py, test_recalibration.py."""
 
 
 def test_every_query_has_a_test() -> None:

@@ -129,10 +129,11 @@ def test_drift_between_the_windows_is_declined() -> None:
 
 def test_logs_of_another_tokenizer_or_template_are_declined_with_the_piece() -> None:
     for name in ("tokenizer_hash", "template_hash"):
-        found = proposal(**{name: "another"})
+        another: dict[str, Any] = {name: "another"}
+        found = proposal(**another)
         assert isinstance(found, Declined)
         assert f"other_{name.partition('_')[0]}" in " ".join(found.reasons)
-        assert "other_" in steps.missing(a_policy(model="sim", **{name: "another"}), logs(USUAL))[0]
+        assert "other_" in steps.missing(a_policy(model="sim", **another), logs(USUAL))[0]
 
 
 def test_a_threshold_outside_and_a_missing_record_are_said_by_piece() -> None:
