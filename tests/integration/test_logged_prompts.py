@@ -107,6 +107,6 @@ async def test_prompts_are_those_of_the_model_and_the_time_each_with_what_it_sta
     assert cut == Logs(by_guard.rows[:2], NOW + timedelta(minutes=4), NOW + HOUR, is_cut=True)
 
     assert [line.split(":")[1].split("(")[1] for line in desk.missing(guard, by_guard)] == [
-        "logits",
+        "other_model",
         "record",
     ]
