@@ -138,6 +138,17 @@ class ClickHouse:
             raise self._translated(exc, f"the query {name}") from exc
         return [dict(row) for row in result.named_results()]
 
+    async def run(self, name: str, **parameters: Any) -> None:
+        """Run the statement of monitor/store/queries/<name>.sql, which writes: acknowledged is stored. Raises as `query`."""
+        try:
+            await self._client.command(
+                sql.query(name),
+                parameters=parameters,
+                settings={"async_insert": 0, "wait_end_of_query": 1, "max_execution_time": self._longest_s},
+            )
+        except Exception as exc:
+            raise self._translated(exc, f"the statement {name}") from exc
+
     async def stream(self, name: str, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
         """The rows of monitor/store/queries/<name>.sql, block by block: only one is held. Raises as `query`."""
         try:

@@ -237,6 +237,21 @@ OF_THE_WATCH = {
 """tests/integration/test_watch_tables.py."""
 OF_LIVE_ANCHORS = {"audit_live_candidates"}
 """tests/integration/test_audit_commands.py."""
+OF_ROLLUPS = {
+    *("copy_occurrences", "count_quarters", "count_quality"),
+    *("rollup_marks", "rollup_written", "rollup_touched", "rollup_quarters", "rollup_sizes"),
+    *("report_days", "report_reach", "report_guards", "report_refusal_quality", "report_examples"),
+}
+"""tests/integration/test_rollups.py."""
+OF_REPORTS = {
+    "report_alerts",
+    "report_dead_letters",
+    "report_judged",
+    "report_deliveries",
+    "report_audits",
+    "report_calibrations",
+}
+"""tests/integration/test_report.py."""
 OF_BACKTESTS = {"history_range", "watch_cells_by_occurrence"}
 """tests/integration/test_past_windows.py."""
 
@@ -245,6 +260,24 @@ OF_AUDITS = {
     *("audit_last_of_series", "audit_draws", "audit_references"),
 }
 """tests/integration/test_audit_tables.py."""
+OF_THE_DASHBOARD = {
+    *(
+        "dashboard_cells",
+        "dashboard_cells_by_event",
+        "dashboard_names",
+        "dashboard_names_by_event",
+        "dashboard_coverage",
+    ),
+    *(
+        "dashboard_event_ids",
+        "dashboard_events_of",
+        "dashboard_event",
+        "dashboard_judgement",
+        "dashboard_letters",
+    ),
+    *("dashboard_news", "dashboard_calibrations"),
+}
+"""tests/integration/test_dashboard_queries.py."""
 OF_CALIBRATIONS = {"calibration_logged", "calibration_newest"}
 """tests/integration/test_logged_prompts.py, test_recalibration.py."""
 
@@ -252,8 +285,18 @@ OF_CALIBRATIONS = {"calibration_logged", "calibration_newest"}
 def test_every_query_has_a_test() -> None:
     files = {path.stem for path in (ROOT / "monitor" / "store" / "queries").glob("*.sql")}
 
-    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS | OF_LIVE_ANCHORS | OF_AUDITS
-    elsewhere |= OF_CALIBRATIONS
+    elsewhere = (
+        APPLIED_ELSEWHERE
+        | OF_JUDGEMENTS
+        | OF_THE_WATCH
+        | OF_ROLLUPS
+        | OF_REPORTS
+        | OF_BACKTESTS
+        | OF_LIVE_ANCHORS
+        | OF_AUDITS
+        | OF_CALIBRATIONS
+        | OF_THE_DASHBOARD
+    )
     assert {name.split()[0] for name in ANSWERS} | elsewhere == files
 
 
