@@ -19,7 +19,7 @@ from tests.stores import NOW, new_store, unanswered, verdict
 from tests.unit.recalibration.logs import ONE, token
 from tests.unit.recalibration.policies import a_policy
 
-NAME = "m'; DROP TABLE verdict_rows --\n\\\t☃"
+NAME = "m'; DROP TABLE verdict_rows --\n\\\t\x00☃"
 HOUR = timedelta(hours=1)
 TOKEN_OF_FIXTURE = verdict("x").refusal_token
 TOKEN = token(ONE, [1.0, 0.5], emitted="[refuse]", calibration_version=4)
