@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -55,7 +56,7 @@ def blurred(
             kept = torch.nn.functional.kl_div(
                 said.log_softmax(-1), wanted.log_softmax(-1), log_target=True, reduction="batchmean"
             )
-            loss = keeping * kept + sum(_apart(heard[block][order, ends], batch) for block in blocks)
+            loss: Any = keeping * kept + sum(_apart(heard[block][order, ends], batch) for block in blocks)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
