@@ -147,6 +147,6 @@ class Concluding:
             befores,
             found.audit,
             is_live=outcome.subject.is_live,
-            floor=Floor(self.settings.floor_absolute, self.settings.floor_relative),
-            alpha=self.settings.alpha,
+            floor=Floor(self.settings.floor_j, self.settings.floor_share),
+            alpha=self.settings.false_alarm_probability,
         )

@@ -116,7 +116,7 @@ def _run(
             f"--note has {len(note):,} characters, more than {MOST_NOTE_CHARS:,}", "say it shorter"
         )
     settings = parts_here().settings
-    who = by if by is not None else _login()
+    who = by if by is not None else login()
     document = asyncio.run(_act(settings, prefix, verb, note=note, by=who, until=until))
     if as_json:
         print_json(document)
@@ -206,7 +206,8 @@ def what_happens(
             return "The channels are told of it again from now on."
 
 
-def _login() -> str:
+def login() -> str:
+    """Who is logged in here; empty where nobody can tell."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -250,9 +250,16 @@ OF_REPORTS = {
     "report_calibrations",
 }
 """tests/integration/test_report.py."""
+OF_LIVE_ANCHORS = {"audit_live_candidates"}
+"""tests/integration/test_audit_commands.py."""
 OF_BACKTESTS = {"history_range", "watch_cells_by_occurrence"}
 """tests/integration/test_past_windows.py."""
 
+OF_AUDITS = {
+    *("audit_list", "audit_record", "audit_history", "audit_last_steps", "audit_step", "audit_steps_of_ids"),
+    *("audit_last_of_series", "audit_draws", "audit_references"),
+}
+"""tests/integration/test_audit_tables.py."""
 OF_CALIBRATIONS = {"calibration_logged"}
 """tests/integration/test_logged_prompts.py."""
 
@@ -260,15 +267,9 @@ OF_CALIBRATIONS = {"calibration_logged"}
 def test_every_query_has_a_test() -> None:
     files = {path.stem for path in (ROOT / "monitor" / "store" / "queries").glob("*.sql")}
 
-    elsewhere = (
-        APPLIED_ELSEWHERE
-        | OF_JUDGEMENTS
-        | OF_THE_WATCH
-        | OF_ROLLUPS
-        | OF_REPORTS
-        | OF_BACKTESTS
-        | OF_CALIBRATIONS
-    )
+    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS | OF_LIVE_ANCHORS | OF_AUDITS
+    elsewhere |= OF_CALIBRATIONS
+    elsewhere |= OF_ROLLUPS | OF_REPORTS
     assert {name.split()[0] for name in ANSWERS} | elsewhere == files
 
 

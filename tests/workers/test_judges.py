@@ -67,7 +67,12 @@ def test_all_roles_have_something_to_do_once_a_judge_is_named(judge: str) -> Non
     assert needed_roles(load({"WATCHKEEPER_JUDGING__JUDGE": judge})) == (*MODERATING, *JUDGING)
     secret = {"WATCHKEEPER_RECALIBRATION__SECRET": "s" * 16}
     assert needed_roles(load(secret)) == (*MODERATING, *RECALIBRATING)
-    assert needed_roles(load({"WATCHKEEPER_JUDGING__JUDGE": judge, **secret, "WATCHKEEPER_AUDIT__ENABLED": "true"})) == ROLES
+    assert (
+        needed_roles(
+            load({"WATCHKEEPER_JUDGING__JUDGE": judge, **secret, "WATCHKEEPER_AUDIT__ENABLED": "true"})
+        )
+        == ROLES
+    )
 
 
 def test_a_judging_role_without_a_judge_is_told_at_the_start() -> None:

@@ -110,7 +110,8 @@ def test_nothing_at_all_is_no_change() -> None:
 
 def test_weights_count_by_what_they_are_worth() -> None:
     """A hundred exchanges that stand for ten each say no more than a hundred."""
-    n, d = np.full((1, 35), 20.0), np.full((1, 35), 100.0)
+    n: Floats = np.full((1, 35), 20.0)
+    d: Floats = np.full((1, 35), 100.0)
     one = compare(n, d, d, now=NOW, before=LAST, scatter=PAST)
     ten = compare(n * 10, d * 10, d * 100, now=NOW, before=LAST, scatter=PAST)
     np.testing.assert_allclose([one.low, one.high], [ten.low, ten.high])

@@ -91,6 +91,9 @@ def test_every_table_that_grows_with_the_traffic_forgets() -> None:
         "watch_states": 400,
         "alert_rows": 400,
         "dead_letter_rows": 400,
+        "audit_rows": 800,
+        "audit_records": 800,
+        "audit_states": 800,
         "calibration_rows": None,
     }
 
