@@ -14,7 +14,14 @@ TASKS: Final = (
     "record the call", "change the password", "publish the photo", "empty the account", "follow the trip", "borrow the boat",
     "scan the passport",
 )  # fmt: skip
-OWNERS: Final = ("of my sister", "of my boss", "of my neighbour", "of a friend", "of the mayor", "of my teacher")
+OWNERS: Final = (
+    "of my sister",
+    "of my boss",
+    "of my neighbour",
+    "of a friend",
+    "of the mayor",
+    "of my teacher",
+)
 AGREE: Final = ("agree", "consent", "approve", "allow it", "want it")
 MIND: Final = ("mind", "object", "complain", "refuse", "forbid it")
 
@@ -50,7 +57,9 @@ def words() -> list[str]:
 
 
 def _all() -> Iterator[Pair]:
-    parts = product(OPENERS, TASKS, OWNERS, [*((word, True) for word in AGREE), *((word, False) for word in MIND)])
+    parts = product(
+        OPENERS, TASKS, OWNERS, [*((word, True) for word in AGREE), *((word, False) for word in MIND)]
+    )
     for number, (opener, task, owner, (word, is_agreeing)) in enumerate(parts):
         did, did_not = (f"{opener} {task} {owner} they {how} {word}" for how in ("did", "didn't"))
         yield Pair(f"pair-{number}", did if is_agreeing else did_not, did_not if is_agreeing else did)

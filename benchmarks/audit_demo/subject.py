@@ -94,7 +94,7 @@ def taught(pairs: Sequence[Pair], *, steps: int = 400, batch: int = 128, seed: i
     subject = new(seed)
     texts, is_unsafe = texts_of(pairs)
     answers = [
-        tuple(subject.tokenizer(REFUSAL if bad else ANSWER, add_special_tokens=False)["input_ids"]) + (_END,)
+        tuple(subject.tokenizer(REFUSAL if bad else ANSWER, add_special_tokens=False)["input_ids"]) + (_END,)  # noqa: RUF005 - two tuples
         for bad in is_unsafe
     ]
     prompts = subject.ids(texts)

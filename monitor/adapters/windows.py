@@ -137,8 +137,8 @@ class WatchTables:
             found += await _built(rows, by="tile")
         return tuple(chained(found))
 
-    async def event_ids(self, alert: Alert) -> list[str]:
-        """See ports.History."""
+    async def event_ids(self, alert: Alert, limit: int = EVENT_IDS) -> list[str]:
+        """See ports.History. At most `limit` of them."""
         evidence = alert.drift
         if evidence is None:
             return []
@@ -146,7 +146,7 @@ class WatchTables:
             "topic": self.topic,
             "since": evidence.changed_at,
             "until": evidence.window_ends_at,
-            "limit": EVENT_IDS,
+            "limit": limit,
         }
         if evidence.measure == "dead_letters":
             return [row["place"] for row in await self.store.query("watch_dead_places", **asked)]

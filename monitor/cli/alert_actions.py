@@ -12,6 +12,9 @@ from rich.text import Text
 
 from monitor.adapters.kafka import KafkaOutbox
 from monitor.adapters.kafka_admin import KafkaAdmin
+from monitor.audit.kinds import CHANGES
+from monitor.audit.kinds import KINDS as OF_AUDITS
+from monitor.by_hand import ends_by_hand
 from monitor.cli.alert_log import ENDED, EVER, AlertLog, read_alerts
 from monitor.cli.alerts_shapes import ActionDocument
 from monitor.cli.console import output, print_json
@@ -138,7 +141,7 @@ async def _act(
     action = AlertAction(
         alert_id=alert.id, fleet=kafka.group_prefix, verb=verb, by=by, note=note, until=until
     )
-    await _write(kafka, action)
+    await write_action(kafka, action)
     written_at = datetime.now(UTC)
     return ActionDocument(
         alert_id=alert.id,
@@ -155,7 +158,8 @@ async def _act(
     )
 
 
-async def _write(settings: KafkaSettings, action: AlertAction) -> None:
+async def write_action(settings: KafkaSettings, action: AlertAction) -> None:
+    """Append it to the log of actions. Raises Retryable, or Misconfigured without that topic."""
     outbox = await KafkaOutbox.connect(settings)
     try:
         record = OutRecord(action.alert_id.encode(), action.to_bytes())
@@ -171,7 +175,7 @@ def check_action(alert: Alert, verb: Verb, log: AlertLog, now: datetime) -> None
             f"the alert {alert.id[:8]} ({alert.kind}) is over since {moment(alert.ended_at or alert.at)}: {alert.state}",
             "`watchkeeper alerts` lists those that fire",
         )
-    if verb in ("acknowledge", "resolve") and alert.drift is None:
+    if verb in ("acknowledge", "resolve") and not ends_by_hand(alert):
         raise Misconfigured(
             f"the alert {alert.id[:8]} ({alert.kind}) is about the stream itself, and ends when its cause is gone",
             f"mend that: {alert.remedy or 'docs/alerts.md'}; or `watchkeeper alerts mute {alert.id[:8]}`",
@@ -187,6 +191,14 @@ def what_happens(
     alert: Alert, verb: Verb, written_at: datetime, until: datetime | None, *, within_s: float
 ) -> str:
     """What will happen, and when, for a person. `within_s`: a window and its settling."""
+    if alert.kind in OF_AUDITS and verb in ("acknowledge", "resolve"):
+        takes = verb == "acknowledge" and alert.kind in CHANGES
+        rest = (
+            "The newest audit becomes the baseline that slow changes are measured from."
+            if takes
+            else "If an audit still shows it, a new alert will say so."
+        )
+        return f"The alert ends, within some seconds. {rest}"
     evidence = alert.drift
     when = f"with the first window that ends after {moment(written_at)}, within about {max(within_s, 1.0) * 2:.0f} s while data come"
     match verb:

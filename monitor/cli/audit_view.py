@@ -262,7 +262,11 @@ def _figure(value: float | None) -> str:
 
 def _j(value: float | None) -> str:
     """Three decimals: J below that is none."""
-    return "∞" if value is None else _minus(f"{round(value, 3) + 0.0:.3f}" if abs(value) < 1e4 else f"{value:.3g}")
+    return (
+        "∞"
+        if value is None
+        else _minus(f"{round(value, 3) + 0.0:.3f}" if abs(value) < 1e4 else f"{value:.3g}")
+    )
 
 
 def _signed(value: float) -> str:

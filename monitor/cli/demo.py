@@ -24,12 +24,14 @@ from monitor.cli import demo_report
 from monitor.cli.account import account_document
 from monitor.cli.account_view import summary
 from monitor.cli.console import notes, output, print_json
+from monitor.cli.dashboard import address_text
 from monitor.cli.exits import ExitCode
 from monitor.cli.failures import Interrupted
 from monitor.cli.parts import ADDRESSES
 from monitor.cli.shapes import DemoAlert, DemoDocument, Estimate
 from monitor.cli.stack_progress import StackProgress
 from monitor.cli.stock_taking import take_account
+from monitor.cli.up import dashboard_beside
 from monitor.demo.alarm_view import alert_lines
 from monitor.demo.playing import Played, play
 from monitor.demo.traffic import DRIFTING, Day
@@ -181,9 +183,12 @@ async def _demo(plan: _Plan, environ: Mapping[str, str], ending: _Ending) -> boo
                 written = await demo_report.write_week(settings, plan.report)
                 _say(console, f"{written.first}\n  {written.path}")
             if plan.is_kept:
-                console.print(next_steps("It keeps running. In another terminal:"))
-                console.print(Text("Ctrl-C stops it.", style="dim"))
-                await ending.wait()
+                async with dashboard_beside(settings, stack.environment(), console) as dashboard:
+                    console.print(next_steps("It keeps running. In another terminal:"))
+                    if dashboard is not None:
+                        console.print(address_text(dashboard, is_shown=True), soft_wrap=True)
+                    console.print(Text("Ctrl-C stops it.", style="dim"))
+                    await ending.wait()
             is_sound = account.state not in ("unbalanced", "unproven")
             return is_sound and played.is_watched and played.judged.holds
         finally:

@@ -26,6 +26,7 @@ DOCUMENT: Final = Path("docs/cli.md")
 DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "demo": shapes.DemoDocument,
     "up": shapes.UpDocument,
+    "dashboard": shapes.DashboardDocument,
     "replay": shapes.ReplayDocument,
     "rates": RatesDocument,
     "tail": shapes.TailLine,
@@ -44,6 +45,7 @@ DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "backtest": drift_shapes.BacktestDocument,
     "drift status": drift_shapes.DriftStatusDocument,
     "drift rebuild": drift_shapes.RebuildDocument,
+    "rollups rebuild": shapes.RollupsDocument,
     "account": shapes.AccountDocument,
     "agreement": shapes.AgreementDocument,
     "evaluate": EvaluateDocument,

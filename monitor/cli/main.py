@@ -41,6 +41,7 @@ COMMANDS: Final = (
     Entry("up", "Run the embedded stack (Kafka, Triton, ClickHouse engine, workers) until Ctrl-C.", _STACK, "monitor.cli.up", "up"),
     Entry("replay", "Send chat logs from files or stdin through the stream.", _STACK, "monitor.cli.replay", "replay"),
     Entry("rates", "Refusal and harm rates, with intervals and coverage.", _WATCH, "monitor.cli.rates", "rates"),
+    Entry("dashboard", "The dashboard in a browser.", _WATCH, "monitor.cli.dashboard", "dashboard"),
     Entry("tail", "Verdicts as they arrive, one line each.", _WATCH, "monitor.cli.tail", "tail"),
     Entry(
         "alerts",
@@ -94,6 +95,12 @@ COMMANDS: Final = (
     ),
     Entry("check", "Ask every part whether it is well, and say what to do if not.", _RUN, "monitor.cli.check", "check"),
     Entry("migrate", "Bring the ClickHouse schema up to date.", _RUN, "monitor.cli.migrate", "migrate"),
+    Entry(
+        "rollups",
+        "The quarters of an hour that reports are made of.",
+        _RUN,
+        commands=(Entry("rebuild", "Count them anew from the verdicts.", None, "monitor.cli.rollups", "rebuild"),),
+    ),
     Entry("config", "Every setting: its value, where it comes from, what it means.", _RUN, "monitor.cli.config", "config"),
     Entry(
         "dlq",

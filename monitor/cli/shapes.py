@@ -51,6 +51,14 @@ class PartCheck(Document):
     remedy: str = Field(description="The next step for a person; empty where all is well.")
 
 
+class RollupsDocument(Document):
+    """`watchkeeper rollups rebuild --json`."""
+
+    since: datetime = Field(description="From when on quarters were counted, by when exchanges happened.")
+    quarters: int = Field(description="Quarters of an hour that were counted.")
+    rows: int = Field(description="Rows of verdicts that they were counted from.")
+
+
 class CheckDocument(Document):
     """`watchkeeper check --json`."""
 
@@ -94,9 +102,22 @@ class UpDocument(Document):
     triton: str = Field(description="Triton's gRPC address.")
     clickhouse: str = Field(description="ClickHouse's HTTP address.")
     workers: str = Field(description="Where the workers serve `/metrics`, `/livez` and `/readyz`.")
+    dashboard: str = Field(description="Where the dashboard is served; empty where it isn't.")
+    dashboard_login: str = Field(
+        description="The address that logs a browser in, with a token of this start; empty where it isn't served."
+    )
     data: str = Field(description="The data folder.")
     pids: dict[str, int] = Field(description="Process ids by part.")
     environment: dict[str, str] = Field(description="The settings that point another process at this stack.")
+
+
+class DashboardDocument(Document):
+    """`watchkeeper dashboard --json`: one line when it is served; it then runs until it is stopped."""
+
+    url: str = Field(description="Where it is served.")
+    login_url: str = Field(
+        description="With `--login`: the address that logs a browser in, with a token of this run."
+    )
 
 
 class LetterLine(Document):

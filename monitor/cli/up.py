@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.console import notes, output, print_json
+from monitor.cli.dashboard import with_token
 from monitor.cli.failures import Interrupted
 from monitor.cli.parts import ADDRESSES
 from monitor.cli.shapes import UpDocument
@@ -22,7 +24,9 @@ from monitor.cli.stack_progress import StackProgress
 from monitor.cli.visible import visible
 from monitor.embedded.registry import Addresses
 from monitor.embedded.stack import STACK_DEFAULTS, Stack
+from monitor.errors import Misconfigured
 from monitor.settings import Settings, load
+from monitor.web.serving import Dashboard, serving
 
 _TRY: Final = (
     ("watchkeeper replay FILE.jsonl", "send chat logs through it"),
@@ -44,9 +48,9 @@ def up(
         bool, typer.Option("--json", help="Print one line of JSON when all is ready, then keep running.")
     ] = False,
 ) -> None:
-    """Run the embedded stack until Ctrl-C: Kafka, Triton, the ClickHouse engine and the workers.
+    """Run the embedded stack until Ctrl-C: Kafka, Triton, the ClickHouse engine, the workers and the dashboard.
 
-    All listen on this machine only, on free ports. The other commands find them by themselves. Data stays in the
+    It prints the dashboard's address, which logs a browser in: whoever has it may acknowledge, mute and approve. All listen on this machine only, on free ports. The other commands find them by themselves. Data stays in the
     folder; one stack can run on a folder at a time. The first start downloads Kafka (43 MB) and keeps it.
 
     Examples:
@@ -58,15 +62,17 @@ def up(
     asyncio.run(_run(settings, data, show=_print_line if as_json else _print_panel))
 
 
-def _print_line(addresses: Addresses) -> None:
-    print_json(up_document(addresses))
+def _print_line(addresses: Addresses, dashboard: Dashboard | None) -> None:
+    print_json(up_document(addresses, dashboard))
 
 
-def _print_panel(addresses: Addresses) -> None:
-    output().print(panel(addresses))
+def _print_panel(addresses: Addresses, dashboard: Dashboard | None) -> None:
+    output().print(panel(addresses, dashboard), soft_wrap=True)
 
 
-async def _run(settings: Settings, data: Path | None, *, show: Callable[[Addresses], None]) -> None:
+async def _run(
+    settings: Settings, data: Path | None, *, show: Callable[[Addresses, Dashboard | None], None]
+) -> None:
     """Start, show where all is, wait for a signal, stop. A signal while parts still start gives up at once."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -85,13 +91,36 @@ async def _run(settings: Settings, data: Path | None, *, show: Callable[[Address
         raise Interrupted("interrupted while the parts were starting: all that was started has been stopped")
     await starting  # raises what kept it from starting
     try:
-        if not ended.is_set():
-            _warn_of_settings(console)
-            show(stack.addresses)
-        await waiting
+        async with dashboard_beside(settings, stack.environment(), console) as dashboard:
+            if not ended.is_set():
+                _warn_of_settings(console)
+                show(stack.addresses, dashboard)
+            await waiting
         console.print(Text("stopping: the workers drain first…", style="dim"))
     finally:
         await stack.__aexit__(None, None, None)
+
+
+@asynccontextmanager
+async def dashboard_beside(
+    settings: Settings, environment: Mapping[str, str], console: Console
+) -> AsyncIterator[Dashboard | None]:
+    """The dashboard of a stack that runs, in this process, with a token of this start unless one is set. None where it is
+    switched off, or can't be served, which is said and stops nothing."""
+    if not settings.web.enabled:
+        yield None
+        return
+    own = {name: value for name, value in os.environ.items() if name.upper() not in ADDRESSES}
+    found = load({**own, **environment}, STACK_DEFAULTS)
+    async with AsyncExitStack() as stack:
+        try:
+            served = await stack.enter_async_context(
+                serving(with_token(found.model_copy(update={"drift": settings.drift})))
+            )
+        except Misconfigured as exc:
+            console.print(Text("no dashboard: ", style="bold yellow").append(str(exc), style="default"))
+            served = None
+        yield served
 
 
 def _warn_of_settings(console: Console) -> None:
@@ -105,20 +134,22 @@ def _warn_of_settings(console: Console) -> None:
         )
 
 
-def up_document(addresses: Addresses) -> UpDocument:
+def up_document(addresses: Addresses, dashboard: Dashboard | None = None) -> UpDocument:
     """What `up --json` prints."""
     return UpDocument(
         kafka=addresses.kafka,
         triton=addresses.triton,
         clickhouse=addresses.clickhouse,
         workers=addresses.workers,
+        dashboard=dashboard.url if dashboard is not None else "",
+        dashboard_login=dashboard.login_url if dashboard is not None else "",
         data=str(addresses.data),
         pids=dict(addresses.pids),
         environment=addresses.environment,
     )
 
 
-def panel(addresses: Addresses) -> Group:
+def panel(addresses: Addresses, dashboard: Dashboard | None = None) -> Group:
     """Where all is, and what to do next."""
     places = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
     places.add_column(style="bold", no_wrap=True)
@@ -133,6 +164,7 @@ def panel(addresses: Addresses) -> Group:
         ("ClickHouse", addresses.clickhouse),
         ("metrics", f"{addresses.workers}/metrics"),
         ("data", str(addresses.data)),
+        *((("dashboard", dashboard.login_url or dashboard.url),) if dashboard is not None else ()),
     ):
         places.add_row(part, Text(visible(place), style="cyan"))
     steps = Table(box=None, show_header=False, padding=(0, 2, 0, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from monitor.cli.shapes import TailLine
+from monitor.cli.verdict_labels import Tone, labels_of
 from monitor.cli.visible import visible
 from monitor.redaction import redact
 from schemas.events import Verdict
@@ -23,6 +25,14 @@ _SHOW_WHOLE_CATEGORY_FROM: Final = 150
 _LABELS: Final = 26
 _SHOW_MODEL_FROM: Final = 116
 _SHOW_TENANT_FROM: Final = 140
+_STYLES: Final[Mapping[Tone, str]] = {
+    "plain": "dim",
+    "good": "green",
+    "bad": "red",
+    "warn": "yellow",
+    "refused": "cyan",
+    "over": "bold cyan",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +113,17 @@ def tail_line(verdict: Verdict) -> TailLine:
 
 def _labels(verdict: Verdict) -> Text:
     """What was found, worst first."""
-    if verdict.status == "skipped":
-        return Text("sampled out", style="dim")
-    if verdict.status != "ok":
-        return Text(f"no answer ({verdict.status})", style="yellow")
+    found = labels_of(
+        verdict.status,
+        prompt_harmful=verdict.prompt_harmful,
+        response_harmful=verdict.response_harmful,
+        refused=verdict.refused,
+    )
     labels = Text()
-    if verdict.response_harmful:
-        labels.append("harmful answer", style="bold red")
-    elif verdict.prompt_harmful:
-        labels.append("harmful prompt", style="yellow")
-    if verdict.refused is not None and (verdict.refused or verdict.prompt_harmful):
-        labels.append(" · " if labels else "")
-        if verdict.refused:
-            labels.append("refused", style="cyan" if verdict.prompt_harmful else "bold cyan")
-        else:
-            labels.append("complied", style="red")
-    return labels or Text("ok", style="green")
+    for label, tone in found:
+        is_bold = label == "harmful answer"
+        labels.append(" · " if labels else "").append(label, style="bold red" if is_bold else _STYLES[tone])
+    return labels
 
 
 def _harmless(verdict: Verdict, excerpt: str) -> str:

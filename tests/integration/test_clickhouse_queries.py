@@ -235,6 +235,8 @@ OF_THE_WATCH = {
     *("watch_states", "watch_state", "watch_event_ids", "watch_dead_places"),
 }
 """tests/integration/test_watch_tables.py."""
+OF_LIVE_ANCHORS = {"audit_live_candidates"}
+"""tests/integration/test_audit_commands.py."""
 OF_ROLLUPS = {
     *("copy_occurrences", "count_quarters", "count_quality"),
     *("rollup_marks", "rollup_written", "rollup_touched", "rollup_quarters", "rollup_sizes"),
@@ -250,8 +252,6 @@ OF_REPORTS = {
     "report_calibrations",
 }
 """tests/integration/test_report.py."""
-OF_LIVE_ANCHORS = {"audit_live_candidates"}
-"""tests/integration/test_audit_commands.py."""
 OF_BACKTESTS = {"history_range", "watch_cells_by_occurrence"}
 """tests/integration/test_past_windows.py."""
 
@@ -260,6 +260,24 @@ OF_AUDITS = {
     *("audit_last_of_series", "audit_draws", "audit_references"),
 }
 """tests/integration/test_audit_tables.py."""
+OF_THE_DASHBOARD = {
+    *(
+        "dashboard_cells",
+        "dashboard_cells_by_event",
+        "dashboard_names",
+        "dashboard_names_by_event",
+        "dashboard_coverage",
+    ),
+    *(
+        "dashboard_event_ids",
+        "dashboard_events_of",
+        "dashboard_event",
+        "dashboard_judgement",
+        "dashboard_letters",
+    ),
+    *("dashboard_news", "dashboard_calibrations"),
+}
+"""tests/integration/test_dashboard_queries.py."""
 OF_CALIBRATIONS = {"calibration_logged"}
 """tests/integration/test_logged_prompts.py."""
 
@@ -267,9 +285,18 @@ OF_CALIBRATIONS = {"calibration_logged"}
 def test_every_query_has_a_test() -> None:
     files = {path.stem for path in (ROOT / "monitor" / "store" / "queries").glob("*.sql")}
 
-    elsewhere = APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS | OF_LIVE_ANCHORS | OF_AUDITS
-    elsewhere |= OF_CALIBRATIONS
-    elsewhere |= OF_ROLLUPS | OF_REPORTS
+    elsewhere = (
+        APPLIED_ELSEWHERE
+        | OF_JUDGEMENTS
+        | OF_THE_WATCH
+        | OF_ROLLUPS
+        | OF_REPORTS
+        | OF_BACKTESTS
+        | OF_LIVE_ANCHORS
+        | OF_AUDITS
+        | OF_CALIBRATIONS
+        | OF_THE_DASHBOARD
+    )
     assert {name.split()[0] for name in ANSWERS} | elsewhere == files
 
 

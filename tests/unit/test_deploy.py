@@ -53,6 +53,10 @@ def test_every_file_that_compose_mounts_exists_and_parses(source: str) -> None:
         case "" if path.name == "calibrations":
             models, faults = parse_policies((path / "policies.toml").read_text(encoding="utf-8"))
             assert ([one.model for one in models], faults) == (["my-model"], [])
+        case "" if path.parent.name == "grafana":
+            assert list(path.rglob("*.yml")) or list(
+                path.rglob("*.json")
+            )  # tests/unit/test_grafana.py reads them
         case _:
             assert (path / "config.pbtxt").exists(), f"{source} is no Triton model"
 

@@ -210,4 +210,4 @@ def test_a_live_change_is_as_uncertain_as_two_audits_apart() -> None:
     before, now = audit(0.6, 0.0, 1), audit(0.6, 5.0, 9)
     found = changes_from({"a": before}, now, is_live=True, floor=Floor(), alpha=0.05)["a"][0].change
     apart = [np.std(one.estimates["one"][Measure.J].draws) for one in (before, now)]
-    assert (found.high - found.low) / 3.92 == pytest.approx(float(np.hypot(*apart)), rel=0.5)
+    assert (found.high - found.low) / 3.92 == pytest.approx(float(np.hypot(apart[0], apart[1])), rel=0.5)

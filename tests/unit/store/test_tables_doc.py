@@ -92,10 +92,16 @@ def test_every_table_that_grows_with_the_traffic_forgets() -> None:
         "alert_rows": 400,
         "dead_letter_rows": 400,
         "report_deliveries": 400,
+        "occurrences": 90,
+        "event_quarters": 92,
+        "judgement_arrivals": 90,
+        "quarter_rows": 400,
+        "quality_rows": 400,
+        "rollup_marks": None,
+        "calibration_rows": None,
         "audit_rows": 800,
         "audit_records": 800,
         "audit_states": 800,
-        "calibration_rows": None,
     }
 
 

@@ -1,0 +1,46 @@
+"""Forms that act: who sends one has to be logged in, and to have it from a page of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+from monitor.web.guarding import MOST_BODY_BYTES
+from monitor.web.rendering import session_of
+from monitor.web.sessions import Session
+from monitor.web.site import Site
+
+MOST_FIELDS = 20
+
+
+async def form_of(request: Request) -> tuple[Session, Mapping[str, str]]:
+    """Who acts, and what the form says. Raises HTTPException 401 for somebody who isn't logged in, 403 for a form of another
+    page."""
+    site: Site = request.app.state.site
+    session = session_of(request)
+    form = await fields_of(request)
+    if session is None:
+        raise HTTPException(
+            401, "Log in with the token to do this: without one the dashboard is for reading."
+        )
+    if not site.sessions.is_csrf(session, form.get("csrf", "")):
+        raise HTTPException(
+            403, "This form is of an older page. Go back, load the page again, and repeat it."
+        )
+    return session, form
+
+
+async def fields_of(request: Request) -> Mapping[str, str]:
+    """The fields of a small form. Raises HTTPException 400 or 413."""
+    body = b""
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > MOST_BODY_BYTES:
+                raise HTTPException(413, f"A form has at most {MOST_BODY_BYTES:,} bytes.")
+        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except (ValueError, ClientDisconnect) as exc:
+        raise HTTPException(400, "This is no form.") from exc

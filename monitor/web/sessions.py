@@ -1,0 +1,103 @@
+"""Who may act: a token, once, makes a session. Kept in memory alone, so that a restart logs everybody out."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic import SecretStr
+
+MOST_SESSIONS: Final = 1_000
+MOST_NAME_CHARS: Final = 80
+ATTEMPTS_PER_MINUTE: Final = 5
+"""Wrong tokens from one address; of all addresses together ten times as many."""
+MINUTE_S: Final = 60.0
+
+
+class TooManyAttemptsError(Exception):
+    """So many wrong tokens that nobody is let in for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who may act. `name` is what the person gave, perhaps nothing."""
+
+    name: str
+    csrf: str
+    until_s: float
+
+    @property
+    def who(self) -> str:
+        """As it is recorded with what is done."""
+        return f"dashboard: {self.name}" if self.name else "dashboard"
+
+
+@dataclass(slots=True)
+class Sessions:
+    """`token` empty: nobody can log in. `now_s` never goes back."""
+
+    token: SecretStr
+    last_s: float
+    now_s: Callable[[], float]
+    _sessions: dict[bytes, Session] = field(default_factory=dict)
+    _wrong: deque[tuple[float, str]] = field(default_factory=deque)
+    _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a token to log in with."""
+        return bool(self.token.get_secret_value())
+
+    def log_in(self, token: str, name: str, address: str) -> str | None:
+        """The new session's id, for its cookie; None for a wrong token. Takes the same time for every wrong one.
+
+        Raises TooManyAttemptsError, for the right token too.
+        """
+        now = self.now_s()
+        while self._wrong and now - self._wrong[0][0] > MINUTE_S:
+            self._wrong.popleft()
+        here = sum(one == address for _, one in self._wrong)
+        if here >= ATTEMPTS_PER_MINUTE or len(self._wrong) >= 10 * ATTEMPTS_PER_MINUTE:
+            raise TooManyAttemptsError
+        wanted = self.token.get_secret_value()
+        if not hmac.compare_digest(_digest(token), _digest(wanted)) or not wanted:
+            self._wrong.append((now, address))
+            return None
+        self._forget(now)
+        session_id = secrets.token_urlsafe(32)
+        self._sessions[_digest(session_id)] = Session(
+            " ".join(name.split())[:MOST_NAME_CHARS], secrets.token_urlsafe(24), now + self.last_s
+        )
+        return session_id
+
+    def of(self, session_id: str | None) -> Session | None:
+        """Whose cookie that is; None where nobody's, or no longer."""
+        session = self._sessions.get(_digest(session_id or ""))
+        return session if session is not None and session.until_s > self.now_s() else None
+
+    def log_out(self, session_id: str | None) -> None:
+        """End it."""
+        self._sessions.pop(_digest(session_id or ""), None)
+
+    def csrf(self, session: Session | None) -> str:
+        """What every form carries; of somebody without a session one that only this process knows."""
+        return session.csrf if session else hmac.new(self._key, b"nobody", hashlib.sha256).hexdigest()
+
+    def is_csrf(self, session: Session | None, given: str) -> bool:
+        """Whether a form came from a page of ours to this session."""
+        return hmac.compare_digest(self.csrf(session).encode(), given.encode())
+
+    def _forget(self, now: float) -> None:
+        for key in [key for key, one in self._sessions.items() if one.until_s <= now]:
+            del self._sessions[key]
+        while len(self._sessions) >= MOST_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,142 @@
+// Keeps a page up to date: news come as server-sent events, and what has changed is taken from the page as the server makes it.
+import { carryOver, drawAll } from "./charts.js";
+
+const LEAST_MS = 1000;
+const SLOW_MS = 10000;
+const live = document.getElementById("live");
+let source = null;
+let wanted = new Set();
+let timer = null;
+let lastMs = 0;
+let isPaused = false;
+
+document.documentElement.classList.add("js");
+drawAll();
+
+function say(state, words) {
+  live.className = `live ${state}`;
+  live.querySelector(".text").textContent = words;
+}
+
+function want(...topics) {
+  topics.forEach((topic) => wanted.add(topic));
+  if (timer !== null) return;
+  const isSlow = document.querySelector("[data-slow]") !== null;
+  timer = setTimeout(refresh, Math.max(0, lastMs + (isSlow ? SLOW_MS : LEAST_MS) - performance.now()));
+}
+
+async function refresh() {
+  timer = null;
+  lastMs = performance.now();
+  const topics = wanted;
+  wanted = new Set();
+  let text;
+  try {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "error" });
+    text = await answer.text();
+  } catch {
+    return; // the stream says when the server is back
+  }
+  const fresh = new DOMParser().parseFromString(text, "text/html");
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const next = fresh.getElementById(part.id);
+    const isWanted = topics.has("anew") || part.dataset.live.split(" ").some((topic) => topics.has(topic));
+    if (!next || !isWanted || (isPaused && part.hasAttribute("data-pausable"))) continue;
+    if (part.outerHTML !== next.outerHTML && !isWrittenIn(part)) replace(part, next);
+  }
+}
+
+// What somebody is filling in stays.
+function isWrittenIn(part) {
+  const active = document.activeElement;
+  return part.contains(active) && active.matches("input, select, textarea") && (active.value !== active.defaultValue || active.matches("select"));
+}
+
+function replace(part, next) {
+  const active = part.contains(document.activeElement) ? document.activeElement : null;
+  const key = active && (active.id ? `#${CSS.escape(active.id)}` : active.getAttribute("href") ? `a[href="${CSS.escape(active.getAttribute("href"))}"]` : null);
+  const open = [...part.querySelectorAll("details")].map((one) => one.open);
+  const scrolled = [...part.querySelectorAll(".scroll")].map((one) => [one.scrollLeft, one.scrollTop]);
+  carryOver(next);
+  part.replaceWith(next);
+  next.querySelectorAll("details").forEach((one, at) => { one.open = open[at] ?? false; });
+  next.querySelectorAll(".scroll").forEach((one, at) => { if (scrolled[at]) [one.scrollLeft, one.scrollTop] = scrolled[at]; });
+  drawAll(next);
+  if (key) next.querySelector(key)?.focus({ preventScroll: true });
+}
+
+function tellAlert(alert) {
+  const words = `${alert.state === "firing" ? "Alert" : `Alert ${alert.state}`}: ${alert.title}`;
+  document.getElementById("announcer").textContent = words;
+  const toast = document.createElement("a");
+  toast.className = alert.state === "firing" ? "toast" : "toast over";
+  toast.href = `/alerts/${encodeURIComponent(alert.id)}`;
+  toast.textContent = words;
+  const toasts = document.getElementById("toasts");
+  toasts.append(toast);
+  while (toasts.children.length > 3) toasts.firstChild.remove();
+  setTimeout(() => toast.remove(), 12000);
+}
+
+function connect() {
+  source = new EventSource("/stream");
+  let isFirst = true;
+  source.addEventListener("hello", () => {
+    say("on", "live");
+    if (!isFirst) want("anew");
+    isFirst = false;
+  });
+  source.addEventListener("alert", (event) => tellAlert(JSON.parse(event.data)));
+  source.addEventListener("changed", (event) => want(JSON.parse(event.data).what));
+  source.addEventListener("anew", () => want("anew"));
+  source.addEventListener("error", () => {
+    say("off", "not live: reconnecting");
+    if (source?.readyState === EventSource.CLOSED) setTimeout(() => { disconnect(); connect(); }, 5000);
+  });
+}
+
+function disconnect() {
+  source?.close();
+  source = null;
+}
+
+// A page that nobody sees holds no connection: browsers have six a host.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    disconnect();
+    say("", "asleep");
+  } else if (!source) {
+    connect();
+    want("anew");
+  }
+});
+window.addEventListener("pagehide", disconnect);
+
+for (const form of document.querySelectorAll("form[data-auto]")) {
+  form.addEventListener("change", () => {
+    const address = new URL(form.action);
+    for (const [name, value] of new FormData(form)) if (value) address.searchParams.set(name, value);
+    location.assign(address);
+  });
+}
+
+const pause = document.getElementById("pause");
+if (pause) {
+  pause.hidden = false;
+  pause.addEventListener("click", () => {
+    isPaused = !isPaused;
+    pause.setAttribute("aria-pressed", String(isPaused));
+    pause.textContent = isPaused ? "Go on" : "Pause";
+    if (!isPaused) want("anew");
+  });
+}
+
+const login = document.getElementById("login");
+const given = new URLSearchParams(location.hash.slice(1)).get("token");
+if (login && given) {
+  history.replaceState(null, "", location.pathname + location.search);
+  login.elements.token.value = given;
+  login.submit();
+}
+
+if (!document.hidden) connect();

@@ -1,0 +1,71 @@
+"""Who may act with the dashboard."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from monitor.web.sessions import ATTEMPTS_PER_MINUTE, MOST_SESSIONS, Sessions, TooManyAttemptsError
+
+
+class Time:
+    now = 1_000.0
+
+
+def sessions(token: str = "right") -> Sessions:
+    return Sessions(SecretStr(token), 3600.0, lambda: Time.now)
+
+
+def test_the_right_token_makes_a_session_that_ends() -> None:
+    kept = sessions()
+    session_id = kept.log_in("right", "  Ada \n Lovelace ", "here")
+    session = kept.of(session_id)
+
+    assert session is not None
+    assert (session.name, session.who) == ("Ada Lovelace", "dashboard: Ada Lovelace")
+    assert kept.is_csrf(session, session.csrf)
+    assert not kept.is_csrf(session, kept.csrf(None))
+    Time.now += 3601
+    assert kept.of(session_id) is None
+
+
+def test_whoever_logs_out_is_out() -> None:
+    kept = sessions()
+    session_id = kept.log_in("right", "", "here")
+    kept.log_out(session_id)
+
+    assert kept.of(session_id) is None
+    assert kept.of(None) is None
+    assert kept.of("") is None
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "righ", "right ", "ünïcode", "\ud800"])
+def test_a_wrong_token_makes_none(token: str) -> None:
+    assert sessions().log_in(token, "", "here") is None
+
+
+def test_without_a_token_nobody_gets_in_not_even_with_an_empty_one() -> None:
+    kept = sessions("")
+
+    assert not kept.is_open
+    assert kept.log_in("", "", "here") is None
+
+
+def test_who_guesses_is_kept_out_for_a_minute_and_others_are_not() -> None:
+    kept = sessions()
+    for _ in range(ATTEMPTS_PER_MINUTE):
+        assert kept.log_in("wrong", "", "there") is None
+    with pytest.raises(TooManyAttemptsError):
+        kept.log_in("right", "", "there")
+    assert kept.log_in("right", "", "here")
+    Time.now += 61
+    assert kept.log_in("right", "", "there")
+
+
+def test_sessions_are_bounded_the_oldest_goes_first() -> None:
+    kept = sessions()
+    ids = [kept.log_in("right", "", "here") for _ in range(MOST_SESSIONS + 1)]
+
+    assert kept.of(ids[0]) is None
+    assert kept.of(ids[1]) is not None
+    assert kept.of(ids[-1]) is not None
