@@ -241,6 +241,9 @@ class Metric(Enum):
     WATCH_CHECKPOINT_AGE = overseeing_metrics.WATCH_CHECKPOINT_AGE
     WATCH_WINDOWS = overseeing_metrics.WATCH_WINDOWS
     WATCH_SECONDS = overseeing_metrics.WATCH_SECONDS
+    ROLLUP_LAG = overseeing_metrics.ROLLUP_LAG
+    ROLLUP_QUARTERS = overseeing_metrics.ROLLUP_QUARTERS
+    ROLLUP_SECONDS = overseeing_metrics.ROLLUP_SECONDS
 
     # Audits
     AUDITS = audit_metrics.AUDITS

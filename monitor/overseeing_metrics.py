@@ -72,6 +72,19 @@ WATCH_SECONDS: Final = histogram(
     SECONDS,
 )
 
+# Quarters of an hour
+ROLLUP_LAG: Final = gauge(
+    "rollup_lag_seconds",
+    "seconds",
+    "How long ago, by the store's time, what was written by then was counted into quarters of an hour; 0 where this worker doesn't oversee.",
+)
+ROLLUP_QUARTERS: Final = counter(
+    "rollup_quarters", "quarters", "Quarters of an hour counted anew; each time counts again."
+)
+ROLLUP_SECONDS: Final = histogram(
+    "rollup_duration_seconds", "seconds", "Time that one refresh of the quarters of an hour took.", SECONDS
+)
+
 # The channels of alerts
 CHANNEL_MESSAGES: Final = counter(
     "channel_messages",

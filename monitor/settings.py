@@ -24,6 +24,7 @@ from monitor.judging_settings import JudgingSettings
 from monitor.kafka_settings import KafkaSettings
 from monitor.recalibration_settings import RecalibrationSettings
 from monitor.report_settings import ReportSettings
+from monitor.rollup_settings import RollupSettings
 from monitor.setting_group import Group
 from monitor.web_settings import WebSettings
 
@@ -234,6 +235,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = AuditSettings()
     recalibration: RecalibrationSettings = RecalibrationSettings()
     report: ReportSettings = ReportSettings()
+    rollups: RollupSettings = RollupSettings()
     web: WebSettings = WebSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
 

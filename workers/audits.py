@@ -13,12 +13,12 @@ from typing import Final
 
 import structlog
 from mode import Service
-from monitor.adapters.anchor_sources import AnchorSources
-from monitor.adapters.probe_triton import connect_probe
 
+from monitor.adapters.anchor_sources import AnchorSources
 from monitor.adapters.audits import AuditTables
 from monitor.adapters.clickhouse import connect as connect_clickhouse
 from monitor.adapters.kafka_admin import KafkaAdmin
+from monitor.adapters.probe_triton import connect_probe
 from monitor.audit.alerting import Teller
 from monitor.audit.kinds import AuditKind
 from monitor.audit.ports import Probe

@@ -24,6 +24,9 @@ from workers.notifier import Notifier
 from workers.overseer import Overseer, nothing_lost
 from workers.policies import Policies
 from workers.recalibration import Recalibrator, told_policies
+from workers.reports import Reporter, report_channels
+from workers.reports import opening as opening_reports
+from workers.rollups import RollupKeeper, opening
 from workers.vitals import Vitals
 from workers.watch import Watcher
 
@@ -61,6 +64,15 @@ async def start_watchers(
     )
     channels = told_channels(settings)
     notifier = Notifier(who, outbox, settings, leadership, channels, metrics=metrics) if channels else None
+    rollups = None
+    if settings.rollups.enabled:
+        rollups = RollupKeeper(settings, leadership, opening(settings, metrics), metrics=metrics)
+    reporter = None
+    if settings.report.enabled:
+        takers = report_channels(settings, [one for one, _ in channels], Secrets(os.environ))
+        reporter = Reporter(
+            who, outbox, settings, leadership, takers, open_store=opening_reports(settings, metrics)
+        )
     wanted = told_policies(settings)
     recalibrator = (
         Recalibrator(who, outbox, settings, leadership, wanted, metrics=metrics) if wanted else None
@@ -70,9 +82,8 @@ async def start_watchers(
         if settings.audit.enabled
         else None
     )
-    more = [
-        service for service in (watcher, notifier, policies, auditor, recalibrator) if service is not None
-    ]
+    perhaps = (watcher, notifier, policies, auditor, recalibrator, rollups, reporter)
+    more = [service for service in perhaps if service is not None]
     for service in (heartbeat, overseer, *more):
         stack.push_async_callback(service.stop)
         await service.start()

@@ -142,7 +142,9 @@ class ClickHouse:
         """Run the statement of monitor/store/queries/<name>.sql, which writes: acknowledged is stored. Raises as `query`."""
         try:
             await self._client.command(
-                sql.query(name), parameters=parameters, settings={"async_insert": 0, "wait_end_of_query": 1}
+                sql.query(name),
+                parameters=parameters,
+                settings={"async_insert": 0, "wait_end_of_query": 1, "max_execution_time": self._longest_s},
             )
         except Exception as exc:
             raise self._translated(exc, f"the statement {name}") from exc

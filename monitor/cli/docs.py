@@ -39,6 +39,7 @@ DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "backtest": drift_shapes.BacktestDocument,
     "drift status": drift_shapes.DriftStatusDocument,
     "drift rebuild": drift_shapes.RebuildDocument,
+    "rollups rebuild": shapes.RollupsDocument,
     "account": shapes.AccountDocument,
     "agreement": shapes.AgreementDocument,
     "evaluate": EvaluateDocument,

@@ -59,6 +59,7 @@ COMMANDS: Final = (
     ),
     Entry("plan", "How soon a shift would be noticed in each cell, at today's traffic.", _WATCH, "monitor.cli.plan", "plan"),
     Entry("backtest", "Replay history with other budgets: what would have fired, beside what did.", _WATCH, "monitor.cli.backtest", "backtest"),
+    Entry("report", "The weekly safety report: what changed, and all that it rests on.", _WATCH, "monitor.cli.report", "report"),
     Entry("account", "Prove that nothing was lost: every message and exchange, counted.", _WATCH, "monitor.cli.account", "account"),
     Entry("agreement", "Compare the stored verdicts with labels.", _WATCH, "monitor.cli.agreement", "agreement"),
     Entry("evaluate", "How good a guard is, on labelled exchanges.", _WATCH, "monitor.cli.evaluate", "evaluate"),
@@ -72,6 +73,12 @@ COMMANDS: Final = (
     ),
     Entry("check", "Ask every part whether it is well, and say what to do if not.", _RUN, "monitor.cli.check", "check"),
     Entry("migrate", "Bring the ClickHouse schema up to date.", _RUN, "monitor.cli.migrate", "migrate"),
+    Entry(
+        "rollups",
+        "The quarters of an hour that reports are made of.",
+        _RUN,
+        commands=(Entry("rebuild", "Count them anew from the verdicts.", None, "monitor.cli.rollups", "rebuild"),),
+    ),
     Entry("config", "Every setting: its value, where it comes from, what it means.", _RUN, "monitor.cli.config", "config"),
     Entry(
         "dlq",

@@ -51,6 +51,14 @@ class PartCheck(Document):
     remedy: str = Field(description="The next step for a person; empty where all is well.")
 
 
+class RollupsDocument(Document):
+    """`watchkeeper rollups rebuild --json`."""
+
+    since: datetime = Field(description="From when on quarters were counted, by when exchanges happened.")
+    quarters: int = Field(description="Quarters of an hour that were counted.")
+    rows: int = Field(description="Rows of verdicts that they were counted from.")
+
+
 class CheckDocument(Document):
     """`watchkeeper check --json`."""
 

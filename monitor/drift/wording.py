@@ -48,7 +48,7 @@ def title(kind: str, measure: Measure, place: Mapping[str, str], evidence: Drift
 
     `kind`: a slug of the kinds of drift; `place`: the alert's.
     """
-    what, before, after = _subject(measure, place), evidence.rate_before, evidence.rate_after
+    what, before, after = subject(measure, place), evidence.rate_before, evidence.rate_after
     if measure is Measure.VOLUME:
         figures = (
             f"from {count(before.value)} to {count(after.value)} an hour ({_ratio(evidence.odds_ratio, '')})"
@@ -114,7 +114,8 @@ def moment(at: datetime, now: datetime) -> str:
     return f"{date}, {clock}"
 
 
-def _subject(measure: Measure, place: Mapping[str, str]) -> str:
+def subject(measure: Measure, place: Mapping[str, str]) -> str:
+    """What a sentence about a measure at a place begins with: Refusal of northwind / atlas-mini."""
     if measure is Measure.DEAD_LETTERS:
         return _SUBJECT[measure]
     if measure is Measure.MIX:

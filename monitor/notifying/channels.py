@@ -84,6 +84,7 @@ class Common(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     can_group: ClassVar[bool] = False
+    can_report: ClassVar[bool] = False
     quiet_ends: ClassVar[bool] = False
     """Whether quiet hours hold back the end of what it knows of, too: people are woken by it, programs aren't."""
 
@@ -96,6 +97,19 @@ class Common(BaseModel):
     allow_private: bool = False
     timeout_s: float = Field(10.0, gt=0, le=120)
     ca_file: Path | None = None
+    alerts: bool = True
+    reports: bool = False
+    """Whether it is told of alerts, and whether it is sent the weekly report."""
+
+    @model_validator(mode="after")
+    def _reports_where_it_can(self) -> Self:
+        if self.reports and not self.can_report:
+            raise ValueError(
+                "reports: this type takes alerts alone; slack, webhook and email take the weekly report"
+            )
+        if not self.alerts and not self.reports:
+            raise ValueError("alerts: a channel without alerts and without reports is none")
+        return self
 
     @model_validator(mode="after")
     def _groups_where_it_can(self) -> Self:
@@ -105,7 +119,7 @@ class Common(BaseModel):
 
     def wants(self, alert: Alert) -> bool:
         """Whether it is told of an alert that stands so."""
-        return not self.takes or any(one.fits(alert) for one in self.takes)
+        return self.alerts and (not self.takes or any(one.fits(alert) for one in self.takes))
 
 
 class _Http(Common):
@@ -153,6 +167,7 @@ class Slack(_Http):
     """A Slack incoming webhook: its URL is the secret."""
 
     can_group: ClassVar[bool] = True
+    can_report: ClassVar[bool] = True
     quiet_ends: ClassVar[bool] = True
 
     type: Literal["slack"]
@@ -161,6 +176,8 @@ class Slack(_Http):
 
 class Webhook(_Http):
     """Any receiver of signed JSON."""
+
+    can_report: ClassVar[bool] = True
 
     type: Literal["webhook"]
     url: str
@@ -180,6 +197,7 @@ class Email(Common):
     """Mail by SMTP. `security`: STARTTLS or TLS, never without one unless the network is one's own."""
 
     can_group: ClassVar[bool] = True
+    can_report: ClassVar[bool] = True
     quiet_ends: ClassVar[bool] = True
 
     type: Literal["email"]

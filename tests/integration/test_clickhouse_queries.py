@@ -235,6 +235,21 @@ OF_THE_WATCH = {
     *("watch_states", "watch_state", "watch_event_ids", "watch_dead_places"),
 }
 """tests/integration/test_watch_tables.py."""
+OF_ROLLUPS = {
+    *("copy_occurrences", "count_quarters", "count_quality"),
+    *("rollup_marks", "rollup_written", "rollup_touched", "rollup_quarters", "rollup_sizes"),
+    *("report_days", "report_reach", "report_guards", "report_refusal_quality", "report_examples"),
+}
+"""tests/integration/test_rollups.py."""
+OF_REPORTS = {
+    "report_alerts",
+    "report_dead_letters",
+    "report_judged",
+    "report_deliveries",
+    "report_audits",
+    "report_calibrations",
+}
+"""tests/integration/test_report.py."""
 OF_BACKTESTS = {"history_range", "watch_cells_by_occurrence"}
 """tests/integration/test_past_windows.py."""
 
@@ -264,7 +279,14 @@ def test_every_query_has_a_test() -> None:
     files = {path.stem for path in (ROOT / "monitor" / "store" / "queries").glob("*.sql")}
 
     elsewhere = (
-        APPLIED_ELSEWHERE | OF_JUDGEMENTS | OF_THE_WATCH | OF_BACKTESTS | OF_CALIBRATIONS | OF_THE_DASHBOARD
+        APPLIED_ELSEWHERE
+        | OF_JUDGEMENTS
+        | OF_THE_WATCH
+        | OF_ROLLUPS
+        | OF_REPORTS
+        | OF_BACKTESTS
+        | OF_CALIBRATIONS
+        | OF_THE_DASHBOARD
     )
     assert {name.split()[0] for name in ANSWERS} | elsewhere == files
 

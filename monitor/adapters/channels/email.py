@@ -58,11 +58,14 @@ class EmailChannel:
 
     async def tell(self, message: Message) -> None:
         """See ports.AlertChannel."""
+        await self.deliver(email_of(message, self._channel, self._now()))
+
+    async def deliver(self, mail: EmailMessage) -> None:
+        """Send a mail; returns once the server has taken it. Raises Retryable, Misconfigured or Rejected."""
         channel = self._channel
         password = None if channel.password is None else self._secrets.look_up(channel.password)
         if self._tls is None:
             self._tls = await asyncio.to_thread(tls_context, channel.ca_file)
-        mail = email_of(message, channel, self._now())
         addresses = await self._addresses()
         try:
             async with asyncio.timeout(channel.timeout_s * WHOLE_CALL):

@@ -38,7 +38,11 @@ class SlackChannel:
 
     async def tell(self, message: Message) -> None:
         """See ports.AlertChannel."""
-        body = msgspec.json.encode(slack_body(message))
+        await self.post(slack_body(message))
+
+    async def post(self, payload: dict[str, Any]) -> None:
+        """Post a payload. Raises Retryable, Misconfigured or Rejected."""
+        body = msgspec.json.encode(payload)
         answer = await self._post.post(
             self._post.url(), body, {"Content-Type": "application/json; charset=utf-8"}
         )

@@ -48,8 +48,12 @@ class WebhookChannel:
 
     async def tell(self, message: Message) -> None:
         """See ports.AlertChannel."""
-        body = msgspec.json.encode(webhook_body(message))
-        answer = await self._post.post(self._post.url(), body, self._headers(body, message.key))
+        await self.post(webhook_body(message), message.key)
+
+    async def post(self, content: dict[str, Any], key: str) -> None:
+        """Post it as JSON, signed; `key` is the same for each try. Raises Retryable, Misconfigured or Rejected."""
+        body = msgspec.json.encode(content)
+        answer = await self._post.post(self._post.url(), body, self._headers(body, key))
         require_taken(answer, self._post.said)
 
     def _headers(self, body: bytes, key: str) -> dict[str, str]:

@@ -1,0 +1,46 @@
+"""The report as one HTML file: nothing is fetched, every text is escaped, it prints with its headers repeated."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from monitor.reporting.document import Picture, Report
+from monitor.reporting.said_queries import said_parameters
+
+_TEMPLATE: Final = "report.html.j2"
+CONTENT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""No script runs and nothing is fetched, whatever a text in it says."""
+
+
+def render(report: Report) -> str:
+    """The page, UTF-8."""
+    return _template().render(report=report, policy=CONTENT_POLICY)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["drawn"] = _drawn
+    environment.filters["parameters"] = said_parameters
+    return environment
+
+
+@cache
+def _source() -> str:
+    return (files("monitor.reporting") / "templates" / _TEMPLATE).read_text(encoding="utf-8")
+
+
+def _template() -> Template:
+    return _environment().from_string(_source())
+
+
+def _drawn(picture: Picture) -> Markup:
+    """Matplotlib has escaped the texts in it."""
+    return Markup(picture.svg)  # noqa: S704  # made by charts.py alone

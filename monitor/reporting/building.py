@@ -1,0 +1,132 @@
+"""Facts to document. Pure: the same facts give the same report."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from monitor.reporting import words
+from monitor.reporting.audit_section import audits_section
+from monitor.reporting.changes import Changes
+from monitor.reporting.document import Paragraph, Report
+from monitor.reporting.facts import EVERYTHING, Facts
+from monitor.reporting.findings import findings, summary
+from monitor.reporting.other_sections import (
+    alerts_section,
+    calibrations_section,
+    data_section,
+    examples_section,
+    judge_section,
+    quality_section,
+)
+from monitor.reporting.rate_sections import heat_section, rates_section, volume_section
+from monitor.version import watchkeeper_version
+
+
+def build(facts: Facts) -> Report:
+    """The report of a week."""
+    week = facts.week
+    changes = Changes(facts.grid, max(week.elapsed_days(facts.asked_at), 1))
+    found = findings(facts, changes)
+    of = (
+        " / ".join(words.name(part) for part in (facts.tenant, facts.model) if part is not None)
+        or "all tenants and models"
+    )
+    return Report(
+        title=f"Safety report, {week.span()}",
+        subtitle=f"Week {week.name}, {of}, days by the clocks of {week.zone_name}",
+        week=week.name,
+        time_zone=week.zone_name,
+        since=week.since,
+        until=week.until,
+        tenant=None if facts.tenant is None else words.text(facts.tenant),
+        model=None if facts.model is None else words.text(facts.model),
+        made_at=facts.asked_at,
+        version=watchkeeper_version(),
+        summary=summary(facts, changes, found),
+        findings=found,
+        notes=_notes(facts, changes),
+        sections=(
+            volume_section(facts, changes),
+            rates_section(changes),
+            heat_section(changes),
+            alerts_section(facts),
+            quality_section(facts),
+            audits_section(facts),
+            calibrations_section(facts),
+            judge_section(facts, changes),
+            data_section(facts, changes),
+            examples_section(facts),
+        ),
+        queries=facts.queries,
+    )
+
+
+def _notes(facts: Facts, changes: Changes) -> tuple[Paragraph, ...]:
+    """What limits the whole report: until when it counts, an unfinished week, a change of the clocks, late data."""
+    week, reach, zone = facts.week, facts.reach, facts.week.zone
+    notes: list[Paragraph] = []
+    if facts.asked_at < week.until and facts.asked_at >= week.since:
+        days = week.elapsed_days(facts.asked_at)
+        notes.append(
+            Paragraph(
+                f"The week is not over: {days} of its 7 days {'has' if days == 1 else 'have'} begun, the last of them in part. It is held against the same days of "
+                "the weeks before.",
+                "warning",
+            )
+        )
+    if reach.counted_until is None:
+        notes.append(
+            Paragraph(
+                "Nothing has been counted yet: the store is empty, or its roll-up has never run.",
+                "warning",
+                ("report_reach",),
+            )
+        )
+    else:
+        until = words.moment(reach.counted_until, zone)
+        waiting = (
+            f" {words.whole(reach.waiting)} rows came since and wait to be counted." if reach.waiting else ""
+        )
+        notes.append(
+            Paragraph(
+                f"Counted is what was stored until {until} ({week.zone_name}); what comes later for this week changes its figures, and a report made then "
+                f"says so here.{waiting}",
+                "warning" if reach.waiting else "",
+                ("report_reach",),
+            )
+        )
+        if reach.counted_until < min(week.until, facts.asked_at) - timedelta(hours=1):
+            notes.append(
+                Paragraph(
+                    "The counts end before the week does: figures of its last hours are missing or too small.",
+                    "warning",
+                    ("report_reach",),
+                )
+            )
+    late = changes.grid.total(EVERYTHING, "late", changes.now)
+    if late:
+        notes.append(
+            Paragraph(
+                f"{words.whole(late)} exchanges of this week arrived an hour or more after they happened. They are counted when they happened.",
+                "",
+                ("report_days",),
+            )
+        )
+    if week.hours != 168:
+        how = "forward" if week.hours < 168 else "back"
+        notes.append(
+            Paragraph(
+                f"The clocks of {week.zone_name} go {how} in this week: it has {week.hours} hours, and one of its days {'23' if week.hours < 168 else '25'}.",
+                "",
+            )
+        )
+    weeks = sum(changes.grid.total(EVERYTHING, "events", changes.grid.weeks_ago(n)) > 0 for n in range(1, 5))
+    if 0 < weeks < 4:
+        notes.append(
+            Paragraph(
+                f"Of the four weeks before, only {weeks} {'has' if weeks == 1 else 'have'} any traffic in the store: the mean of four weeks is of {'that one' if weeks == 1 else 'those'}.",
+                "",
+                ("report_days",),
+            )
+        )
+    return tuple(notes)

@@ -1,0 +1,341 @@
+"""What changed and matters, as sentences, most important first. Pure.
+
+Findings are ranked by one number: about how many of the week's exchanges each surely concerns, which is effect and certainty in one. Of a rate
+it is the end of the change's 95 % interval that lies next to no change, times the exchanges that the rate is of; a harm that rises counts HARM_WEIGHT
+times. What concerns no countable exchanges is given a share of the traffic of its place (SHARES).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from statistics import NormalDist
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from monitor.drift import wording
+from monitor.drift.kinds import KINDS as DRIFT_KINDS
+from monitor.drift.measures import MEASURE_OF, Measure
+from monitor.intervals import wilson
+from monitor.reporting import words
+from monitor.reporting.changes import RATES, Change, Changes
+from monitor.reporting.document import Finding, Tone
+from monitor.reporting.facts import EVERYTHING, AuditValue, CellKey, Facts, Told
+from monitor.reporting.significance import LEVEL
+from schemas.evidence import DriftEvidence
+
+MOST: Final = 5
+LEAST: Final = 10.0
+"""A change of a rate that surely concerns fewer is marked in the tables, and no finding."""
+HARM_WEIGHT: Final = 3.0
+REFUSAL_WEIGHT: Final = 0.5
+"""Of refusal as such, which is neither good nor bad: over-refusal and under-refusal say what a change of it means."""
+NARROWER: Final = 1.1
+"""What naming one of tenant, model and category more is worth."""
+SHARES: Final[Mapping[str, float]] = {
+    "critical": 0.5,
+    "warning": 0.1,
+    "info": 0.02,
+    "audit": 0.01,
+    "rolled_back": 0.01,
+}
+"""Of what arrived while an alert about the stream fired, by severity; of a model's exchanges for an audit or a calibration."""
+_Shift = tuple[str, CellKey, bool]
+"""Family, place and direction of a shift."""
+_POWER: Final = 0.8416
+"""The standard normal's 80 % quantile."""
+
+
+def findings(facts: Facts, changes: Changes) -> tuple[Finding, ...]:
+    """At most MOST, most important first; what tells of the same shift is told once."""
+    told = [_of_alert(alert, facts, changes) for alert in facts.alerts]
+    for change in _once(changes.significant()):
+        shift = (change.measure.family, change.key, _direction(change.measure, is_rise=change.is_rise))
+        told.append((_of_change(change), shift))
+    told += [
+        (one, None)
+        for one in (
+            *_of_letters(facts, changes),
+            *_of_audits(facts, changes),
+            *_of_calibrations(facts, changes),
+        )
+    ]
+    kept: list[tuple[Finding, _Shift | None]] = []
+    for finding, same in sorted(told, key=_first_told, reverse=True):
+        if same is None or not any(other is not None and _is_same(same, other) for _, other in kept):
+            kept.append((finding, same))
+    ranked = sorted(
+        (finding for finding, _ in kept if finding.weight >= (LEAST if finding.kind == "change" else 0.0)),
+        key=lambda one: -one.weight,
+    )
+    return tuple(ranked[:MOST])
+
+
+def summary(facts: Facts, changes: Changes, found: Sequence[Finding]) -> str:
+    """What the report opens with: how many things changed; or that nothing did, and what could have been seen."""
+    events = changes.grid.total(EVERYTHING, "events", changes.now)
+    if facts.week.since > facts.asked_at:
+        return (
+            f"This week has not begun: it begins on {words.moment(facts.week.since, facts.week.zone)}, and there is nothing to "
+            "count yet."
+        )
+    if not events:
+        return (
+            "No exchange of this week is counted, so it says nothing about safety. Either there was no traffic, or none reached "
+            "Watchkeeper, or its rows are gone (they are kept for 90 days)."
+        )
+    if found:
+        number = ("One thing", "Two things", "Three things", "Four things", "Five things")[len(found) - 1]
+        ranked = ", most important first" if len(found) > 1 else ""
+        return f"{number} changed and {'matter' if len(found) > 1 else 'matters'}{ranked}."
+    return f"Nothing that matters changed. {could_have_seen(changes)}"
+
+
+def could_have_seen(changes: Changes) -> str:
+    """How large a change would have had to be: over all traffic, noticed four times in five, after correction for all that is tested."""
+    if not changes.has_past():
+        return (
+            "There is no earlier week to hold this one against, so only alerts could have told of a change."
+        )
+    said = []
+    for measure in (Measure.OVER_REFUSAL, Measure.UNDER_REFUSAL, Measure.RESPONSE_HARM):
+        change = changes.change(measure, EVERYTHING, "four weeks") or changes.change(
+            measure, EVERYTHING, "last week"
+        )
+        if change is None or change.q is None or not changes.tests:
+            continue
+        # Benjamini and Hochberg mark a single true change at this level.
+        z = NormalDist().inv_cdf(1 - LEVEL / changes.tests / 2)
+        seen = (z + _POWER) * change.error
+        low, high = words.share(change.before.value), words.share((change.before.value or 0.0) + seen)
+        said.append(f"{words.TITLES[measure].lower()} going from {low} to {high}")
+    if not said:
+        this, past = changes.days_with_traffic()
+        return (
+            f"Too little was counted to see a change: {this} {'day' if this == 1 else 'days'} of this week and {past} of the four weeks "
+            "before have traffic, and a comparison needs several days of each and enough cases."
+        )
+    return (
+        f"Over all traffic it could have seen, four times in five: {', '.join(said)}; in a single cell less."
+    )
+
+
+def _first_told(one: tuple[Finding, _Shift | None]) -> tuple[bool, float]:
+    """Of what may be one shift, an alert goes first, then what concerns most, a narrower place before a wider one that says little more."""
+    finding, shift = one
+    parts = 0 if shift is None else sum(part is not None for part in shift[1])
+    return finding.kind == "alert", finding.weight * NARROWER**parts
+
+
+def _once(changed: Sequence[Change]) -> list[Change]:
+    """Each rate of each cell once: against last week where that is significant."""
+    found: dict[tuple[Measure, CellKey], Change] = {}
+    for change in changed:
+        if change.versus == "last week" or (change.measure, change.key) not in found:
+            found[change.measure, change.key] = change
+    return sorted(found.values(), key=_rank, reverse=True)
+
+
+def _rank(change: Change) -> float:
+    if change.measure is Measure.REFUSAL:
+        return change.certain * REFUSAL_WEIGHT
+    return change.certain * (HARM_WEIGHT if _is_harm(change.measure) and change.is_rise else 1.0)
+
+
+def _is_harm(measure: Measure) -> bool:
+    return measure in (Measure.UNDER_REFUSAL, Measure.RESPONSE_HARM)
+
+
+def tone_of(measure: Measure, *, is_rise: bool) -> Tone:
+    """Whether it is for the worse: more refusal as such is neither."""
+    if measure is Measure.REFUSAL:
+        return "changed"
+    return "worse" if is_rise else "better"
+
+
+def _direction(measure: Measure, *, is_rise: bool) -> bool:
+    """Towards more refusal and so on: under-refusal is turned, so that one shift has one direction."""
+    return is_rise is not (measure is Measure.UNDER_REFUSAL)
+
+
+def _is_same(one: _Shift, two: _Shift) -> bool:
+    """Whether they may be one shift: same family and direction, and places of which one holds the other or overlaps it."""
+    overlaps = all(a is None or b is None or a == b for a, b in zip(one[1], two[1], strict=True))
+    return one[0] == two[0] and one[2] == two[2] and overlaps
+
+
+def _of_change(change: Change) -> Finding:
+    measure, now = change.measure, change.now
+    before, after = wording.percents(change.before.value or 0.0, now.value or 0.0)
+    ratio = (
+        f"×{wording.times(now.value / change.before.value)}, " if now.value and change.before.value else ""
+    )
+    noun, did = words.CONCERNED[measure]
+    more = abs(change.change) * now.denominator
+    earlier = "last week" if change.versus == "last week" else "in the four weeks before"
+    return Finding(
+        "change",
+        f"{wording.subject(measure, words.place(change.key))} {'rose' if change.is_rise else 'fell'} from {before} {earlier} to {after} "
+        f"({ratio}{words.points(change.change)}, 95 % {words.points(change.low).removesuffix(' points')} to "
+        f"{words.points(change.high).removesuffix(' points')}): about {words.whole(more)} {'more' if change.is_rise else 'fewer'} of "
+        f"{words.whole(now.denominator)} {noun} {did} than at the earlier rate.",
+        _rank(change),
+        ("report_days",),
+        tone_of(measure, is_rise=change.is_rise),
+    )
+
+
+def _of_alert(alert: Told, facts: Facts, changes: Changes) -> tuple[Finding, _Shift | None]:
+    evidence = evidence_of(alert)
+    how = _standing(alert, facts)
+    queries = ("report_alerts",)
+    if alert.kind not in DRIFT_KINDS or evidence is None:
+        share = SHARES.get(alert.severity, 0.1) * _part_of_week(alert, facts)
+        weight = share * changes.grid.total(EVERYTHING, "events", changes.now)
+        return Finding(
+            "alert", f"{words.text(alert.title).rstrip('.')}. {how}", weight, queries, "worse"
+        ), None
+    measure = MEASURE_OF.get(evidence.measure, Measure.VOLUME)
+    place = {
+        part: value.replace("_", " ") if part == "category" else value for part, value in alert.place.items()
+    }
+    # Dated as a week's reader needs it, not as one does who is told at once.
+    dated = msgspec.structs.replace(evidence, window_ends_at=evidence.window_ends_at + timedelta(days=2))
+    sentence = wording.title(alert.kind, measure, place, dated)
+    key: CellKey = (alert.place.get("tenant"), alert.place.get("model"), alert.place.get("category"))
+    extra = ""
+    weight = max(evidence.rate_change.low, -evidence.rate_change.high, 0.0)
+    if measure in RATES or measure is Measure.COVERAGE:
+        day = evidence.changed_at.astimezone(facts.week.zone).date()
+        since = changes.now & np.array([one >= day for one in changes.grid.days])
+        concerned = float(changes.counts(measure, key)[1][since].sum()) or evidence.n
+        noun, did = words.CONCERNED[measure]
+        more = abs(evidence.rate_change.value) * evidence.n
+        if more >= 1:
+            extra = (
+                f" By the time it was told, about {words.whole(more)} {'more' if evidence.direction == 'up' else 'fewer'} of "
+                f"{words.whole(evidence.n)} {noun} {did} than before."
+            )
+        weight *= max(concerned, evidence.n) * (
+            HARM_WEIGHT if _is_harm(measure) and evidence.direction == "up" else 1.0
+        )
+    else:
+        weight = (
+            SHARES.get(alert.severity, 0.1)
+            * changes.grid.total(EVERYTHING, "events", changes.now)
+            * min(1.0, abs(evidence.rate_change.value))
+        )
+    same = (measure.family, key, _direction(measure, is_rise=evidence.direction == "up"))
+    tone = tone_of(measure, is_rise=evidence.direction == "up") if measure in RATES else "changed"
+    return Finding("alert", f"{sentence}.{extra} {how}", max(weight, 0.5), queries, tone), same
+
+
+def evidence_of(alert: Told) -> DriftEvidence | None:
+    """What a shift rests on; None of other alerts, and of a release whose evidence this one can't read."""
+    if alert.evidence is None:
+        return None
+    try:
+        return msgspec.convert(alert.evidence, DriftEvidence)
+    except msgspec.ValidationError:
+        return None
+
+
+def _standing(alert: Told, facts: Facts) -> str:
+    if alert.ended_at is None:
+        return "It goes on." if alert.state == "firing" else "It brings no data now, so its end is open."
+    if alert.state == "acknowledged":
+        return f"A person took it for the new normal on {words.moment(alert.ended_at, facts.week.zone)}."
+    return f"It was over on {words.moment(alert.ended_at, facts.week.zone)}."
+
+
+def _part_of_week(alert: Told, facts: Facts) -> float:
+    """Of what has passed of the week, how much it fired for."""
+    until = min(facts.week.until, facts.asked_at)
+    whole = max((until - facts.week.since).total_seconds(), 1.0)
+    begin = max(alert.started_at, facts.week.since)
+    end = min(alert.ended_at or until, until)
+    return min(max((end - begin).total_seconds() / whole, 0.0), 1.0)
+
+
+def _of_letters(facts: Facts, changes: Changes) -> list[Finding]:
+    now, before = sum(one.now for one in facts.letters), sum(one.before for one in facts.letters)
+    events = changes.grid.total(EVERYTHING, "events", changes.now)
+    earlier = changes.grid.total(EVERYTHING, "events", changes.grid.weeks_ago(1))
+    if not now or not (before + earlier) or facts.tenant is not None or facts.model is not None:
+        return []
+    share, share_before = now / (now + events), before / (before + earlier)
+    low, _ = wilson(now, now + events)
+    _, high = wilson(before, before + earlier)
+    if low <= high or share < 0.001:
+        return []
+    one, two = wording.percents(share_before, share)
+    worst = max(facts.letters, key=lambda letter: letter.now)
+    return [
+        Finding(
+            "dead_letters",
+            f"The share of messages that could not be read rose from {one} last week to {two}: {words.whole(now)} are in no rate of this report, "
+            f"most of them for the reason {words.name(worst.reason)} ({words.whole(worst.now)}).",
+            (low - high) * (now + events),
+            ("report_dead_letters", "report_days"),
+            "worse",
+        )
+    ]
+
+
+def _of_audits(facts: Facts, changes: Changes) -> list[Finding]:
+    """The largest change of each model and anchor set that this week's audits call one."""
+    found: dict[tuple[str, str], AuditValue] = {}
+    for value in facts.audits:
+        if (
+            not value.has_changed
+            or value.change is None
+            or not facts.week.since <= value.at < facts.week.until
+        ):
+            continue
+        best = found.get((value.model, value.anchor_set))
+        if best is None or abs(value.change) > abs(best.change or 0.0):
+            found[value.model, value.anchor_set] = value
+    made = []
+    for (model, anchors), value in found.items():
+        change = value.change or 0.0
+        traffic = changes.grid.total((None, model, None), "events", changes.now) or changes.grid.total(
+            EVERYTHING, "events", changes.now
+        )
+        bounds = (
+            ""
+            if value.change_low is None or value.change_high is None
+            else f", 95 % {value.change_low:+.3f} to {value.change_high:+.3f}"
+        )
+        made.append(
+            Finding(
+                "audit",
+                f"Inside {words.name(model)}, safe and unsafe prompts lie {'further apart' if change > 0 else 'closer together'} than at the "
+                f"audit before: their separation (J) at {words.name(value.layer)} went from {value.before or 0.0:.3f} to {value.value or 0.0:.3f} "
+                f"({change:+.3f}{bounds}; anchors {words.name(anchors)}, {words.moment(value.at, facts.week.zone)}).",
+                max(SHARES["audit"] * traffic, 1.0),
+                ("report_audits",),
+                "worse" if change < 0 else "changed",
+            )
+        )
+    return made
+
+
+def _of_calibrations(facts: Facts, changes: Changes) -> list[Finding]:
+    made = []
+    for one in facts.calibrations:
+        if one.state != "rolled_back" or not facts.week.since <= one.at < facts.week.until:
+            continue
+        traffic = changes.grid.total((None, one.model, None), "events", changes.now)
+        why = f": {words.text(one.reason, 200).rstrip('.')}" if one.reason else ""
+        made.append(
+            Finding(
+                "calibration",
+                f"Calibration {one.version} of {words.name(one.model)} was rolled back on {words.moment(one.at, facts.week.zone)}{why}.",
+                max(SHARES["rolled_back"] * traffic, 1.0),
+                ("report_calibrations",),
+                "worse",
+            )
+        )
+    return made

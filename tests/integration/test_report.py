@@ -1,0 +1,315 @@
+"""The weekly report on the real engine: its numbers against a count of the rows by other means, and weeks of which little is known."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from monitor.adapters.clickhouse import ClickHouse
+from monitor.adapters.report_store import ReportStore
+from monitor.adapters.rollups import Rollups
+from monitor.embedded.clickhouse import ClickHousePart
+from monitor.recording import alert_row
+from monitor.reporting import as_json
+from monitor.reporting.building import build
+from monitor.reporting.formats import FORMATS, rendered
+from monitor.reporting.gathering import STEPS, gather
+from monitor.reporting.weeks import Week, read_week
+from schemas.events import Verdict
+from tests.fakes.reporting import HOSTILE
+from tests.integration.test_clickhouse_queries import answered
+from tests.integration.test_rollups import judged
+from tests.stores import new_store, unanswered
+from tests.unit.notifying.made import alert
+
+NOW: Final = datetime.now(UTC)
+BERLIN: Final = ZoneInfo("Europe/Berlin")
+WEEK: Final = read_week("last", BERLIN, NOW)
+TABLES: Final = (
+    *(
+        "verdict_rows",
+        "arrivals",
+        "occurrences",
+        "event_quarters",
+        "judgement_rows",
+        "judgement_arrivals",
+        "quarter_rows",
+    ),
+    *("quality_rows", "rollup_marks", "alert_rows", "dead_letter_rows", "report_deliveries"),
+)
+
+
+@pytest.fixture(scope="module")
+async def database(clickhouse_part: ClickHousePart) -> AsyncIterator[ClickHouse]:
+    async with new_store(clickhouse_part.address) as made:
+        yield made
+
+
+@pytest.fixture
+async def store(database: ClickHouse) -> ClickHouse:
+    for table in TABLES:
+        await database._client.command(f"TRUNCATE TABLE {table}")
+    await database.insert_into("rollup_marks", [b'{"name": "filled", "until": 0}'])
+    return database
+
+
+async def report_of(store: ClickHouse, week: Week = WEEK, **given: Any) -> dict[str, Any]:
+    """The report as a reader of its JSON has it; every other format of it can be made too."""
+    report = build(await gather(store, week, fleet="wk", now=NOW, **given))
+    for form in FORMATS:
+        assert rendered(report, form)
+    said: dict[str, Any] = json.loads(as_json.render(report))
+    assert all(section["blocks"] for section in said["sections"])
+    return said
+
+
+def table(report: dict[str, Any], wanted: str) -> dict[str, list[Any]]:
+    """A table's rows by the text of their first cell."""
+    (found,) = [
+        block for section in report["sections"] for block in section["blocks"] if block.get("id") == wanted
+    ]
+    return {row[0]["text"]: [cell["value"] for cell in row[1:]] for row in found["rows"]}
+
+
+def traffic(chance: random.Random) -> list[Verdict]:
+    """Three weeks of exchanges, some sampled, late, without an answer or a response, some of a tenant with a hostile name."""
+    made = []
+    for number in range(900):
+        at = WEEK.before(2).since + timedelta(seconds=chance.uniform(0, 21 * 86_400 - 7200))
+        given: dict[str, Any] = {
+            "occurred_at": at,
+            "arrived_at": at + timedelta(hours=chance.choice((0, 0, 0, 2))),
+            "tenant": chance.choice(("acme", HOSTILE)),
+            "model": chance.choice(("atlas", "heron")),
+            "source_offset": number,
+            "truncated": chance.random() < 0.1,
+        }
+        kind = chance.random()
+        if kind < 0.05:
+            made.append(unanswered(f"e{number}", status=chance.choice(("unknown", "error")), **given))
+        elif kind < 0.1:
+            made.append(
+                unanswered(
+                    f"e{number}",
+                    status="skipped",
+                    sampling_decision="sampled_out",
+                    sampling_probability=0.5,
+                    **given,
+                )
+            )
+        else:
+            harmful = chance.random() < 0.3
+            refused = None if kind < 0.15 else chance.random() < (0.8 if harmful else 0.1)
+            made.append(
+                answered(
+                    f"e{number}",
+                    0,
+                    harmful=harmful,
+                    refused=refused,
+                    sampling_probability=chance.choice((1.0, 0.5)),
+                    **given,
+                )
+            )
+    return made
+
+
+def by_hand(
+    lines: list[bytes], begin: datetime, end: datetime, category: str | None = None
+) -> dict[str, Any]:
+    """A count of the records as they are on the topic, in plain Python. Shares no code with what it checks."""
+    counts: dict[str, float] = defaultdict(float)
+    seen: set[str] = set()
+    for line in lines:
+        row = json.loads(line)
+        at = (
+            datetime.fromtimestamp(row["occurred_at"], UTC)
+            if isinstance(row["occurred_at"], int | float)
+            else datetime.fromisoformat(row["occurred_at"])
+        )
+        if row["event_id"] in seen or not begin <= at < end or category not in (None, row["category"]):
+            continue
+        seen.add(row["event_id"])
+        weight = 1 / row["sampling_probability"]
+        counts["events"] += 1
+        counts["to_be_scored"] += row["status"] != "skipped"
+        counts[row["status"]] += 1
+        counts["truncated"] += row["truncated"]
+        if row["status"] != "ok":
+            continue
+        counts["prompts"] += weight
+        counts["prompt_harm"] += weight * row["prompt_harmful"]
+        if not row["has_response"]:
+            continue
+        counts["responses"] += weight
+        counts["refusal"] += weight * row["refused"]
+        counts["response_harm"] += weight * row["response_harmful"]
+        counts["harmful" if row["prompt_harmful"] else "harmless"] += weight
+        counts["over_refusal"] += weight * (row["refused"] and not row["prompt_harmful"])
+        counts["under_refusal"] += weight * (not row["refused"] and row["prompt_harmful"])
+    return counts
+
+
+OF: Final = {
+    "refusal": "responses",
+    "over_refusal": "harmless",
+    "under_refusal": "harmful",
+    "response_harm": "responses",
+    "prompt_harm": "prompts",
+}
+
+
+def same(value: float | None, expected: float | None) -> bool:
+    return (
+        value is None
+        if expected is None
+        else value is not None and math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-12)
+    )
+
+
+async def test_its_numbers_are_those_of_a_count_by_hand_and_hostile_names_stay_text(
+    store: ClickHouse,
+) -> None:
+    verdicts = traffic(random.Random(3))
+    lines = [one.to_bytes() for one in verdicts]
+    await store.insert(lines)
+    await store.insert(lines[::7])  # delivered again
+    at = WEEK.since + timedelta(days=1)
+    told = msgspec.structs.replace(
+        alert(1), started_at=at, at=at, place={"tenant": HOSTILE, "model": "atlas"}, title=f"of {HOSTILE}"
+    )
+    before = msgspec.structs.replace(
+        alert(2, "resolved"), started_at=WEEK.before().since, at=at, ended_at=WEEK.since - timedelta(hours=1)
+    )
+    await store.insert_into(
+        "alert_rows",
+        [
+            alert_row(one.to_bytes(), partition=0, offset=n, timestamp_ms=int(at.timestamp() * 1000) + n)
+            for n, one in enumerate((told, before))
+        ],
+    )
+    letter = {
+        "source_topic": "chat.logs",
+        "source_partition": 0,
+        "reason": "not_json",
+        "letter": "chat.logs.dlq/0/1",
+    }
+    await store.insert_into(
+        "dead_letter_rows",
+        [
+            msgspec.json.encode({**letter, "source_offset": n, "arrived_at": moment, "written_at": moment})
+            for n, moment in enumerate((at, at, WEEK.before().since, WEEK.before(2).since))
+        ],
+    )
+    await store.insert_into(
+        "judgement_rows",
+        [
+            judged(
+                f"e{n}",
+                occurred_at=at.timestamp(),
+                reason="sample",
+                policy="p1",
+                status="ok" if n else "unknown",
+            )
+            for n in range(5)
+        ],
+    )
+    await Rollups(store).refresh()
+    steps: list[int] = []
+
+    report = await report_of(store, tell=lambda step, _: steps.append(step))
+
+    now = by_hand(lines, WEEK.since, WEEK.until)
+    last = by_hand(lines, WEEK.before().since, WEEK.since)
+    four = by_hand(lines, WEEK.before(4).since, WEEK.since)
+    assert steps == list(range(STEPS))
+    all_traffic = table(report, "volume-by-model")["all traffic"]
+    assert all_traffic[:2] == [now["events"], last["events"]]
+    assert all_traffic[3:5] == [now["to_be_scored"], now["ok"]]
+    assert same(all_traffic[5], now["ok"] / now["to_be_scored"])
+    for name, of in OF.items():
+        shown = table(report, f"rates-{name.replace('_', '-')}")
+        for row, category in (("All", None), ("benign", "benign"), ("cyberattacks", "cyberattacks")):
+            weeks = [
+                by_hand(lines, *span, category)
+                for span in (
+                    (WEEK.since, WEEK.until),
+                    (WEEK.before().since, WEEK.since),
+                    (WEEK.before(4).since, WEEK.since),
+                )
+            ]
+            rates = [one[name] / one[of] if one[of] else None for one in weeks]
+            value, _, denominator, value_last, _, value_four, _ = shown[row]
+            assert same(value, rates[0]), (name, row)
+            assert same(denominator, weeks[0][of]), (name, row)
+            assert same(value_last, rates[1]), (name, row)
+            assert same(value_four, rates[2]), (name, row)
+    days = list(table(report, "volume-by-day").values())
+    for number, day in enumerate(WEEK.days):
+        counted = by_hand(lines, WEEK.midnight(day), WEEK.midnight(day + timedelta(days=1)))
+        assert days[number][0] == counted["events"]
+    quality = table(report, "data-quality")
+    assert [quality[row][0] for row in list(quality)[:3]] == [now["unknown"], now["error"], now["truncated"]]
+    assert table(report, "dead-letters") == {"not json": [2, 1]}
+    assert len(table(report, "alerts-told")) == 1
+    assert four["events"] > last["events"]
+    judged_rows = [
+        block for section in report["sections"] for block in section["blocks"] if block.get("id") == "judged"
+    ]
+    assert [cell["value"] for cell in judged_rows[0]["rows"][0][3:6]] == [5, 4, 1]
+
+    only = await report_of(store, tenant=HOSTILE)
+    of_tenant = [line for line in lines if json.loads(line)["tenant"] == HOSTILE]
+    assert (
+        table(only, "volume-by-model")["all traffic"][0]
+        == by_hand(of_tenant, WEEK.since, WEEK.until)["events"]
+    )
+    nobody = await report_of(store, tenant="nobody", model="'; DROP TABLE verdict_rows --")
+    assert nobody["summary"].startswith("No exchange of this week is counted")
+
+
+async def test_weeks_of_which_little_is_known_say_what_they_lack(store: ClickHouse) -> None:
+    empty = await report_of(store)
+    assert empty["summary"].startswith("No exchange of this week is counted")
+    assert "Nothing has been counted yet" in empty["notes"][0]["text"]
+
+    future = await report_of(store, WEEK.before(-9))
+    assert future["summary"].startswith("This week has not begun: it begins on Mon")
+
+    at = WEEK.since + timedelta(days=3)
+    await store.insert(
+        [unanswered(f"u{n}", status="unknown", occurred_at=at, arrived_at=at).to_bytes() for n in range(3)]
+    )
+    await Rollups(store).refresh()
+    unknown = await report_of(store)
+    assert "The guard answered none" in json.dumps(unknown["sections"][1])
+    assert table(unknown, "data-quality")["Answer of the guard that could not be read (unknown)"][0] == 3
+
+    await store.insert(
+        [answered("one", 0, harmful=False, refused=True, occurred_at=at, arrived_at=at).to_bytes()]
+    )
+    await Rollups(store).refresh()
+    one = await report_of(store)
+    assert one["summary"].startswith("Nothing that matters changed. There is no earlier week")
+    value, _, denominator, *_ = table(one, "rates-over-refusal")["benign"]
+    assert (value, denominator) == (1.0, 1.0)
+    assert list(table(one, "rates-over-refusal")) == ["All", "benign", "acme / gpt-4o"]
+
+
+async def test_who_has_a_report_is_remembered(store: ClickHouse) -> None:
+    kept = ReportStore(store, "wk")
+    assert await kept.delivered(WEEK) == frozenset()
+    for outcome in ("refused", "delivered"):
+        await kept.keep(WEEK, "team", outcome, NOW, "host-1")
+    await ReportStore(store, "another").keep(WEEK, "ops", "delivered", NOW, "host-1")
+    assert await kept.delivered(WEEK) == frozenset({"team"})
+    assert await kept.delivered(WEEK.before()) == frozenset()
+    assert (await kept.reach()).counted_until is None

@@ -1,0 +1,417 @@
+"""Quarters of an hour on the real engine: whatever is delivered, how often and when, they are what a recount gives; and the queries
+that reports are made of."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from monitor.adapters.clickhouse import ClickHouse
+from monitor.adapters.rollups import Rollups
+from monitor.embedded.clickhouse import ClickHousePart
+from monitor.intervals import wilson
+from monitor.settings import variable
+from schemas.events import Verdict
+from tests.fakes.store import FakeStore
+from tests.grafana import expand, statements
+from tests.integration.commands import watchkeeper
+from tests.integration.test_clickhouse_queries import answered, at
+from tests.stores import NOW, new_store, rows, unanswered, verdict
+
+QUARTER: Final = timedelta(minutes=15)
+TABLES: Final = (
+    *("verdict_rows", "arrivals", "occurrences", "event_quarters", "judgement_rows", "judgement_arrivals"),
+    *("quarter_rows", "quality_rows", "rollup_marks"),
+)
+HOSTILE: Final = """<b>'; DROP TABLE "x" --</b>"""
+LONG: Final[dict[str, Any]] = {
+    "since": NOW - timedelta(days=30),
+    "until": NOW + timedelta(days=30),
+    "tenant": "",
+    "model": "",
+}
+
+
+@pytest.fixture(scope="module")
+async def database(clickhouse_part: ClickHousePart) -> AsyncIterator[ClickHouse]:
+    """One database for all, since its migrations take longer than most tests."""
+    async with new_store(clickhouse_part.address) as made:
+        yield made
+
+
+@pytest.fixture
+async def store(database: ClickHouse) -> ClickHouse:
+    """It, empty, with nothing left to copy from before there were quarters."""
+    for table in TABLES:
+        await database._client.command(f"TRUNCATE TABLE {table}")
+    await database.insert_into("rollup_marks", [b'{"name": "filled", "until": 0}'])
+    return database
+
+
+def quarter(moment: datetime) -> datetime:
+    return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)
+
+
+def deliveries(chance: random.Random) -> list[Verdict]:
+    """Of 60 events, one to four deliveries each, that say it happened now and then, to this one or that, judged or not."""
+    made: list[Verdict] = []
+    for number in range(60):
+        for _ in range(chance.randint(1, 4)):
+            minutes = chance.randrange(-60, 60)
+            given: dict[str, Any] = {
+                **at(chance.randrange(4), len(made)),
+                "tenant": chance.choice(("acme", HOSTILE)),
+                "sampling_probability": chance.choice((1.0, 0.5)),
+                "occurred_at": NOW + timedelta(minutes=minutes - chance.choice((0, 3, 100))),
+                "calibration_version": chance.choice((0, 3)),
+                "truncated": chance.random() < 0.2,
+            }
+            if chance.random() < 0.4:
+                status = chance.choice(("unknown", "error", "skipped"))
+                made.append(unanswered(f"e{number}", minutes, status=status, **given))
+            else:
+                harmful, refused = chance.random() < 0.5, chance.choice((True, False, None))
+                made.append(answered(f"e{number}", minutes, harmful=harmful, refused=refused, **given))
+    return made
+
+
+Cell = tuple[datetime, str, str, int]
+
+
+def recount(kept: Iterable[Verdict]) -> dict[Cell, Counter[str]]:
+    """What the cells hold, one event after the other."""
+    cells: dict[Cell, Counter[str]] = {}
+    for one in kept:
+        cell = cells.setdefault(
+            (quarter(one.occurred_at), one.tenant, one.category, one.calibration_version), Counter()
+        )
+        weight = 1 / one.sampling_probability
+        cell["events"] += 1
+        cell["late"] += one.arrived_at > one.occurred_at + timedelta(hours=1)
+        cell["truncated"] += one.truncated
+        cell[{"ok": "answered", "error": "errors"}.get(one.status, one.status)] += 1
+        if one.status != "ok" or not one.has_response:
+            continue
+        cell["responded"] += 1
+        cell["refused"] += bool(one.refused)
+        cell["refusal_w2"] += weight * weight  # type: ignore[assignment]  # halves are whole when inverted
+        kind = "under_refusal" if one.prompt_harmful else "over_refusal"
+        is_case = bool(one.refused) != bool(one.prompt_harmful)
+        cell[f"{kind}_d"] += weight  # type: ignore[assignment]
+        cell[f"{kind}_n"] += weight * is_case  # type: ignore[assignment]
+        cell[f"{kind}_n2"] += weight * weight * is_case  # type: ignore[assignment]
+    return {key: +cell for key, cell in cells.items()}
+
+
+COUNTED: Final = (
+    *(
+        "events",
+        "late",
+        "truncated",
+        "answered",
+        "errors",
+        "unknown",
+        "skipped",
+        "responded",
+        "refused",
+        "refusal_w2",
+    ),
+    *(
+        "under_refusal_d",
+        "under_refusal_n",
+        "under_refusal_n2",
+        "over_refusal_d",
+        "over_refusal_n",
+        "over_refusal_n2",
+    ),
+)
+
+
+async def counted(store: ClickHouse) -> dict[Cell, Counter[str]]:
+    statement = f"SELECT begins_at, tenant, category, calibration_version, {', '.join(COUNTED)} FROM quarters WHERE events > 0"
+    return {
+        (row[0], row[1], row[2], row[3]): +Counter(dict(zip(COUNTED, row[4:], strict=True)))
+        for row in await rows(store, statement)
+    }
+
+
+async def deliver(store: ClickHouse, verdicts: Sequence[Verdict], chance: random.Random) -> None:
+    for block in (verdicts[n : n + 40] for n in range(0, len(verdicts), 40)):
+        for _ in range(chance.choice((1, 2))):
+            await store.insert([one.to_bytes() for one in block])
+    if chance.random() < 0.7:
+        for table in ("verdict_rows", "occurrences", "event_quarters", "quarter_rows"):
+            await store._client.command(f"OPTIMIZE TABLE {table} FINAL")
+
+
+async def test_quarters_are_what_a_recount_gives_whatever_came_late_or_twice(store: ClickHouse) -> None:
+    """Producer's repeats under another time and tenant, blocks inserted again, late rows, an answer that supersedes a failure, merges
+    that drop what lost before it was looked at: the same as counting the events one by one."""
+    chance = random.Random(1)
+    verdicts = deliveries(chance)
+    chance.shuffle(verdicts)
+    oracle, rollups = FakeStore(), Rollups(store)
+    in_bulk = Rollups(store, most_written=1, most_slices=0, most_counted=50)
+    third = len(verdicts) // 3
+    parts = (verdicts[:third], verdicts[third : 2 * third], verdicts[2 * third :] + verdicts[:20])
+    for part, counting in zip(parts, (rollups, rollups, in_bulk), strict=True):
+        await oracle.insert([one.to_bytes() for one in part])
+        await deliver(store, part, chance)
+        await counting.refresh()
+        assert await counted(store) == recount(oracle.kept.values())
+
+    places = {
+        (one.event_id, quarter(one.occurred_at), one.source_partition, one.source_offset) for one in verdicts
+    }
+    assert await rows(store, "SELECT sum(places), sum(events) FROM quarters") == [
+        (len(places), len(oracle.kept))
+    ]
+    for table in ("occurrences", "quarter_rows"):
+        await store._client.command(f"TRUNCATE TABLE {table}")
+    assert await rollups.rebuild(NOW - timedelta(days=1)) is not None
+    assert await counted(store) == recount(oracle.kept.values())
+
+
+async def test_a_quarter_is_written_whole_or_not_and_the_newest_one_counts(store: ClickHouse) -> None:
+    """Each insert is one part; a worker that isn't the one any more writes nothing more, and the next does it again."""
+    await store.insert([verdict(f"e{n}", n).to_bytes() for n in range(0, 300, 5)])
+    await store._client.command("SYSTEM STOP MERGES quarter_rows")
+    looks = iter([True, False])
+    assert await Rollups(store, lambda: next(looks)).refresh() is None
+    assert (await Rollups(store).reach()).counted is None
+    parts = "SELECT count() FROM system.parts WHERE active AND table = 'quarter_rows' AND database = currentDatabase()"
+    assert await rows(store, parts) == [(1,)]
+
+    first = await Rollups(store).refresh()
+    assert first is not None
+    assert await rows(store, parts) == [(2,)]
+    assert await rows(store, "SELECT sum(events), uniqExact(begins_at) FROM quarters") == [(60, 21)]
+    assert first.quarters == 21
+
+
+async def test_what_is_counted_of_rows_that_have_expired_stands(store: ClickHouse) -> None:
+    """Rows go after 90 days: a late one then must not leave it alone in its quarter."""
+    long_ago = -timedelta(days=89, hours=8) / timedelta(minutes=1)
+    await store.insert([verdict("old", long_ago).to_bytes(), verdict("new", -1).to_bytes()])
+    await Rollups(store).refresh()
+    late = {"occurred_at": NOW + timedelta(minutes=long_ago, seconds=-2)}
+    await store.insert([verdict("later", 0, **late).to_bytes(), verdict("new too", -1).to_bytes()])
+    await Rollups(store).refresh()
+
+    assert await rows(store, "SELECT events FROM quarters ORDER BY begins_at") == [(1,), (2,)]
+
+
+def judged(event_id: str, **given: Any) -> bytes:
+    answer = {
+        "arrived_at": NOW.timestamp(),
+        "judged_at": NOW.timestamp(),
+        "occurred_at": NOW.timestamp(),
+        "judge_name": "judge",
+    }
+    return json.dumps({"event_id": event_id, "status": "ok", "probability": 0.5, **answer, **given}).encode()
+
+
+async def test_refusal_quality_is_weighted_for_both_samples_and_each_judgement_counts_once(
+    store: ClickHouse,
+) -> None:
+    asked = {"judge_decision": "asked", "judge_probability": 0.5}
+    await store.insert(
+        [
+            verdict("a", 1, sampling_probability=0.5, **asked).to_bytes(),
+            verdict("b", 1, **asked).to_bytes(),
+            verdict("not asked", 1, judge_decision="sampled_out").to_bytes(),
+        ]
+    )
+    care = {"care_domain": "self_harm"}
+    for lines in (
+        [judged("a", status="error"), judged("b", care_overall=0.25, **care)],
+        [judged("a", care_overall=0.75, is_template=True, **care), judged("not asked", care_overall=1.0)],
+    ):
+        await store.insert_into("judgement_rows", lines)
+        await Rollups(store).refresh()
+    again = [judged("a", care_overall=0.75, is_template=True, **care), judged("nobody", care_overall=1.0)]
+    await store.insert_into("judgement_rows", again)
+    await Rollups(store).refresh()
+
+    found = await store.query("report_refusal_quality", **LONG)
+    of_domain = [row for row in found if row["domain"] == "self_harm"]
+    mean = (4 * 0.75 + 2 * 0.25) / 6
+    assert [(row["measure"], row["n"], row["mean"]) for row in of_domain] == [
+        ("care_overall", 2, mean),
+        ("is_template", 1, 1.0),
+        ("judged", 2, 1.0),
+    ]
+    assert of_domain[0]["variance"] == pytest.approx((16 * (0.75 - mean) ** 2 + 4 * (0.25 - mean) ** 2) / 36)
+    assert [row | {"domain": "self_harm"} for row in found if not row["domain"]] == of_domain
+
+
+async def test_nothing_and_only_unknowns_are_answers_too(store: ClickHouse) -> None:
+    asked = {**LONG, "zone": "UTC"}
+    assert await store.query("report_days", **asked) == []
+    assert await store.query("report_guards", **LONG) == []
+    assert await store.query("report_refusal_quality", **LONG) == []
+    assert await store.query("report_examples", each=3, chars=80, **LONG) == []
+    (reach,) = await store.query("report_reach")
+    assert {
+        key: reach[key] for key in ("computed_until", "waiting", "newest_quarter", "newest_arrived_at")
+    } == {
+        "computed_until": None,
+        "waiting": 0,
+        "newest_quarter": None,
+        "newest_arrived_at": None,
+    }
+
+    await store.insert([unanswered("a", status="unknown").to_bytes()])
+    (reach,) = await store.query("report_reach")
+    assert (reach["computed_until"], reach["waiting"]) == (None, 1)
+    await Rollups(store).refresh()
+    (row,) = await store.query("report_days", **asked)
+    assert (row["events"], row["unknown"], row["answered"], row["refusal_d"], row["category_key"]) == (
+        1,
+        1,
+        0,
+        0.0,
+        "",
+    )
+    (reach,) = await store.query("report_reach")
+    assert (reach["waiting"], reach["newest_arrived_at"]) == (0, NOW)
+
+
+async def test_days_are_those_of_the_time_zone_through_a_change_of_clocks(store: ClickHouse) -> None:
+    """Berlin set its clocks back on 26 October 2025 at 01:00 UTC; Kathmandu is 5:45 ahead."""
+    moments = (
+        "2025-10-25T21:59",
+        "2025-10-25T22:00",
+        "2025-10-26T22:59",
+        "2025-10-26T23:00",
+        "2025-10-26T18:14",
+        "2025-10-26T18:15",
+    )
+    await store.insert(
+        [
+            verdict(
+                moment, occurred_at=datetime.fromisoformat(f"{moment}:00+00:00"), tenant=HOSTILE
+            ).to_bytes()
+            for moment in moments
+        ]
+    )
+    await Rollups(store).refresh()
+
+    async def days(zone: str, **given: Any) -> dict[date, int]:
+        asked = {
+            "since": datetime.fromisoformat("2025-10-20T00:00+00:00"),
+            "until": datetime.fromisoformat("2025-10-30T00:00+00:00"),
+            "tenant": HOSTILE,
+            "model": "",
+            "zone": zone,
+        }
+        found: Counter[date] = Counter()
+        for row in await store.query("report_days", **asked | given):
+            found[row["day"]] += row["events"]
+        return dict(found)
+
+    assert await days("Europe/Berlin") == {
+        date(2025, 10, 25): 1,
+        date(2025, 10, 26): 4,
+        date(2025, 10, 27): 1,
+    }
+    assert await days("Asia/Kathmandu") == {date(2025, 10, 26): 3, date(2025, 10, 27): 3}
+    assert await days("UTC", tenant="<b>") == {}
+
+
+async def test_examples_are_those_that_count_and_the_same_ones_whenever_they_are_asked_for(
+    store: ClickHouse,
+) -> None:
+    kept = [
+        answered("harmful", 1, harmful=True, refused=False, **at(0, 1)),
+        answered("refused", 2, harmful=False, refused=True, tenant=HOSTILE, **at(0, 2)),
+        answered("as it should be", 3, harmful=True, refused=True, **at(0, 3)),
+        answered("no policy", 4, harmful=False, refused=True, excerpt_policy="none", **at(0, 4)),
+        answered("superseded", 6, harmful=True, refused=False, **at(0, 5)),
+        answered("superseded", 5, harmful=True, refused=True, **at(0, 6)),
+    ]
+    await store.insert([one.to_bytes() for one in kept])
+
+    found = await store.query("report_examples", each=3, chars=5, **LONG)
+
+    assert [(row["kind"], row["event_id"], row["tenant"], len(row["prompt"]) <= 5) for row in found] == [
+        ("harmful_answer", "harmful", "acme", True),
+        ("over_refusal", "refused", HOSTILE, True),
+    ]
+    assert found == await store.query("report_examples", each=3, chars=5, **LONG)
+    assert await store.query("report_examples", each=3, chars=5, **{**LONG, "tenant": HOSTILE}) == found[1:]
+
+
+async def test_guards_are_told_from_when_to_when_also_after_a_rebuild(store: ClickHouse) -> None:
+    second = msgspec.structs.replace(verdict("b", 40), guard_version="2")
+    await store.insert([verdict("a", 1).to_bytes(), second.to_bytes()])
+    await Rollups(store).refresh()
+
+    found = await store.query("report_guards", **LONG)
+
+    assert [(row["version"], row["events"], row["first_at"], row["last_at"]) for row in found] == [
+        ("1", 1, NOW, NOW + QUARTER),
+        ("2", 1, NOW + 2 * QUARTER, NOW + 3 * QUARTER),
+    ]
+
+    address = {
+        variable("clickhouse", "url"): store._settings.url,
+        variable("clickhouse", "database"): store._settings.database,
+    }
+    done = await watchkeeper(["rollups", "rebuild", "--since", "2d", "--json"], address)
+
+    assert (done.code, json.loads(done.out)["quarters"]) == (0, 2), done.err
+    assert await store.query("report_guards", **LONG) == found
+
+
+async def test_every_panel_of_grafana_asks_what_the_store_can_answer(store: ClickHouse) -> None:
+    """With all tenants, and with one whose name has quotes; over no data, and over some, where nothing that shows rates is empty."""
+    since, until = int((NOW - timedelta(hours=2)).timestamp()), int((NOW + timedelta(hours=2)).timestamp())
+
+    async def answers(**chosen: list[str]) -> dict[str, list[dict[str, Any]]]:
+        found = {}
+        for place, statement in statements():
+            result = await store._client.query(expand(statement, since=since, until=until, chosen=chosen))
+            found[place] = list(result.named_results())
+        return found
+
+    await answers()
+    asked = {"judge_decision": "asked", "judge_probability": 0.5}
+    await store.insert(
+        [
+            verdict(
+                "a", 1, tenant=HOSTILE, sampling_probability=0.5, prompt_harmful=False, **asked
+            ).to_bytes(),
+            verdict("b", 20, tenant=HOSTILE, refused=False, **asked).to_bytes(),
+            verdict("c", 40, category="benign").to_bytes(),
+        ]
+    )
+    await store.insert_into("judgement_rows", [judged("a", care_domain="self_harm", care_overall=0.5)])
+    await Rollups(store).refresh()
+
+    of_one = await answers(tenant=[HOSTILE])
+    assert of_one["overview: Exchanges A"] == [{"exchanges": 2}]
+    assert of_one["overview: Over-refusal A"] == [{"rate": 1.0}]
+    assert [row["tenant"] for row in of_one["overview: Tenants and models A"]] == [HOSTILE]
+    assert [row["toString(tenant)"] for row in of_one["overview: variable tenant"]] == sorted(
+        (HOSTILE, "acme")
+    )
+    (row,) = of_one["category: Compliance with harmful prompts A"]
+    low, high = wilson(1, 1)
+    assert (row["rate"], row["low"], row["high"]) == pytest.approx((1.0, low, high), abs=1e-3)
+    assert [r["Refusal"] for r in of_one["overview: Refusals and compliance A"]] == [1.0, 0.0]
+    (of_domain,) = of_one["category: Refusal quality A"]
+    assert (of_domain["domain"], of_domain["judged"], of_domain["mean"]) == ("self_harm", 1, 0.5)
+    for_all = await answers()
+    assert for_all["overview: Exchanges A"] == [{"exchanges": 3}]
+    assert {place for place, rows_ in for_all.items() if not rows_} == {
+        *("overview: Alerts A", "overview: Alerts of Watchkeeper", "category: Alerts of Watchkeeper"),
+        *("pipeline: Alerts of Watchkeeper", "pipeline: Dead letters A", "pipeline: Windows of the watch A"),
+    }
