@@ -13,6 +13,8 @@ LOCK   := locks/all.txt
 GENERATED := monitor.settings_doc monitor.metrics_doc monitor.store.tables_doc monitor.cli.docs
 # Arguments for the command behind a target: make test ARGS="tests/unit -x"
 ARGS   ?=
+# Test files run side by side, each side with real parts of its own: two need 6 GB
+JOBS   ?= 2
 
 FITS   := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
@@ -28,8 +30,8 @@ demo: $(STAMPS)/demo ## See it run: real Kafka, Triton and ClickHouse engine, a 
 	$(BIN)/watchkeeper demo $(ARGS)
 
 .PHONY: test
-test: $(STAMPS)/test ## Run all tests on the real parts
-	$(BIN)/pytest $(ARGS)
+test: $(STAMPS)/test ## Run all tests on the real parts, JOBS files side by side
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: $(STAMPS)/test ## Run what CI runs beside the tests; changes nothing

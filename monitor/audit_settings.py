@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from monitor.audit.schedule import schedule_of
 from monitor.errors import Misconfigured
 from monitor.setting_group import Group
+
+LONGEST_NAME: Final = 200
 
 
 class AuditSettings(Group):
@@ -19,7 +21,6 @@ class AuditSettings(Group):
     )
     model: str = Field(
         "",
-        max_length=200,
         description="Name of the audited model, as the chat logs have it; empty: the name of the probe.",
     )
     probe_model: str = Field("probe", min_length=1, description="The probe's name in the model repository.")
@@ -52,14 +53,14 @@ class AuditSettings(Group):
         "uniform",
         description="How layers are made one besides, separated by commas: uniform, learned. Empty: not at all.",
     )
-    alpha: float = Field(
+    false_alarm_probability: float = Field(
         0.05,
         gt=0,
         lt=1,
         description="Probability that an audit alerts though nothing changed, over all layers and comparisons together.",
     )
-    floor_absolute: float = Field(0.02, ge=0, description="A change of J below this is none.")
-    floor_relative: float = Field(
+    floor_j: float = Field(0.02, ge=0, description="A change of J below this is none.")
+    floor_share: float = Field(
         0.1, ge=0, description="A change of J below this part of what it was is none, either."
     )
     draws: int = Field(
@@ -83,7 +84,9 @@ class AuditSettings(Group):
     live_anchors: int = Field(
         400, ge=128, le=20_000, description="Exchanges in a sample of live traffic, half of them harmful."
     )
-    live_hours: float = Field(168.0, gt=0, description="How far back a sample of live traffic is drawn from.")
+    live_window_days: float = Field(
+        7.0, gt=0, description="How far back a sample of live traffic is drawn from."
+    )
 
     @field_validator("schedule")
     @classmethod
@@ -103,7 +106,11 @@ class AuditSettings(Group):
         return value
 
     @model_validator(mode="after")
-    def _something(self) -> Self:
+    def _fits(self) -> Self:
+        if any(
+            len(name) > LONGEST_NAME for name in (self.model, self.probe_model, *listed(self.anchor_sets))
+        ):
+            raise ValueError(f"names of models and anchor sets have at most {LONGEST_NAME} characters")
         if self.enabled and not listed(self.anchor_sets):
             raise ValueError("anchor_sets names nothing to audit on: give matched, live, or a file's path")
         return self

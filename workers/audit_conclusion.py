@@ -10,10 +10,11 @@ from datetime import datetime
 import msgspec
 import structlog
 
-from monitor.audit.alerting import CHANGES, Done, Teller, after_done, after_refused
+from monitor.audit.alerting import Done, Teller, after_done, after_refused
 from monitor.audit.comparison import Floor, LayerChange
 from monitor.audit.keeping import AuditStore
 from monitor.audit.kept import Audit
+from monitor.audit.kinds import CHANGES
 from monitor.audit.measuring import Measured, changes_from
 from monitor.audit.records import Job, Signed, done_record, meaning_of, refused_record
 from monitor.audit.series import differences, target_of
@@ -147,6 +148,6 @@ class Concluding:
             befores,
             found.audit,
             is_live=outcome.subject.is_live,
-            floor=Floor(self.settings.floor_absolute, self.settings.floor_relative),
-            alpha=self.settings.alpha,
+            floor=Floor(self.settings.floor_j, self.settings.floor_share),
+            alpha=self.settings.false_alarm_probability,
         )

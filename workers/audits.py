@@ -6,8 +6,7 @@ A probe, a store or a broker that is slow or away delays the audits, never the o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Final
 
@@ -15,19 +14,18 @@ import structlog
 from mode import Service
 
 from monitor.adapters.anchor_sources import AnchorSources
+from monitor.adapters.audit_probe import opened_probe
 from monitor.adapters.audits import AuditTables
 from monitor.adapters.clickhouse import connect as connect_clickhouse
 from monitor.adapters.kafka_admin import KafkaAdmin
-from monitor.adapters.probe_triton import connect_probe
 from monitor.audit.alerting import Teller
 from monitor.audit.kinds import AuditKind
-from monitor.audit.ports import Probe
 from monitor.backoff import Backoff
 from monitor.clock import at_millisecond
 from monitor.errors import WatchkeeperError
 from monitor.metrics import Metric, Metrics
 from monitor.ports import Outbox, OutRecord
-from monitor.settings import Settings, TritonSettings, variable
+from monitor.settings import Settings
 from schemas.alerts import Alert
 from schemas.audits import AuditRecord
 from workers.actions import ActionLog
@@ -177,31 +175,3 @@ class Auditor(Service):
             self._metrics.set(metric, 0)
         for kind in AuditKind:
             self._metrics.set(Metric.ALERTS_FIRING, 0, kind=kind)
-
-
-@asynccontextmanager
-async def opened_probe(settings: Settings, metrics: Metrics) -> AsyncIterator[Probe]:
-    """The probe of the settings, closed at the end of the block. Raises Retryable, Misconfigured."""
-    probe = await connect_probe(
-        probe_on_triton(settings),
-        model=settings.audit.probe_model,
-        url_variable=variable("audit", "probe_url")
-        if settings.audit.probe_url
-        else variable("triton", "url"),
-        metrics=metrics,
-    )
-    async with probe:
-        yield probe
-
-
-def probe_on_triton(settings: Settings) -> TritonSettings:
-    """How the probe's Triton is spoken to."""
-    audit = settings.audit
-    return settings.triton.model_copy(
-        update={
-            "url": audit.probe_url or settings.triton.url,
-            "deadline_s": audit.probe_deadline_s,
-            "max_batch": audit.probe_batch,
-            "concurrency": 1,
-        }
-    )

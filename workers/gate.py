@@ -83,9 +83,9 @@ class LiveFirst:
     max_per_s: float
     live_wait_max_s: float
     give_way_to: Sequence[Queue] = ()
-    who: str = "backfill"
     now_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    who: str = "backfill"
     _next_s: float = -math.inf
     _closed_since_s: float | None = None
     _said_s: float = -math.inf

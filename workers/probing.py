@@ -32,6 +32,7 @@ log = structlog.get_logger("watchkeeper.audits")
 
 SAY_EVERY_S: Final = 30.0
 _FLOAT_BYTES: Final = 4
+_POOLINGS: Final = {str(one): one for one in Pooling}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Measuring:
                 states,
                 anchors,
                 references,
-                poolings=[Pooling(name) for name in listed(self.settings.poolings)],
+                poolings=[_POOLINGS[name] for name in listed(self.settings.poolings)],
                 draws=self.settings.draws,
                 seed=self.settings.seed,
             )

@@ -17,6 +17,7 @@ from monitor.metrics import Metric, Metrics
 from monitor.recalibration import desk as steps
 from monitor.recalibration.alarms import Known, findings
 from monitor.recalibration.desk import Desk, Unchanged
+from monitor.recalibration.desk_settings import windows_at
 from monitor.recalibration.kinds import EVERY_KIND
 from monitor.recalibration.model_policies import ModelPolicy
 from monitor.recalibration.ports import CalibrationLog, Held, LoggedPrompts
@@ -97,12 +98,10 @@ class Recalibrating:
             return
         if held is not None and held.at.timestamp() >= slot * every_s:
             return
+        then_span, present_span = windows_at(self.settings, now)
+        present = await self.prompts.logged(policy, *present_span)
+        then = await self.prompts.logged(policy, *then_span)
         self._tried[policy.model] = slot
-        until = now - timedelta(seconds=self.settings.settle_s)
-        between = until - timedelta(seconds=self.settings.present_s)
-        since = between - timedelta(seconds=self.settings.calibrate_on_s)
-        present = await self.prompts.logged(policy, between, until)
-        then = await self.prompts.logged(policy, since, between)
         found = await asyncio.to_thread(steps.propose, self.desk, policy, then, present, held, at=now)
         declined = dict(self._known.declined)
         begun = declined.pop(policy.model, None)
@@ -141,9 +140,9 @@ class Recalibrating:
         slot = int(now.timestamp() // (self.settings.present_s / CHECKS_A_WINDOW))
         if held is None or self._checked.get(policy.model) == slot:
             return
-        self._checked[policy.model] = slot
         until = now - timedelta(seconds=self.settings.settle_s)
         logs = await self.prompts.logged(policy, until - timedelta(seconds=self.settings.present_s), until)
+        self._checked[policy.model] = slot
         found = await asyncio.to_thread(steps.disobeyed, policy, held, logs, self.desk.expected)
         known = dict(self._known.disobeyed)
         begun = known.pop(policy.model, None)

@@ -21,8 +21,8 @@ from monitor.backoff import Backoff
 from monitor.errors import Misconfigured
 from monitor.metrics import Metrics
 from monitor.ports import Outbox, OutRecord
-from monitor.recalibration.desk import Desk
-from monitor.recalibration.keys import Keys, check, expectations_of, keys_of, limits_of, step_limit_of
+from monitor.recalibration.desk_settings import desk_of
+from monitor.recalibration.keys import Keys, check, keys_of
 from monitor.recalibration.kinds import KINDS
 from monitor.recalibration.model_policies import ModelPolicy, read_policies
 from monitor.settings import Settings
@@ -47,21 +47,6 @@ def told_policies(settings: Settings) -> Sequence[ModelPolicy]:
     if not settings.recalibration.enabled or settings.recalibration.file is None:
         return ()
     return read_policies(settings.recalibration.file)
-
-
-def desk_of(settings: Settings, by: str = BY) -> Desk:
-    """The rules of the settings, for worker and command alike."""
-    own = settings.recalibration
-    return Desk(
-        settings.kafka.group_prefix,
-        by,
-        limits_of(own),
-        step_limit_of(own),
-        expectations_of(own),
-        own.least_change_share,
-        timedelta(seconds=own.observe_at_least_s),
-        timedelta(seconds=own.observe_at_most_s),
-    )
 
 
 class Recalibrator(Service):
@@ -138,7 +123,7 @@ class Recalibrator(Service):
         alerts = Alerts(settings.kafka.group_prefix, settings.health, self._who.source, KINDS)
         alerts.restore(await alert_log(admin, settings.kafka.alerts_topic, moment(lead.now_s) - ALERTS_BACK))
         recalibrating = Recalibrating(
-            desk=desk_of(settings),
+            desk=desk_of(settings, BY),
             policies=self._policies,
             log=self._topic(admin, keys),
             prompts=StoredPrompts(store, settings.kafka.chat_logs_topic, settings.recalibration.most_prompts),

@@ -56,7 +56,7 @@ def file_set(path: str) -> AnchorSet:
     suffixes = [suffix.casefold() for suffix in Path(path).suffixes]
     is_packed = suffixes[-1:] == [".gz"]
     reader = READERS.get((suffixes[:-1] if is_packed else suffixes)[-1:][0] if suffixes else "")
-    if reader is None:
+    if reader is None or "\x00" in path:
         raise Misconfigured(
             f"{shown} is neither JSON lines nor CSV by its name",
             "name it *.jsonl or *.csv (*.gz besides); from Parquet, convert it: docs/audit.md shows how",
@@ -193,7 +193,7 @@ class AnchorSources:
             # a system prompt is context too: without room for it no first turn would be known as one
             decoder=Decoder(moderation.default_tenant, max(moderation.max_context_turns, 4)),
             wanted=audit.live_anchors,
-            hours=audit.live_hours,
+            hours=24 * audit.live_window_days,
             model=audit.model,
             now=self.now,
         )

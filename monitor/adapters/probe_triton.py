@@ -81,7 +81,7 @@ def _wire(model: str, url_variable: str) -> Wire[Row, Said]:
         read=read_states,
         refused=refused,
         size_bytes=lambda row: len(row[0]),
-        known_good=(_KNOWN_GOOD, "layer_00"),
+        known_good=(_KNOWN_GOOD, "layer_01"),
         check=facts_of,
     )
 

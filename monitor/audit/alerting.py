@@ -15,13 +15,12 @@ from typing import Final
 import msgspec
 
 from monitor.audit.comparison import LayerChange
-from monitor.audit.kinds import AuditKind
+from monitor.audit.kinds import CHANGES, AuditKind
 from monitor.audit.state import Firing, TargetState
 from monitor.audit.wording import REMEDIES, change_title, overdue_title, refused_title, series_title
 from schemas.alert_actions import AlertAction
 from schemas.alerts import Alert, Severity, Source, State, alert_id
 
-CHANGES: Final = (AuditKind.SEPARATION_FELL, AuditKind.SEPARATION_ROSE, AuditKind.LIVE_SEPARATION_SHIFT)
 CRITICAL_SHARE: Final = 0.5
 """A fall of J by this part of what it was, in any layer or pooling, is critical."""
 _OPPOSITE: Final = {

@@ -34,4 +34,6 @@ class AuditKind(AlertKind):
     AUDIT_OVERDUE = "audit_overdue", "warning", "An audit is due and has not been made for a long time."
 
 
+CHANGES: Final = (AuditKind.SEPARATION_FELL, AuditKind.SEPARATION_ROSE, AuditKind.LIVE_SEPARATION_SHIFT)
+"""What holds against an audit before, and what acknowledging takes for the baseline."""
 KINDS: Final = frozenset(kind.value for kind in AuditKind)

@@ -17,13 +17,16 @@ def principal_plane(rows: Matrix) -> tuple[Floats, tuple[float, float]]:
     """Points [n, 2] of `rows` [n, d], and the shares of the variance along each axis. Labels are not used: in a space of more dimensions
     than rows any labelling would look separated on axes that knew it. The sign of an axis is that of its largest coordinate."""
     centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
-    products = centred @ centred.T
+    is_narrow = centred.shape[1] < len(centred)  # the smaller of the two has the same eigenvalues
+    products = centred.T @ centred if is_narrow else centred @ centred.T
     values, vectors = np.linalg.eigh(products)
-    total = max(float(np.trace(products)), np.finfo(np.float64).tiny)
-    largest = np.maximum(values[::-1][:2], 0.0)
-    points = vectors[:, ::-1][:, :2] * np.sqrt(largest)
+    total = max(float(np.trace(products)), 1e-300)
+    largest, axes = np.zeros(2), vectors[:, ::-1][:, :2]
+    largest[: axes.shape[1]] = np.maximum(values[::-1][:2], 0.0)
+    points = np.zeros((len(centred), 2))
+    points[:, : axes.shape[1]] = centred @ axes if is_narrow else axes * np.sqrt(largest[: axes.shape[1]])
     places = np.abs(points).argmax(axis=0)
-    signs = np.where(points[places, np.arange(points.shape[1])] < 0, -1.0, 1.0)
+    signs = np.where(points[places, np.arange(2)] < 0, -1.0, 1.0)
     shares = [min(float(value) / total, 1.0) for value in largest]
     return points * signs, (shares[0], shares[1])
 

@@ -24,7 +24,8 @@ class ProbeFacts:
 
     `model`: its name on Triton. `version`: names the weights (a folder's name with its fingerprint, or a hub id with its commit).
     `tokenizer_hash`, `template_hash`: 16 hexadecimal digits; the template's is "" for raw text or a model without one. `layers`:
-    every layer that can be asked for, `layer_00` (the embeddings) first. `dimensions`: of one state, after the projection.
+    every layer that can be asked for: `layer_00` (the embeddings; not where the last token is read, whose embedding is the same for
+    most texts), `layer_01` (what the first block gives), ... `dimensions`: of one state, after the projection.
     `projection`: "none", "random-<dimensions>-<seed>" or "pca-<dimensions>-<hash of its file>". `max_tokens`: longer texts keep
     their head and tail. `dtype`: what the model computes in.
     """

@@ -12,6 +12,9 @@ from rich.text import Text
 
 from monitor.adapters.kafka import KafkaOutbox
 from monitor.adapters.kafka_admin import KafkaAdmin
+from monitor.audit.kinds import CHANGES
+from monitor.audit.kinds import KINDS as OF_AUDITS
+from monitor.by_hand import ends_by_hand
 from monitor.cli.alert_log import ENDED, EVER, AlertLog, read_alerts
 from monitor.cli.alerts_shapes import ActionDocument
 from monitor.cli.console import output, print_json
@@ -116,7 +119,7 @@ def _run(
             f"--note has {len(note):,} characters, more than {MOST_NOTE_CHARS:,}", "say it shorter"
         )
     settings = parts_here().settings
-    who = by if by is not None else _login()
+    who = by if by is not None else login()
     document = asyncio.run(_act(settings, prefix, verb, note=note, by=who, until=until))
     if as_json:
         print_json(document)
@@ -172,7 +175,7 @@ def check_action(alert: Alert, verb: Verb, log: AlertLog, now: datetime) -> None
             f"the alert {alert.id[:8]} ({alert.kind}) is over since {moment(alert.ended_at or alert.at)}: {alert.state}",
             "`watchkeeper alerts` lists those that fire",
         )
-    if verb in ("acknowledge", "resolve") and alert.drift is None:
+    if verb in ("acknowledge", "resolve") and not ends_by_hand(alert):
         raise Misconfigured(
             f"the alert {alert.id[:8]} ({alert.kind}) is about the stream itself, and ends when its cause is gone",
             f"mend that: {alert.remedy or 'docs/alerts.md'}; or `watchkeeper alerts mute {alert.id[:8]}`",
@@ -188,6 +191,14 @@ def what_happens(
     alert: Alert, verb: Verb, written_at: datetime, until: datetime | None, *, within_s: float
 ) -> str:
     """What will happen, and when, for a person. `within_s`: a window and its settling."""
+    if alert.kind in OF_AUDITS and verb in ("acknowledge", "resolve"):
+        takes = verb == "acknowledge" and alert.kind in CHANGES
+        rest = (
+            "The newest audit becomes the baseline that slow changes are measured from."
+            if takes
+            else "If an audit still shows it, a new alert will say so."
+        )
+        return f"The alert ends, within some seconds. {rest}"
     evidence = alert.drift
     when = f"with the first window that ends after {moment(written_at)}, within about {max(within_s, 1.0) * 2:.0f} s while data come"
     match verb:
@@ -207,7 +218,8 @@ def what_happens(
             return "The channels are told of it again from now on."
 
 
-def _login() -> str:
+def login() -> str:
+    """Who is logged in here; empty where nobody can tell."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

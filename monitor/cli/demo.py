@@ -20,6 +20,7 @@ from rich.live import Live
 from rich.text import Text
 
 from monitor.accounting import Account
+from monitor.cli import demo_report
 from monitor.cli.account import account_document
 from monitor.cli.account_view import summary
 from monitor.cli.console import notes, output, print_json
@@ -58,6 +59,7 @@ class _Plan:
     data: Path | None
     is_kept: bool
     as_json: bool
+    report: Path | None
 
 
 def demo(
@@ -78,6 +80,14 @@ def demo(
             show_default="a temporary folder, removed at the end",
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the report of the demo's week there, as .html, .md, .json or .pdf.",
+            metavar="FILE",
+            show_default="none",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")] = False,
 ) -> None:
     """See it work: a synthetic day of chat traffic through Kafka, Triton and the ClickHouse engine, on this machine.
@@ -94,9 +104,12 @@ def demo(
     Examples:
         watchkeeper demo
         watchkeeper demo --keep
+        watchkeeper demo --report report.html
         watchkeeper demo --events 5000 --seconds 10 --json
     """
-    plan = _Plan(Day(events, seed, datetime.now(UTC)), seconds, data, keep, as_json)
+    if report is not None:
+        demo_report.require(report)
+    plan = _Plan(Day(events, seed, datetime.now(UTC)), seconds, data, keep, as_json, report)
     # The demo's parts are its own: addresses in the environment are other parts'.
     environ = {name: value for name, value in os.environ.items() if name.upper() not in ADDRESSES}
     if not asyncio.run(_until_signal(plan, environ)):
@@ -165,6 +178,10 @@ async def _demo(plan: _Plan, environ: Mapping[str, str], ending: _Ending) -> boo
             _say(console, "Counting every message and exchange")
             account = await _settled(settings)
             _report(plan, played, account)
+            if plan.report is not None:
+                _say(console, "Writing the report of its week")
+                written = await demo_report.write_week(settings, plan.report)
+                _say(console, f"{written.first}\n  {written.path}")
             if plan.is_kept:
                 async with dashboard_beside(settings, stack.environment(), console) as dashboard:
                     console.print(next_steps("It keeps running. In another terminal:"))

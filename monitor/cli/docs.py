@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from monitor.cli import alerts_shapes, channel_shapes, drift_shapes, shapes
+from monitor.cli import alerts_shapes, calibrate_shapes, channel_shapes, drift_shapes, shapes
+from monitor.cli.audit_shapes import AuditDocument
 from monitor.cli.evaluation_shapes import EvaluateDocument
 from monitor.cli.exits import MEANINGS
 from monitor.cli.help_text import paragraphs
@@ -35,6 +36,11 @@ DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "alerts resolve": alerts_shapes.ActionDocument,
     "alerts mute": alerts_shapes.ActionDocument,
     "alerts unmute": alerts_shapes.ActionDocument,
+    "calibrate": calibrate_shapes.CalibrationsDocument,
+    "calibrate show": calibrate_shapes.CalibrationDocument,
+    "calibrate propose": calibrate_shapes.ProposalDocument,
+    "calibrate approve": calibrate_shapes.StepDocument,
+    "calibrate rollback": calibrate_shapes.StepDocument,
     "plan": drift_shapes.PlanDocument,
     "backtest": drift_shapes.BacktestDocument,
     "drift status": drift_shapes.DriftStatusDocument,
@@ -43,6 +49,8 @@ DOCUMENTS: Final[dict[str, type[shapes.Document]]] = {
     "account": shapes.AccountDocument,
     "agreement": shapes.AgreementDocument,
     "evaluate": EvaluateDocument,
+    "audit run": AuditDocument,
+    "audit show": AuditDocument,
     "channels": channel_shapes.ChannelsDocument,
     "channels test": channel_shapes.TriedDocument,
     "check": shapes.CheckDocument,

@@ -26,6 +26,10 @@ NEXT_STEPS: Final = (
     ("watchkeeper rates --by model --watch", "live rates, here by model"),
     ("watchkeeper tail --refused --category benign", "refusals of harmless prompts as they arrive, masked"),
     ("watchkeeper alerts", "what was told; `alerts show ID` explains it"),
+    (
+        "watchkeeper report --week this --out report.html",
+        "the week's report, with the drift as its first sentence",
+    ),
     ("watchkeeper plan", "how soon a shift would be noticed in each cell"),
     ("watchkeeper dlq list", "the messages that could not be used, and why"),
     ("watchkeeper account", "prove that nothing was lost"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from monitor.by_hand import ends_by_hand
 from monitor.notifying.news import is_over, level_of
 from schemas.alert_actions import AlertAction
 from schemas.alerts import Alert
@@ -93,7 +94,12 @@ class History:
         steps: list[Step] = [change for change in self.changes if change.offset > offset]
         for number, at_s in self._acknowledged:
             alert = self._at(at_s)
-            if number > action_offset and alert is not None and alert.drift is None and not is_over(alert):
+            if (
+                number > action_offset
+                and alert is not None
+                and not ends_by_hand(alert)
+                and not is_over(alert)
+            ):
                 steps.append(Acknowledgement(number, at_s, alert))
         return sorted(steps, key=lambda step: step.at_s)
 

@@ -207,6 +207,11 @@ def missing(policy: ModelPolicy, logs: Logs) -> list[str]:
     return _window(logs, serving_of(policy, logs.rows), policy.shape).report()
 
 
+def window_of(policy: ModelPolicy, calibration: Calibration, logs: Logs) -> Window:
+    """Logs read under the thresholds of a calibration, as those of its tokenizer and template."""
+    return read(logs.rows, _serving(policy, calibration), calibration.now)
+
+
 def _window(logs: Logs, serving: Serving, shape: Thresholds) -> Window:
     return read(logs.rows, serving, shape)
 
@@ -218,7 +223,11 @@ def _observed_window(policy: ModelPolicy, calibration: Calibration, logs: Logs) 
             f"calibration {calibration.version} selects tokens that the policy file doesn't name for its model",
             "name them among its refusals, or roll the calibration back: `watchkeeper calibrate rollback`",
         )
-    serving = Serving(
+    return read(logs.rows, _serving(policy, calibration), live, live=live)
+
+
+def _serving(policy: ModelPolicy, calibration: Calibration) -> Serving:
+    return Serving(
         calibration.model,
         calibration.tokenizer_hash,
         calibration.template_hash,
@@ -226,7 +235,6 @@ def _observed_window(policy: ModelPolicy, calibration: Calibration, logs: Logs) 
         policy.respond,
         policy.context_turns,
     )
-    return read(logs.rows, serving, live, live=live)
 
 
 def _early(decision: Decision) -> Decision:

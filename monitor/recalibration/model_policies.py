@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from monitor.errors import Misconfigured
 from monitor.recalibration.records import Serving
 from monitor.recalibration.solving import Chosen, checked
-from schemas.calibrations import ALL, Policy, Thresholds
+from schemas.calibrations import ALL, Policy, Procedure, Thresholds
 from schemas.refusal_tokens import RESPOND, RuleName
 from schemas.taxonomy import HARM_CATEGORIES
 
@@ -164,7 +164,7 @@ class _Table(_Strict):
     rule: RuleName
     selected: Annotated[list[Name], Field(min_length=1, max_length=100)] | None = None
     temperature: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 1.0
-    procedure: Chosen = "auto"
+    procedure: Literal["auto", Procedure] = "auto"
     labels: Labels = "guard"
     policy: _Wanted | None = None
     policies: dict[str, _Wanted] = {}

@@ -69,8 +69,8 @@ def _notes(facts: Facts, changes: Changes) -> tuple[Paragraph, ...]:
         days = week.elapsed_days(facts.asked_at)
         notes.append(
             Paragraph(
-                f"The week is not over: {days} of its 7 days {'has' if days == 1 else 'have'} begun, the last of them in part. It is held against the same days of "
-                "the weeks before.",
+                f"The week is not over: {days} of its 7 days {'has' if days == 1 else 'have'} begun, the last of them in part."
+                f"{' It is held against the same days of the weeks before.' if changes.has_past() else ''}",
                 "warning",
             )
         )

@@ -25,6 +25,7 @@ from monitor.reporting.document import Finding, Tone
 from monitor.reporting.facts import EVERYTHING, AuditValue, CellKey, Facts, Told
 from monitor.reporting.significance import LEVEL
 from schemas.evidence import DriftEvidence
+from schemas.taxonomy import BENIGN
 
 MOST: Final = 5
 LEAST: Final = 10.0
@@ -148,9 +149,9 @@ def _is_harm(measure: Measure) -> bool:
     return measure in (Measure.UNDER_REFUSAL, Measure.RESPONSE_HARM)
 
 
-def tone_of(measure: Measure, *, is_rise: bool) -> Tone:
-    """Whether it is for the worse: more refusal as such is neither."""
-    if measure is Measure.REFUSAL:
+def tone_of(measure: Measure, *, is_rise: bool, category: str | None = None) -> Tone:
+    """Whether it is for the worse: more refusal as such is neither, but of what is harmless it is help withheld."""
+    if measure is Measure.REFUSAL and category != BENIGN:
         return "changed"
     return "worse" if is_rise else "better"
 
@@ -183,7 +184,7 @@ def _of_change(change: Change) -> Finding:
         f"{words.whole(now.denominator)} {noun} {did} than at the earlier rate.",
         _rank(change),
         ("report_days",),
-        tone_of(measure, is_rise=change.is_rise),
+        tone_of(measure, is_rise=change.is_rise, category=change.key[2]),
     )
 
 
@@ -228,7 +229,11 @@ def _of_alert(alert: Told, facts: Facts, changes: Changes) -> tuple[Finding, _Sh
             * min(1.0, abs(evidence.rate_change.value))
         )
     same = (measure.family, key, _direction(measure, is_rise=evidence.direction == "up"))
-    tone = tone_of(measure, is_rise=evidence.direction == "up") if measure in RATES else "changed"
+    tone = (
+        tone_of(measure, is_rise=evidence.direction == "up", category=key[2])
+        if measure in RATES
+        else "changed"
+    )
     return Finding("alert", f"{sentence}.{extra} {how}", max(weight, 0.5), queries, tone), same
 
 

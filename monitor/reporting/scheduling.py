@@ -21,8 +21,8 @@ class Due:
 def newest_due(schedule: str, time_zone: str, now: datetime) -> Due:
     """What was due last, up to and including `now`. `schedule`: cron's five fields, by the clocks of `time_zone`."""
     zone = read_zone(time_zone)
-    local = now.astimezone(zone).replace(second=0, microsecond=0)
-    # A match is due in its own minute too.
-    at = local if croniter.match(schedule, local) else croniter(schedule, local).get_prev(datetime)
-    at = at.astimezone(UTC)
+    # By the clock on the wall alone, so that an hour that comes twice is due at its first coming, and one that is skipped shortly after.
+    wall = now.astimezone(zone).replace(second=0, microsecond=0, tzinfo=None, fold=0)
+    shown = wall if croniter.match(schedule, wall) else croniter(schedule, wall).get_prev(datetime)
+    at = shown.replace(tzinfo=zone).astimezone(UTC)
     return Due(at, read_week("last", zone, at))

@@ -21,7 +21,7 @@ FACTS: Final = ProbeFacts(
     template_hash="b" * 16,
     layers=("layer_00", "layer_01", "layer_02", "layer_03"),
     dimensions=16,
-    pooling="last",
+    pooling="mean",
     template="chat",
     projection="none",
     max_tokens=512,
@@ -70,7 +70,7 @@ class FakeProbe:
             raise self.failures.pop(0)
         if not texts or not all(text.strip() for text in texts):
             raise refused(ProbeFault.NO_TEXT, f"one of {len(texts)} texts is empty")
-        if unknown := [name for name in layers if name not in self.found.layers]:
+        if (unknown := [name for name in layers if name not in self.found.layers]) or not layers:
             raise refused(ProbeFault.UNKNOWN_LAYER, f"{len(unknown)} of {len(layers)} layers aren't there")
         if bad := [place for place, text in enumerate(texts) if text in self.refuses]:
             raise refused(ProbeFault.REFUSED_TEXT, f"text {bad[0]} of {len(texts)}")

@@ -60,6 +60,16 @@ class ProbeServer(GuardServer):
     mark: str = PARAMETERS["mark"]
     gives: int = 4
 
+    def states(self, texts: list[bytes], layers: list[str]) -> Any:
+        """[texts, layers, dimensions] float32."""
+        return np.array(
+            [
+                [[np.nan if b"nan" in text else len(text) + int(name[-2:])] * self.gives for name in layers]
+                for text in texts
+            ],
+            np.float32,
+        )
+
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802  # the protocol's name
         texts, layers = (_texts(content) for content in request.raw_input_contents)
         self.requests.append(texts)
@@ -74,13 +84,7 @@ class ProbeServer(GuardServer):
         if code is not None:
             await context.abort(code, "as told")
         names = layers[0].decode().split(",")
-        states = np.array(
-            [
-                [[np.nan if b"nan" in text else len(text) + int(name[-2:])] * self.gives for name in names]
-                for text in texts
-            ],
-            np.float32,
-        )
+        states = self.states(texts, names)
         response = service_pb2.ModelInferResponse(model_name="probe", model_version="1")
         n = len(texts)
         for name, dtype, shape, content in (

@@ -24,8 +24,12 @@ class Done:
 async def begin(
     arguments: Sequence[str], environment: Mapping[str, str], stdin: int = asyncio.subprocess.DEVNULL
 ) -> asyncio.subprocess.Process:
-    """Start a command; no setting of ours is in its environment but those given."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WATCHKEEPER_")}
+    """Start a command; no setting of ours is in its environment but those given, nor how wide the terminal of the tests is."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("WATCHKEEPER_") and name != "COLUMNS"
+    }
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

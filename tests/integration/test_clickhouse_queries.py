@@ -235,6 +235,8 @@ OF_THE_WATCH = {
     *("watch_states", "watch_state", "watch_event_ids", "watch_dead_places"),
 }
 """tests/integration/test_watch_tables.py."""
+OF_LIVE_ANCHORS = {"audit_live_candidates"}
+"""tests/integration/test_audit_commands.py."""
 OF_ROLLUPS = {
     *("copy_occurrences", "count_quarters", "count_quality"),
     *("rollup_marks", "rollup_written", "rollup_touched", "rollup_quarters", "rollup_sizes"),
@@ -253,6 +255,11 @@ OF_REPORTS = {
 OF_BACKTESTS = {"history_range", "watch_cells_by_occurrence"}
 """tests/integration/test_past_windows.py."""
 
+OF_AUDITS = {
+    *("audit_list", "audit_record", "audit_history", "audit_last_steps", "audit_step", "audit_steps_of_ids"),
+    *("audit_last_of_series", "audit_draws", "audit_references"),
+}
+"""tests/integration/test_audit_tables.py."""
 OF_THE_DASHBOARD = {
     *(
         "dashboard_cells",
@@ -285,6 +292,8 @@ def test_every_query_has_a_test() -> None:
         | OF_ROLLUPS
         | OF_REPORTS
         | OF_BACKTESTS
+        | OF_LIVE_ANCHORS
+        | OF_AUDITS
         | OF_CALIBRATIONS
         | OF_THE_DASHBOARD
     )

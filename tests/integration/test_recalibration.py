@@ -215,7 +215,8 @@ async def test_a_rate_follows_its_target_bad_thresholds_go_back_and_forged_ones_
             prompts = StoredPrompts(store, fleet.kafka.chat_logs_topic, 500)
             logs = await prompts.logged(policy, until_now - timedelta(minutes=10), until_now)
             assert (len(logs.rows), logs.is_cut, logs.since == logs.rows[-1].at) == (500, True, True)
-            assert [line.split(" of ")[0] for line in desk.missing(policy, logs)] == ["not identified: 10"]
+            (said,) = desk.missing(policy, logs)
+            assert said.endswith("of 500 (record: The exchange has no refusal-token record.)")
 
     versions = await fleet.rows("SELECT toUInt32(version), state FROM calibrations ORDER BY version")
     assert versions[0] == [1, "kept"]

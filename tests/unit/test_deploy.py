@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from monitor.notifying.channels_file import parse_channels
+from monitor.recalibration.model_policies import parse_policies
 from monitor.settings import Settings, known_variables, load
 from schemas.topics import TOPICS
 
@@ -49,6 +50,9 @@ def test_every_file_that_compose_mounts_exists_and_parses(source: str) -> None:
             assert yaml.safe_load(path.read_text(encoding="utf-8"))
         case "" if path.name == "channels":
             assert parse_channels((path / "channels.toml").read_text(encoding="utf-8")) == ((), [])
+        case "" if path.name == "calibrations":
+            models, faults = parse_policies((path / "policies.toml").read_text(encoding="utf-8"))
+            assert ([one.model for one in models], faults) == (["my-model"], [])
         case "" if path.parent.name == "grafana":
             assert list(path.rglob("*.yml")) or list(
                 path.rglob("*.json")
@@ -115,7 +119,7 @@ def test_no_secret_stands_in_the_open() -> None:
         if secret.search(name)
     ]
     assert given
-    assert [value for value in given if not re.fullmatch(r"\$\{[A-Z_]+:\?[^}]+\}", value)] == []
+    assert [value for value in given if not re.fullmatch(r"\$\{[A-Z_]+:(\?[^}]+|-)\}", value)] == []
 
 
 def test_what_compose_requires_is_named_in_the_example_and_has_no_value_there() -> None:

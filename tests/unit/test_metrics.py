@@ -75,6 +75,7 @@ def test_the_values_of_a_label_are_those_that_the_code_has() -> None:
         storage.NOT_A_JUDGEMENT,
         storage.NOT_AN_ALERT,
         storage.NOT_A_DEAD_LETTER,
+        storage.NOT_AN_AUDIT,
         judging.NOT_A_REQUEST,
         storage.REFUSED_BY_STORE,
     }

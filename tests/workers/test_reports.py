@@ -119,7 +119,7 @@ class Rig:
 
     @property
     def alerts(self) -> list[tuple[str, str, str]]:
-        found = [Alert.from_bytes(record.value) for record in self.outbox.published[ALERTS]]
+        found = [Alert.from_bytes(record.value or b"") for record in self.outbox.published[ALERTS]]
         return [(one.kind, one.state, one.place["channel"]) for one in found]
 
 
@@ -186,7 +186,7 @@ async def test_a_channel_that_fails_is_tried_again_and_delays_no_other_and_is_to
         await until(lambda: len(rig.alerts) == 2)
     assert rig.alerts[1] == ("report_undelivered", "resolved", "bad")
     assert len(bad.took) == len(good.took) == 1
-    one, two = (Alert.from_bytes(record.value) for record in rig.outbox.published[ALERTS])
+    one, two = (Alert.from_bytes(record.value or b"") for record in rig.outbox.published[ALERTS])
     assert one.id == two.id
     assert one.facts["error"] == "the key is wrong"
     assert one.started_at == DUE

@@ -13,9 +13,9 @@ from triton_models.probe.settings import Settings, settled
 from triton_models.probe.states import Reader
 from triton_models.scoring.loading import ModelError, load_model
 
-TOLERANCE: Final = {torch.float32: 1e-4, torch.bfloat16: 0.1}
-"""Largest difference between a state alone and in a batch, as a part of the state's length, that is rounding. Measured: 1e-6
-in float32, 0.01 in bfloat16."""
+TOLERANCE: Final = {torch.float32: 1e-4, torch.bfloat16: 0.25}
+"""Largest difference between a state alone and in a batch, as a part of the state's length, that is rounding. Measured on a CPU
+with 12 random blocks: 8e-7 in float32, 0.012 in bfloat16."""
 
 _CHECKED: Final = ("What is the capital of France?", "Hi.", "Tell me of the sea, the wind and the tide. " * 8)
 _SEPARATOR: Final = ","

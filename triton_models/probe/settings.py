@@ -109,7 +109,7 @@ def settled(config: Any, tokenizer: Any, wanted: Settings, *, file: Path, device
     """Of a transformers config and tokenizer. `wanted`: all but its hashes, layers and dimensions count; its projection is "none",
     "random-...", or anything else for the file. Raises ModelError or PromptFileError with the remedy."""
     blocks, width = shape_of(config)
-    layers = layer_names(blocks)
+    layers = layer_names(blocks, wanted.pooling)
     most = most_tokens(config, tokenizer)
     if not 1 <= wanted.max_tokens <= most:
         raise ModelError(f"max_tokens is {wanted.max_tokens}; this model takes 1 to {most}")

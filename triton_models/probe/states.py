@@ -19,6 +19,7 @@ from triton_models.scoring.loading import ModelError
 
 Pooling = Literal["last", "mean"]
 
+_LAYER: Final = "layer_"
 ROWS: Final = 64
 """Most texts of a batch, however short."""
 
@@ -35,9 +36,12 @@ class Found:
     truncated: NDArray[np.bool_]
 
 
-def layer_names(blocks: int) -> tuple[str, ...]:
-    """`layer_00`, what the first block is given (the embeddings), to the output of the last block, before any final norm."""
-    return tuple(f"layer_{number:02d}" for number in range(blocks + 1))
+def layer_names(blocks: int, pooling: Pooling) -> tuple[str, ...]:
+    """`layer_00`, what the first block is given (the embeddings), to the output of the last block, before any final norm.
+
+    Without `layer_00` where the last token is read: its embedding says which token it is, the same for most texts.
+    """
+    return tuple(f"{_LAYER}{number:02d}" for number in range(1 if pooling == "last" else 0, blocks + 1))
 
 
 def shape_of(config: Any) -> tuple[int, int]:
@@ -88,7 +92,7 @@ class Reader:
         self._pad = pad
         self._budget = budget
         self._blocks = blocks_of(model)
-        self.layers = layer_names(len(self._blocks))
+        self.layers = layer_names(len(self._blocks), pooling)
         self.dtype: torch.dtype = model.dtype
         self._takes_cache = "use_cache" in inspect.signature(model.forward).parameters
 
@@ -106,10 +110,9 @@ class Reader:
         return Found(np.stack([found[place] for place in range(len(texts))]), truncated)
 
     def _number(self, name: str) -> int:
-        try:
-            return self.layers.index(name)
-        except ValueError:
-            raise KeyError(name) from None
+        if name not in self.layers:
+            raise KeyError(name)
+        return int(name.removeprefix(_LAYER))
 
     @torch.inference_mode()
     def _batch(

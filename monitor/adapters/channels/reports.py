@@ -184,7 +184,13 @@ def report_mail(parcel: Parcel, channel: Email, now: datetime) -> EmailMessage:
             subtype="html",
         )
         kind, _, subtype = parcel.attached_type.partition("/")
-        mail.add_attachment(parcel.attached, maintype=kind, subtype=subtype, filename=parcel.attached_name)
+        mail.add_attachment(
+            parcel.attached,
+            maintype=kind,
+            subtype=subtype,
+            filename=parcel.attached_name,
+            params={"charset": "utf-8"} if kind == "text" else {},
+        )
     except (ValueError, MessageError) as exc:
         raise Rejected("refused_by_channel", f"the mail can't be made ({type(exc).__name__})") from None
     return mail

@@ -36,6 +36,9 @@ ALL = {
             "safety.alert_actions",
             "safety.alert_deliveries",
             "safety.judge_policies",
+            "safety.audits",
+            "safety.audit_requests",
+            "safety.calibrations",
         ),
         1,
     ),
@@ -47,7 +50,7 @@ def states(checks: list[PartCheck]) -> list[str]:
 
 
 def test_all_topics_with_as_many_partitions_are_well() -> None:
-    assert states(topic_checks(KAFKA, ALL)) == ["ok"] * 15
+    assert states(topic_checks(KAFKA, ALL)) == ["ok"] * 18
 
 
 def test_a_missing_topic_fails_with_how_to_make_it() -> None:
@@ -68,6 +71,9 @@ def test_a_missing_topic_fails_with_how_to_make_it() -> None:
         "topic safety.judgements": "warning",
         "topic safety.judgements.dlq": "warning",
         "topic safety.judge_policies": "warning",
+        "topic safety.audits": "warning",
+        "topic safety.audit_requests": "warning",
+        "topic safety.calibrations": "warning",
     }
     assert all("start the workers" in check.remedy for check in checks[1:])
 
@@ -75,7 +81,7 @@ def test_a_missing_topic_fails_with_how_to_make_it() -> None:
 def test_a_topic_with_other_partitions_than_the_chat_logs_is_a_warning() -> None:
     checks = topic_checks(KAFKA, {**ALL, "safety.verdicts": 2})
     assert [check.check for check in checks if check.state == "warning"] == ["topic safety.verdicts"]
-    assert states(checks).count("ok") == 14
+    assert states(checks).count("ok") == 17
 
 
 def limits(chat: int, letters: int, stamp: str = "LogAppendTime") -> list[PartCheck]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.cli import alerts_shapes, channel_shapes, docs, drift_shapes, shapes
+from monitor.cli import alerts_shapes, calibrate_shapes, channel_shapes, docs, drift_shapes, shapes
 from monitor.cli.exits import ExitCode
 from monitor.cli.main import COMMANDS, Entry
 
@@ -45,7 +45,7 @@ def test_every_command_with_json_has_a_documented_shape(name: str, entry: Entry)
 def test_every_field_of_every_document_is_described() -> None:
     found = [
         shape
-        for module in (shapes, alerts_shapes, channel_shapes, drift_shapes)
+        for module in (shapes, alerts_shapes, calibrate_shapes, channel_shapes, drift_shapes)
         for shape in vars(module).values()
     ]
     for shape in found:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from monitor.alert_kind import AlertKind
+from monitor.audit.kinds import AuditKind
 from monitor.conditions import Condition
 from monitor.drift.kinds import DriftKind
 from monitor.health_settings import HealthSettings
+from monitor.recalibration.kinds import CalibrationKind
 
-KINDS: tuple[Condition | DriftKind, ...] = (*Condition, *DriftKind)
+KINDS: tuple[AlertKind, ...] = (*Condition, *DriftKind, *AuditKind, *CalibrationKind)
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "alerts.md").read_text(encoding="utf-8")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]  # ships no types
 
 from monitor.intervals import wilson
 from monitor.reporting.significance import (
