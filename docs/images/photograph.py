@@ -41,13 +41,14 @@ async def main() -> None:
             alert = f"/alerts/{day.shift(settings.kafka.group_prefix).id}"
             async with serving(settings) as dashboard, async_playwright() as playwright:
                 browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-                for name, path, scheme, width, height in (
-                    ("dashboard", "/?measure=over_refusal&tenant=northwind", "light", 1280, 1010),
-                    ("dashboard-alert", alert, "dark", 1280, 940),
-                    ("dashboard-phone", "/", "light", 360, 740),
+                for name, path, is_dark, width, height in (
+                    ("dashboard", "/?measure=over_refusal&tenant=northwind", False, 1280, 1010),
+                    ("dashboard-alert", alert, True, 1280, 940),
+                    ("dashboard-phone", "/", False, 360, 740),
                 ):
                     context = await browser.new_context(
-                        viewport={"width": width, "height": height}, color_scheme=scheme
+                        viewport={"width": width, "height": height},
+                        color_scheme="dark" if is_dark else "light",
                     )
                     page = await context.new_page()
                     await page.goto(dashboard.login_url)
