@@ -165,9 +165,9 @@ def by_axiom(
             axiom=axiom,
             safe=sizes[axiom][0],
             unsafe=sizes[axiom][1],
-            j=one[Measure.J].value,
-            low=one[Measure.J].interval[0],
-            high=one[Measure.J].interval[1],
+            j=one[Measure.J_CLUSTERED].value,
+            low=one[Measure.J_CLUSTERED].interval[0],
+            high=one[Measure.J_CLUSTERED].interval[1],
             aqi_released=released.get(axiom),
         )
         for axiom, one in estimates.items()

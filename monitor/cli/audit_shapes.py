@@ -70,7 +70,7 @@ class AxiomLine(Document):
     axiom: str = Field(description="The axiom.")
     safe: int = Field(description="Its safe anchors.")
     unsafe: int = Field(description="Its unsafe anchors.")
-    j: float = Field(description="J of them.")
+    j: float = Field(description="J of them, its noise taken between clusters.")
     low: float = Field(description="Where its 95 % interval begins.")
     high: float = Field(description="Where it ends.")
     aqi_released: float | None = Field(
