@@ -66,6 +66,6 @@ async def there(store: ClickHouse) -> int:
 
 async def made(store: ClickHouse) -> Made:
     """What was made, by now."""
-    statement = "SELECT min(begins_at), max(begins_at) FROM occurrences WHERE source_offset < {from:Int64}"
+    statement = "SELECT min(begins_at), max(begins_at) FROM occurrences WHERE source_offset < {from:Int64} AND guard_name = 'wildguard'"
     ((first, last),) = (await store._client.query(statement, parameters={"from": AGAIN_FROM})).result_rows
     return Made(await there(store), first, last + timedelta(minutes=15))

@@ -106,7 +106,7 @@ async def test_live_anchors_come_back_from_the_log_and_what_retention_took_is_co
     )
     await admin.close()
     hours = (datetime.now(UTC) - NOW) / timedelta(hours=1) + 0.5
-    settings = load({**stack.environment, "WATCHKEEPER_AUDIT__LIVE_HOURS": str(hours)})
+    settings = load({**stack.environment, "WATCHKEEPER_AUDIT__LIVE_WINDOW_DAYS": str(hours / 24)})
 
     live = AnchorSources(stack.store, settings, lambda: datetime.now(UTC)).live()
     sample = await live.sample()

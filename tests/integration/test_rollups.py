@@ -338,6 +338,7 @@ async def test_examples_are_those_that_count_and_the_same_ones_whenever_they_are
         answered("superseded", 5, harmful=True, refused=True, **at(0, 6)),
     ]
     await store.insert([one.to_bytes() for one in kept])
+    await Rollups(store).refresh()
 
     found = await store.query("report_examples", each=3, chars=5, **LONG)
 
