@@ -125,12 +125,12 @@ async def measure_queries(store: ClickHouse, fleet: str, now: datetime) -> float
     for view, asked in queries(fleet, now).items():
         for name, given in asked:
             rows = await store.query(name, **given)
-            took = await best_ms(lambda name=name, given=given: store.query(name, **given))  # type: ignore[misc]
+            took = await best_ms(lambda name=name, given=given: store.query(name, **given))  # type: ignore[misc]  # a default of a lambda
             longest = max(longest, took)
             print(f"{view:<38} {name:<26} {len(rows):>7,} {took:>7.1f}  {took / QUERY_MS:.2f}", flush=True)
             if name == "dashboard_event_ids":
                 ids = [row["event_id"] for row in rows]
-                took = await best_ms(lambda ids=ids: store.query("dashboard_events_of", ids=ids))  # type: ignore[misc]
+                took = await best_ms(lambda ids=ids: store.query("dashboard_events_of", ids=ids))  # type: ignore[misc]  # a default of a lambda
                 longest = max(longest, took)
                 print(
                     f"{view:<38} {'dashboard_events_of':<26} {len(ids):>7,} {took:>7.1f}  {took / QUERY_MS:.2f}"

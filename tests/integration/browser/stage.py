@@ -401,6 +401,4 @@ async def fill(store: ClickHouse, settings: Settings, day: Day) -> None:
     await calibrate(
         store, settings, calibration(fleet, day.now, f"atlas-mini {SCRIPT}" if day.attacks else "atlas-mini")
     )
-    await AuditRows(store).insert(
-        [audit(fleet, day.now, number).to_bytes() for number in range(6)]
-    )
+    await AuditRows(store).insert([audit(fleet, day.now, number).to_bytes() for number in range(6)])
