@@ -66,7 +66,7 @@ def _row(rng: np.random.Generator, rate: float, scatter: float, reports: int) ->
 
 def _mean(log_odds: float, scatter: float) -> float:
     """The rate that days of such log-odds have on average."""
-    points, weights = np.polynomial.hermite_e.hermegauss(41)
+    points, weights = np.polynomial.hermite_e.hermegauss(41)  # type: ignore[no-untyped-call]  # numpy's
     rates = 1 / (1 + np.exp(-(log_odds + scatter * points)))
     return float((weights * rates).sum() / weights.sum())
 

@@ -34,7 +34,9 @@ class WebSettings(Group):
     query_within_s: float = Field(
         5.0, gt=0, le=60, description="Longest wait for one answer of the store; then the page says so."
     )
-    session_h: float = Field(12.0, gt=0, le=720, description="Whoever has logged in may act for so long.")
+    session_s: float = Field(
+        43_200.0, gt=0, le=2_592_000, description="Whoever has logged in may act for so long."
+    )
     max_streams: int = Field(
         256, ge=1, le=10_000, description="Open pages that are kept up to date at the same time."
     )

@@ -170,6 +170,7 @@ class Recalibrating:
                 level = "error" if due.alert.severity == "critical" and due.news == "began" else "warning"
                 getattr(log, level)("alert", kind=due.alert.kind, news=due.news, title=due.alert.title)
             await self.tell(due.alert)
+            self.metrics.count(Metric.ALERTS_SENT, kind=due.alert.kind, state=due.alert.state)
             self.alerts.told(due, now_s)
 
     def _show(self, held: Held) -> None:

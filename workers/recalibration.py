@@ -22,7 +22,7 @@ from monitor.errors import Misconfigured
 from monitor.metrics import Metrics
 from monitor.ports import Outbox, OutRecord
 from monitor.recalibration.desk_settings import desk_of
-from monitor.recalibration.keys import Keys, check, keys_of
+from monitor.recalibration.keys import check, keys_of
 from monitor.recalibration.kinds import KINDS
 from monitor.recalibration.model_policies import ModelPolicy, read_policies
 from monitor.settings import Settings
@@ -119,13 +119,20 @@ class Recalibrator(Service):
         store = await stack.enter_async_context(
             await connect_clickhouse(settings.clickhouse, metrics=self._metrics)
         )
+        if settings.clickhouse.migrate_on_start:
+            await store.migrate()
         admin = await stack.enter_async_context(KafkaAdmin.connect(settings.kafka))
         alerts = Alerts(settings.kafka.group_prefix, settings.health, self._who.source, KINDS)
         alerts.restore(await alert_log(admin, settings.kafka.alerts_topic, moment(lead.now_s) - ALERTS_BACK))
+        topic = CalibrationTopic(admin, self._outbox, settings.kafka, keys)
+        kept = await store.query("calibration_newest", fleet=settings.kafka.group_prefix)
+        if is_ours():
+            for model in await topic.recover([str(row["signed"]).encode() for row in kept]):
+                log.warning("the topic had lost the newest calibration: written again", model=model)
         recalibrating = Recalibrating(
             desk=desk_of(settings, BY),
             policies=self._policies,
-            log=self._topic(admin, keys),
+            log=topic,
             prompts=StoredPrompts(store, settings.kafka.chat_logs_topic, settings.recalibration.most_prompts),
             alerts=alerts,
             tell=self._tell,
@@ -137,9 +144,6 @@ class Recalibrator(Service):
         while is_ours():
             await recalibrating.round(moment(lead.now_s))
             await self.sleep(POLL_S)
-
-    def _topic(self, admin: KafkaAdmin, keys: Keys) -> CalibrationTopic:
-        return CalibrationTopic(admin, self._outbox, self._settings.kafka, keys)
 
     async def _tell(self, alert: Alert) -> None:
         record = OutRecord(alert.id.encode(), alert.to_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from monitor.adapters.kafka_admin import KafkaAdmin, Range
@@ -12,7 +13,7 @@ from monitor.recalibration.held import Fold, topic_key
 from monitor.recalibration.keys import Keys
 from monitor.recalibration.life import supersedes
 from monitor.recalibration.ports import Held
-from monitor.recalibration.signing import Distrust, sign
+from monitor.recalibration.signing import Distrust, sign, verify
 from schemas.calibrations import Calibration
 
 
@@ -58,6 +59,23 @@ class CalibrationTopic:
                 Distrust.NOT_NEWER,
                 f"version {new.version} {new.state}: another was written at the same time; look at it and decide again",
             )
+
+    async def recover(self, kept: Sequence[bytes]) -> list[str]:
+        """Write again what the broker has forgotten and the store has kept: records that are signed by us, and newer than what the
+        topic holds. Returns their models. Raises as `append`."""
+        held = (await self.read()).newest
+        found = []
+        for value in kept:
+            try:
+                one = verify(value, self._keys.secrets)
+                is_lost = supersedes(one, held.get(one.model), fleet=self._fleet, model=one.model)
+            except Rejected:
+                continue
+            if is_lost:
+                await self._publish(one.model, value)
+                found.append(one.model)
+        await self.read()
+        return found
 
     async def restore(self, model: str) -> None:
         """See the port."""

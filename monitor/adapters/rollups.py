@@ -18,11 +18,13 @@ SETTLED_AFTER: Final = timedelta(minutes=3)
 insert that is acknowledged takes longer (WATCHKEEPER_CLICKHOUSE__TIMEOUT_S), and servers' clocks differ by less."""
 MOST_WRITTEN: Final = 1_000_000
 """Rows whose events are looked up at once: 8 bytes each, and a set of them."""
+MOST_SLICES: Final = 8
+"""More looks than that, each at all events, cost more than to count all that there is."""
 MOST_COUNTED: Final = 4_000_000
 """Rows that are counted at once, some 100 bytes each; each batch looks for its events among all, so there should be few."""
 MOST_QUARTERS: Final = 200
-SHARES: Final = 16
-"""Parts in which old rows are copied."""
+MOST_COPIED: Final = 2_000_000
+"""Old rows that are copied at once, about."""
 _HASHES: Final = 1 << 64
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,11 +32,12 @@ _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 @dataclass(frozen=True, slots=True)
 class Reach:
     """How far quarters are counted: what was written before `counted`, by the server's time, which is `now`; None: nothing yet.
-    `is_filled`: rows from before there were quarters are among them."""
+    `is_filled`: rows from before there were quarters are among them. `stored`: rows of verdicts, each delivery."""
 
     now: datetime
     counted: datetime | None
     is_filled: bool
+    stored: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,14 @@ class Rollups:
 
     store: ClickHouse
     is_ours: Callable[[], bool] = always
+    most_written: int = MOST_WRITTEN
+    most_slices: int = MOST_SLICES
+    most_counted: int = MOST_COUNTED
 
     async def reach(self) -> Reach:
         """How far it is."""
         (row,) = await self.store.query("rollup_marks")
-        return Reach(row["now"], row["counted"], row["filled"] is not None)
+        return Reach(row["now"], row["counted"], row["filled"] is not None, row["stored"])
 
     async def refresh(self) -> Counted | None:
         """Count all quarters anew of which something was written since the last time. None where `is_ours` ended it."""
@@ -75,10 +81,13 @@ class Rollups:
             (row["second"], row["row_count"])
             for row in await self.store.query("rollup_written", since=since, until=reach.now)
         ]
+        spans = slices(written, reach.now, most_rows=self.most_written)
         touched: set[datetime] = set()
-        for begin, end in slices(written, reach.now, most_rows=MOST_WRITTEN):
+        for begin, end in spans if len(spans) <= self.most_slices else ():
             rows = await self.store.query("rollup_touched", since=max(begin, since), until=end)
             touched |= {row["begins_at"] for row in rows}
+        if len(spans) > self.most_slices:
+            touched = await self._all(_EVER)
         counted = await self._count(touched, reach.now)
         if counted is not None and self.is_ours():
             await self._note("counted", reach.now)
@@ -89,19 +98,22 @@ class Rollups:
         if not await self.fill():
             return None
         now = (await self.reach()).now
-        rows = await self.store.query("rollup_quarters", since=max(_EVER, since.replace(microsecond=0)))
-        return await self._count({row["begins_at"] for row in rows}, now)
+        return await self._count(await self._all(since), now)
 
     async def fill(self) -> bool:
         """Copy rows that were stored before there were quarters. Whether it came to its end."""
-        now = (await self.reach()).now
-        step = _HASHES // SHARES
-        for first in range(0, _HASHES, step):
+        reach = await self.reach()
+        step = _HASHES // (1 + reach.stored // MOST_COPIED) + 1
+        for first in range(0, _HASHES if reach.stored else 0, step):
             if not self.is_ours():
                 return False
-            await self.store.run("copy_occurrences", first=first, last=first + step - 1)
-        await self._note("filled", now)
+            await self.store.run("copy_occurrences", first=first, last=min(first + step, _HASHES) - 1)
+        await self._note("filled", reach.now)
         return True
+
+    async def _all(self, since: datetime) -> set[datetime]:
+        rows = await self.store.query("rollup_quarters", since=max(_EVER, since.replace(microsecond=0)))
+        return {row["begins_at"] for row in rows}
 
     async def _count(self, quarters: Iterable[datetime], until: datetime) -> Counted | None:
         wanted = sorted(quarters)
@@ -109,7 +121,7 @@ class Rollups:
         for at in range(0, len(wanted), MOST_QUARTERS):
             found = await self.store.query("rollup_sizes", quarters=wanted[at : at + MOST_QUARTERS])
             sizes |= {row["begins_at"]: row["row_count"] for row in found}
-        for batch in batches(wanted, sizes, most_rows=MOST_COUNTED, most_quarters=MOST_QUARTERS):
+        for batch in batches(wanted, sizes, most_rows=self.most_counted, most_quarters=MOST_QUARTERS):
             for statement in ("count_quarters", "count_quality"):
                 if not self.is_ours():
                     return None

@@ -7,6 +7,7 @@ from io import BytesIO
 from math import ceil
 from typing import Final, Literal
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -47,7 +48,7 @@ def rate_picture(curves: Sequence[RateCurve], *, title: str, form: Form) -> byte
     return output.getvalue()
 
 
-def _panel(axes, curve: RateCurve, *, is_alone: bool) -> None:  # type: ignore[no-untyped-def]  # matplotlib's Axes
+def _panel(axes: Axes, curve: RateCurve, *, is_alone: bool) -> None:
     thresholds = [point.threshold for point in curve.points]
     axes.fill_between(
         thresholds,
@@ -84,7 +85,7 @@ def _panel(axes, curve: RateCurve, *, is_alone: bool) -> None:  # type: ignore[n
     axes.legend(fontsize=8, framealpha=0.92, edgecolor="none", loc="upper right")
 
 
-def _mark(axes, mark: RateMark, word: str, colour: str, marker: str, *, has_text: bool) -> None:  # type: ignore[no-untyped-def]
+def _mark(axes: Axes, mark: RateMark, word: str, colour: str, marker: str, *, has_text: bool) -> None:
     axes.axvline(mark.threshold, color=colour, linestyle="--", linewidth=1)
     axes.plot(
         [mark.threshold],

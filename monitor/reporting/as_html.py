@@ -7,9 +7,8 @@ from importlib.resources import files
 from typing import Final
 
 from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
 
-from monitor.reporting.document import Picture, Report
+from monitor.reporting.document import Report
 from monitor.reporting.said_queries import said_parameters
 
 _TEMPLATE: Final = "report.html.j2"
@@ -27,7 +26,6 @@ def _environment() -> Environment:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["drawn"] = _drawn
     environment.filters["parameters"] = said_parameters
     return environment
 
@@ -39,8 +37,3 @@ def _source() -> str:
 
 def _template() -> Template:
     return _environment().from_string(_source())
-
-
-def _drawn(picture: Picture) -> Markup:
-    """Matplotlib has escaped the texts in it."""
-    return Markup(picture.svg)  # noqa: S704  # made by charts.py alone

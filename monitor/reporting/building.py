@@ -10,13 +10,12 @@ from monitor.reporting.changes import Changes
 from monitor.reporting.document import Paragraph, Report
 from monitor.reporting.facts import EVERYTHING, Facts
 from monitor.reporting.findings import findings, summary
+from monitor.reporting.judged_sections import judge_section, quality_section
 from monitor.reporting.other_sections import (
     alerts_section,
     calibrations_section,
     data_section,
     examples_section,
-    judge_section,
-    quality_section,
 )
 from monitor.reporting.rate_sections import heat_section, rates_section, volume_section
 from monitor.version import watchkeeper_version

@@ -53,7 +53,6 @@ class Row:
     output: list[int]
     place: int | None = None
     pending: Decision | None = None
-    is_settled: bool = False
     scanned: int = 0
     after_at: int | None = None
 
@@ -108,13 +107,11 @@ class Rows:
     def _new(self, params: Any, prompt: list[int] | None, output: list[int]) -> Row:
         given = (getattr(params, "extra_args", None) or {}).get(ARGUMENT)
         ends = bool(prompt) and prompt is not None and prompt[-1] == self._position.after_id
-        row = Row(str(given) if given else uuid.uuid4().hex, ends, output)
-        begins = self._begins_at(row)
-        row.is_settled = begins is not None and begins < len(output)  # preempted after its answer began
-        return row
+        return Row(str(given) if given else uuid.uuid4().hex, ends, output)
 
     def _is_due(self, row: Row) -> bool:
-        return not row.is_settled and self._begins_at(row) == len(row.output)
+        """Never for one that was preempted after its answer began: it comes back with what it had written."""
+        return self._begins_at(row) == len(row.output)
 
     def _begins_at(self, row: Row) -> int | None:
         """Where in the output the answer begins, or will; None where that isn't known yet."""
@@ -145,7 +142,7 @@ class Rows:
         if row.pending is None or row.place is None or len(row.output) <= row.place:
             return
         decision, token = row.pending, row.output[row.place]
-        row.pending, row.is_settled = None, True
+        row.pending = None
         if self._records is not None:
             told = decision.record if token < 0 else written(decision.record, self._in_force.served, token)
             self._records(row.request_id, told)

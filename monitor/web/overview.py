@@ -19,6 +19,8 @@ MOST_MODELS: Final = 8
 """So many columns at most, those with most exchanges; the others by the choice above the table."""
 LEAST_N: Final = 20
 """Exchanges of which a rate is held against its baseline."""
+LEAST_EXCESS: Final = 5.0
+"""Exchanges more or less than expected that are worth a mark."""
 LEAST_ODDS: Final = 1.25
 """A shift of the odds that is worth a mark: of very many exchanges any is outside of the band."""
 _LEVELS: Final = (0.002, 0.01, 0.03, 0.08, 0.2, 0.45, 0.75)
@@ -131,6 +133,8 @@ def side_of(found: Figure, expected: Baseline | None) -> Side:
     if expected is None or band is None or found.rate is None or found.n < LEAST_N:
         return ""
     odds = _odds(found.rate) / _odds(expected.rate)
+    if abs(found.k - expected.rate * found.n) < LEAST_EXCESS:
+        return ""
     if found.rate > band[1] and odds >= LEAST_ODDS:
         return "up"
     return "down" if found.rate < band[0] and odds <= 1 / LEAST_ODDS else ""

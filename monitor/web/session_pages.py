@@ -61,7 +61,7 @@ async def log_in(request: Request) -> Response:
     back.set_cookie(
         cookie_name(site),
         session_id,
-        max_age=int(site.settings.web.session_h * 3600),
+        max_age=int(site.settings.web.session_s),
         path="/",
         httponly=True,
         samesite="strict",

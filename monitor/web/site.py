@@ -82,7 +82,7 @@ class Site:
             settings=settings,
             store=Store(settings.clickhouse, web.query_within_s, web.refresh_s),
             hub=hub,
-            sessions=Sessions(web.token, web.session_h * 3600.0, time.monotonic),
+            sessions=Sessions(web.token, web.session_s, time.monotonic),
             baselines=BaselineReader(
                 policy_of(settings.drift),
                 settings.kafka.group_prefix,

@@ -1,4 +1,3 @@
--- Weekly reports that were delivered, by channel: whoever takes over sends none of them again. A few rows a week.
 CREATE TABLE IF NOT EXISTS report_deliveries
 (
     fleet     LowCardinality(String) COMMENT 'Prefix of the consumer groups of the fleet whose report it is.',

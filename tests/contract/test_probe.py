@@ -67,7 +67,8 @@ async def test_states_are_as_the_facts_say_in_the_order_asked_and_the_same_again
     found = await probe.states(TEXTS, ["layer_02", "layer_01"])
     assert list(found.layers) == ["layer_02", "layer_01"]
     for states in found.layers.values():
-        assert (states.dtype, states.shape) == (np.float32, (len(TEXTS), facts.dimensions))
+        assert states.dtype == np.float32
+        assert states.shape == (len(TEXTS), facts.dimensions)
         assert np.isfinite(states).all()
     assert found.truncated.tolist() == [False, False, True, False]
     again = await probe.states(TEXTS, ["layer_01"])

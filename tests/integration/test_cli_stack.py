@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
 
@@ -84,6 +85,16 @@ async def terminal(
     yield terminal
     if terminal.up.returncode is None:
         await stop(terminal)
+
+
+async def test_the_dashboard_is_served_and_knows_the_stack(terminal: Terminal) -> None:
+    async with httpx.AsyncClient(base_url=terminal.said.dashboard) as web:
+        health = (await web.get("/healthz")).json()
+        page = await web.get("/pipeline")
+
+    assert health == {"status": "ok", "alerts": "ok", "store": "ok"}
+    assert 'role="alert"' not in page.text
+    assert terminal.said.dashboard_login.startswith(f"{terminal.said.dashboard}/login#token=")
 
 
 def exchange(number: int) -> bytes:

@@ -278,8 +278,8 @@ OF_THE_DASHBOARD = {
     *("dashboard_news", "dashboard_calibrations"),
 }
 """tests/integration/test_dashboard_queries.py."""
-OF_CALIBRATIONS = {"calibration_logged"}
-"""tests/integration/test_logged_prompts.py."""
+OF_CALIBRATIONS = {"calibration_logged", "calibration_newest"}
+"""tests/integration/test_logged_prompts.py, test_recalibration.py."""
 
 
 def test_every_query_has_a_test() -> None:

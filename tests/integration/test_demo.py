@@ -110,13 +110,17 @@ def are_gone(pids: list[int]) -> bool:
 async def test_the_demo_stores_all_it_sends_balances_finds_the_drift_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
-    async with demo(tmp_path, "--events", "9000", "--seconds", "30", "--json") as shown:
+    week = tmp_path / "week.json"
+    given = ("--events", "9000", "--seconds", "30", "--report", str(week), "--json")
+    async with demo(tmp_path, *given) as shown:
         pids = list((await shown.stack()).pids.values())
         code, out, err = await shown.end()
 
     document = json.loads(out)
     assert (code, document["account"]["state"]) == (0, "balanced"), err
     assert document["exchanges"] == document["stored"] == 9_000
+    first = json.loads(week.read_text())["findings"][0]
+    assert (first["kind"], "efusal of northwind / atlas-mini" in first["text"]) == ("alert", True), first
     assert document["account"]["chat_logs"]["exchanges"] == {
         "found": 9_000 + document["repeats"],
         "stored": 9_000,

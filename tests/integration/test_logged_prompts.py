@@ -19,7 +19,7 @@ from tests.stores import NOW, new_store, unanswered, verdict
 from tests.unit.recalibration.logs import ONE, token
 from tests.unit.recalibration.policies import a_policy
 
-NAME = "m'; DROP TABLE verdict_rows --\n\\\t☃"
+NAME = "m'; DROP TABLE verdict_rows --\n\\\t\x00☃"
 HOUR = timedelta(hours=1)
 TOKEN_OF_FIXTURE = verdict("x").refusal_token
 TOKEN = token(ONE, [1.0, 0.5], emitted="[refuse]", calibration_version=4)
@@ -107,6 +107,6 @@ async def test_prompts_are_those_of_the_model_and_the_time_each_with_what_it_sta
     assert cut == Logs(by_guard.rows[:2], NOW + timedelta(minutes=4), NOW + HOUR, is_cut=True)
 
     assert [line.split(":")[1].split("(")[1] for line in desk.missing(guard, by_guard)] == [
-        "logits",
+        "other_model",
         "record",
     ]

@@ -22,6 +22,7 @@ from monitor.adapters.kafka_admin import KafkaAdmin
 from monitor.adapters.logged_prompts import StoredPrompts
 from monitor.embedded.clickhouse import ClickHousePart
 from monitor.embedded.kafka import KafkaPart
+from monitor.errors import Misconfigured
 from monitor.ports import OutRecord
 from monitor.recalibration import desk
 from monitor.recalibration.exceedance import dkw
@@ -33,6 +34,7 @@ from monitor.recalibration.signing import sign
 from monitor.settings import load
 from schemas.calibrations import ALL, Calibration, CalibrationState
 from tests.fakes.guard_server import GuardServer
+from tests.integration.conftest import create_topic
 from tests.integration.fleets import Fleet
 from tests.waiting import until
 
@@ -217,6 +219,20 @@ async def test_a_rate_follows_its_target_bad_thresholds_go_back_and_forged_ones_
             assert (len(logs.rows), logs.is_cut, logs.since == logs.rows[-1].at) == (500, True, True)
             (said,) = desk.missing(policy, logs)
             assert said.endswith("of 500 (record: The exchange has no refusal-token record.)")
+
+            # A topic that lost the newest record gets it back from the store, and nothing that isn't signed.
+            kept_rows = await store.query("calibration_newest", fleet=fleet.kafka.group_prefix)
+            lost = fleet.kafka.model_copy(
+                update={"calibrations_topic": f"{fleet.kafka.calibrations_topic}.lost"}
+            )
+            empty = CalibrationTopic(admin, outbox, lost, keys)
+            with pytest.raises(Misconfigured, match="doesn't exist"):
+                await empty.read()
+            await create_topic(lost.bootstrap, lost.calibrations_topic)
+            signed = [str(row["signed"]).encode() for row in kept_rows]
+            assert await empty.recover([b"{}", forged, *signed]) == ["sim"]
+            assert await empty.recover(signed) == []
+            assert (await empty.read()).newest["sim"].version >= found.version
 
     versions = await fleet.rows("SELECT toUInt32(version), state FROM calibrations ORDER BY version")
     assert versions[0] == [1, "kept"]

@@ -44,7 +44,15 @@ TABLES: Final = (
         "judgement_arrivals",
         "quarter_rows",
     ),
-    *("quality_rows", "rollup_marks", "alert_rows", "dead_letter_rows", "report_deliveries"),
+    *(
+        "quality_rows",
+        "rollup_marks",
+        "alert_rows",
+        "dead_letter_rows",
+        "report_deliveries",
+        "audit_rows",
+        "calibration_rows",
+    ),
 )
 
 
@@ -73,11 +81,16 @@ async def report_of(store: ClickHouse, week: Week = WEEK, **given: Any) -> dict[
 
 
 def table(report: dict[str, Any], wanted: str) -> dict[str, list[Any]]:
-    """A table's rows by the text of their first cell."""
+    """A table's figures by the text of the row's first cell."""
+    return {row[0]["text"]: [cell["value"] for cell in row[1:]] for row in rows_of(report, wanted)}
+
+
+def rows_of(report: dict[str, Any], wanted: str) -> list[list[dict[str, Any]]]:
     (found,) = [
         block for section in report["sections"] for block in section["blocks"] if block.get("id") == wanted
     ]
-    return {row[0]["text"]: [cell["value"] for cell in row[1:]] for row in found["rows"]}
+    rows: list[list[dict[str, Any]]] = found["rows"]
+    return rows
 
 
 def traffic(chance: random.Random) -> list[Verdict]:
@@ -222,6 +235,90 @@ async def test_its_numbers_are_those_of_a_count_by_hand_and_hostile_names_stay_t
             for n in range(5)
         ],
     )
+    audit = {
+        "fleet": "wk",
+        "model": "atlas",
+        "anchor_set": "matched",
+        "series": "s",
+        "state": "done",
+        "layer": "layer_01",
+        "measure": "j",
+    }
+    await store.insert_into(
+        "audit_rows",
+        [
+            json.dumps(
+                {
+                    **audit,
+                    "id": "a1",
+                    "at": (at - timedelta(days=7)).timestamp(),
+                    "value": 0.5,
+                    "low": 0.4,
+                    "high": 0.6,
+                }
+            ).encode(),
+            json.dumps(
+                {
+                    **audit,
+                    "id": "a2",
+                    "at": at.timestamp(),
+                    "value": 0.3,
+                    "low": 0.2,
+                    "high": 0.4,
+                    "before": 0.5,
+                    "change_low": -0.3,
+                    "change_high": -0.1,
+                    "has_changed": True,
+                }
+            ).encode(),
+            json.dumps(
+                {
+                    **audit,
+                    "id": "a3",
+                    "at": (at + timedelta(hours=1)).timestamp(),
+                    "state": "refused",
+                    "reason": "too_few",
+                    "layer": "",
+                    "measure": "",
+                }
+            ).encode(),
+        ],
+    )
+    calibration = {
+        "fleet": "wk",
+        "model": "atlas",
+        "rule": "single",
+        "at": at.timestamp(),
+        "by": "watchkeeper",
+        "signed": "{}",
+    }
+    evidence = json.dumps([{"group": "", "guarantee": "at most 5 % over-refusal", "n": 4100}])
+    await store.insert_into(
+        "calibration_rows",
+        [
+            json.dumps(
+                {
+                    **calibration,
+                    "version": 1,
+                    "state": "kept",
+                    "state_rank": 5,
+                    "thresholds": {"": 0.6},
+                    "evidence": evidence,
+                }
+            ).encode(),
+            json.dumps(
+                {
+                    **calibration,
+                    "version": 2,
+                    "state": "rolled_back",
+                    "state_rank": 6,
+                    "thresholds": {"": 0.5},
+                    "before_version": 1,
+                    "evidence": "[]",
+                }
+            ).encode(),
+        ],
+    )
     await Rollups(store).refresh()
     steps: list[int] = []
 
@@ -261,10 +358,16 @@ async def test_its_numbers_are_those_of_a_count_by_hand_and_hostile_names_stay_t
     assert table(report, "dead-letters") == {"not json": [2, 1]}
     assert len(table(report, "alerts-told")) == 1
     assert four["events"] > last["events"]
-    judged_rows = [
-        block for section in report["sections"] for block in section["blocks"] if block.get("id") == "judged"
+    assert [cell["value"] for cell in rows_of(report, "judged")[0][3:6]] == [5, 4, 1]
+
+    assert table(report, "audit-0-layers")["layer_01"] == [0.3, pytest.approx(-0.2)]
+    assert "1 audit was refused" in json.dumps(report["sections"])
+    assert [row[0]["text"] + row[1]["text"] + row[2]["text"] for row in rows_of(report, "calibrations")] == [
+        "atlas1kept",
+        "atlas2rolled back",
     ]
-    assert [cell["value"] for cell in judged_rows[0]["rows"][0][3:6]] == [5, 4, 1]
+    assert "all: at most 5 % over-refusal (4,100 prompts)" in rows_of(report, "calibrations")[0][6]["text"]
+    assert {finding["kind"] for finding in report["findings"]} >= {"audit", "calibration"}
 
     only = await report_of(store, tenant=HOSTILE)
     of_tenant = [line for line in lines if json.loads(line)["tenant"] == HOSTILE]

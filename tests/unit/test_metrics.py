@@ -78,6 +78,7 @@ def test_the_values_of_a_label_are_those_that_the_code_has() -> None:
         storage.NOT_AN_AUDIT,
         judging.NOT_A_REQUEST,
         storage.REFUSED_BY_STORE,
+        storage.NOT_A_CALIBRATION,
     }
     code_has = {
         Label.STAGE: get_args(Stage),

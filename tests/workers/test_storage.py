@@ -14,17 +14,22 @@ from monitor.errors import Misconfigured, Rejected, Retryable
 from monitor.judging.rows import judgement_row
 from monitor.ledger import Ledger
 from monitor.metrics import Metric, Metrics
+from monitor.recalibration.signing import sign
 from monitor.recording import alert_row
 from monitor.settings import DeadLetterSettings
 from schemas import topics
 from schemas.alerts import Alert, Source
 from schemas.events import Verdict
+from tests.fakes.audit_records import a_record, refused
 from tests.fakes.intake import FakeIntake, FakeMessage
 from tests.fakes.judging import a_judgement
 from tests.fakes.outbox import FakeOutbox
 from tests.fakes.verdicts import a_verdict
+from tests.unit.recalibration.calibrations import a_calibration
 from workers.dead_letters import DeadLetters
-from workers.storage import ALERTS, DEAD_LETTERS, JUDGEMENTS, Storage
+from workers.storage import ALERTS, AUDITS, DEAD_LETTERS, JUDGEMENTS, Storage, calibrations
+
+SECRET = b"s" * 16
 
 
 class _Clock:
@@ -157,6 +162,20 @@ async def test_alerts_are_rows_of_their_own_and_what_is_no_alert_is_left_where_i
     assert metrics.value(Metric.LEFT_OUT, role="alert_rows", reason="tombstone") == 1
 
 
+async def test_audits_are_stored_whole_and_what_is_no_audit_is_left_where_it_is() -> None:
+    store, metrics = _PickyStore(), Metrics()
+    good = [a_record().to_bytes(), refused().to_bytes()]
+    bad: list[bytes | None] = [b"{}", None, b"[" * 100_000, b"x" * 1_000_001]
+
+    counts = await Storage(store, None, metrics, AUDITS).handle(FakeIntake().batch([bad[0], *good, *bad[1:]]))
+
+    assert store.rows == good
+    assert counts == Ledger(0, messages=6, exchanges=2, dead_messages=0)
+    assert metrics.value(Metric.AUDITS_STORED) == 2
+    assert metrics.value(Metric.LEFT_OUT, role="audit_rows", reason="not_an_audit") == 3
+    assert metrics.value(Metric.LEFT_OUT, role="audit_rows", reason="tombstone") == 1
+
+
 async def test_dead_letters_are_rows_of_their_headers_and_one_that_somebody_else_wrote_blocks_nothing() -> (
     None
 ):
@@ -177,6 +196,25 @@ async def test_dead_letters_are_rows_of_their_headers_and_one_that_somebody_else
     assert counts == Ledger(0, messages=3, exchanges=2, dead_messages=0)
     assert metrics.value(Metric.LEFT_OUT, role="dead_letter_rows", reason="not_a_dead_letter") == 1
     assert metrics.value(Metric.LETTERS_STORED) == 2
+
+
+@pytest.mark.parametrize(("secrets", "stored"), [({"k1": SECRET}, 1), ({"k9": SECRET}, 0), ({}, 0)])
+async def test_calibrations_are_rows_if_they_are_signed_by_one_of_us(
+    secrets: dict[str, bytes], stored: int
+) -> None:
+    store, metrics = _PickyStore(), Metrics()
+    good = sign(a_calibration(), "k1", SECRET).to_bytes()
+    forged = sign(a_calibration(), "k1", b"x" * 16).to_bytes()
+
+    counts = await Storage(store, None, metrics, calibrations(secrets)).handle(
+        FakeIntake().batch([forged, good, b"{}", b"\xff", None, b"[" * 100_000])
+    )
+
+    assert len(store.rows) == stored
+    assert counts == Ledger(0, messages=6, exchanges=stored, dead_messages=0)
+    assert metrics.value(Metric.CALIBRATIONS_STORED) == stored
+    assert metrics.value(Metric.LEFT_OUT, role="calibration_rows", reason="not_a_calibration") == 5 - stored
+    assert metrics.value(Metric.LEFT_OUT, role="calibration_rows", reason="tombstone") == 1
 
 
 async def test_a_row_that_the_store_refuses_is_left_out_too() -> None:

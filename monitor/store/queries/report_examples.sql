@@ -1,5 +1,6 @@
 -- Some exchanges of [since, until) of each kind whose excerpts may be kept, chosen by the hash of their ids: the same ones whenever it is
--- asked, and of these the surest. `occurrences` says which to look up; the rows that count decide.
+-- asked, and of these the surest. Looked for in at most 64 quarters that have some of the kind, chosen by a hash, too; `occurrences`
+-- says which events to look up, and the rows that count decide.
 WITH
     multiIf(
         status != 'ok' OR NOT has_response, '',
@@ -21,7 +22,19 @@ FROM
     (
         SELECT event_hash
         FROM occurrences
-        WHERE begins_at >= toDateTime({since:DateTime64(6, 'UTC')}, 'UTC') AND begins_at < toDateTime({until:DateTime64(6, 'UTC')}, 'UTC')
+        WHERE begins_at IN
+        (
+            SELECT begins_at
+            FROM quarters
+            ARRAY JOIN arrayFilter(
+                pair -> pair.2,
+                [('harmful_answer', harmful_responses > 0), ('under_refusal', harmful > harmful_refused), ('over_refusal', harmless_refused > 0)]) AS some
+            WHERE begins_at >= toDateTime({since:DateTime64(6, 'UTC')}, 'UTC') AND begins_at < toDateTime({until:DateTime64(6, 'UTC')}, 'UTC')
+              AND {tenant:String} IN ('', tenant) AND {model:String} IN ('', model)
+            GROUP BY begins_at, some.1
+            ORDER BY cityHash64(begins_at), begins_at
+            LIMIT 64 BY some.1
+        )
           AND {tenant:String} IN ('', tenant) AND {model:String} IN ('', model)
           AND what != ''
         ORDER BY event_hash

@@ -56,6 +56,8 @@ class Day:
 
     now: datetime
     verdicts: int = 6_000
+    attacks: int = 6
+    """Exchanges, and an alert, whose texts try to be more than text."""
 
     @property
     def changed_at(self) -> datetime:
@@ -118,7 +120,7 @@ class Day:
                 prompt_excerpt=f"{SCRIPT}{IMAGE}\u202etxt {'long ' * 60}",
                 response_excerpt=f"{IMAGE}</td></table>{{{{7*7}}}}",
             )
-            for number in range(6)
+            for number in range(self.attacks)
         ]
 
     def windows(self, verdicts: list[Verdict]) -> list[Window]:
@@ -179,7 +181,7 @@ class Day:
 
     def alerts(self, fleet: str) -> list[Alert]:
         """That, one about the stream, one that is over, and one whose place is hostile."""
-        return [
+        usual = [
             self.shift(fleet),
             stalled(fleet=fleet, started_at=self.now - timedelta(minutes=4), at=self.now),
             shift(
@@ -190,16 +192,17 @@ class Day:
                 at=self.now - timedelta(hours=7),
                 ended_at=self.now - timedelta(hours=7),
             ),
-            shift(
-                id="ad" * 16,
-                fleet=fleet,
-                started_at=self.now - timedelta(minutes=50),
-                at=self.now,
-                title=f"Refusal of {HOSTILE_TENANT} / {HOSTILE_MODEL} rose",
-                place={"measure": "refusal", "tenant": HOSTILE_TENANT, "model": HOSTILE_MODEL},
-                remedy=f"look at {IMAGE}",
-            ),
         ]
+        attack = shift(
+            id="ad" * 16,
+            fleet=fleet,
+            started_at=self.now - timedelta(minutes=50),
+            at=self.now,
+            title=f"Refusal of {HOSTILE_TENANT} / {HOSTILE_MODEL} rose",
+            place={"measure": "refusal", "tenant": HOSTILE_TENANT, "model": HOSTILE_MODEL},
+            remedy=f"look at {IMAGE}",
+        )
+        return [*usual, attack] if self.attacks else usual
 
 
 def floor(at: datetime) -> datetime:
@@ -284,12 +287,12 @@ def settings_of(bootstrap: str, url: str, database: str, **more: str) -> Setting
     return settings.model_copy(update={"web": settings.web.model_copy(update={"token": SecretStr(TOKEN)})})
 
 
-def calibration(fleet: str, now: datetime) -> Calibration:
+def calibration(fleet: str, now: datetime, model: str) -> Calibration:
     """Proposed, and waiting for a person."""
     return msgspec.structs.replace(
         a_calibration(),
         fleet=fleet,
-        model=f"atlas-mini {SCRIPT}",
+        model=model,
         version=1,
         state="proposed",
         at=now,
@@ -395,5 +398,7 @@ async def fill(store: ClickHouse, settings: Settings, day: Day) -> None:
             watch.finish(watch.take(window), {})
     await tables.keep(windows[-1].ends_at, watch.to_bytes(), slot=0)
     await publish(settings, day.alerts(fleet))
-    await calibrate(store, settings, calibration(fleet, day.now))
+    await calibrate(
+        store, settings, calibration(fleet, day.now, f"atlas-mini {SCRIPT}" if day.attacks else "atlas-mini")
+    )
     await AuditRows(store).insert([audit(fleet, day.now, number).to_bytes() for number in range(6)])

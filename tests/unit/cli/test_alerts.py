@@ -377,6 +377,18 @@ def test_an_alert_about_the_stream_ends_with_its_cause_alone(verb: Verb) -> None
     check_action(stalled(), "mute", log(stalled()), NOW)
 
 
+def test_an_alert_of_the_audits_can_be_ended_by_hand() -> None:
+    fell = stalled(kind="separation_fell", place={"model": "atlas", "anchor_set": "matched"})
+    refused = stalled(kind="audit_refused")
+    for verb in get_args(Verb):
+        if verb != "unmute":
+            check_action(fell, verb, log(fell), NOW)
+            check_action(refused, verb, log(refused), NOW)
+    assert "becomes the baseline" in what_happens(fell, "acknowledge", NOW, None, within_s=6)
+    assert "becomes the baseline" not in what_happens(refused, "acknowledge", NOW, None, within_s=6)
+    assert "a new alert will say so" in what_happens(fell, "resolve", NOW, None, within_s=6)
+
+
 def test_what_is_not_muted_can_not_be_unmuted() -> None:
     with pytest.raises(Misconfigured, match="isn't muted"):
         check_action(shift(), "unmute", log(shift()), NOW)

@@ -30,7 +30,7 @@ from monitor.recalibration.ports import Distrusted, Held, Logs
 from monitor.recalibration.rate_curve import RateCurve
 from monitor.recalibration.signing import Distrust
 from monitor.settings import Settings, load
-from schemas.calibrations import ALL, Calibration, Policy, Thresholds
+from schemas.calibrations import ALL, Calibration, CalibrationState, Outcome, Policy, Thresholds
 from schemas.refusal_tokens import REFUSE, RESPOND
 from tests.unit.cli.rendering import rendered
 
@@ -163,8 +163,12 @@ def test_no_model_at_all_says_where_to_begin() -> None:
 def test_every_state_says_what_happens_next(calibration: Calibration) -> None:
     told = []
     current = calibration
-    for state, outcome in (("approved", None), ("published", None), ("observed", "keep"), ("kept", None)):
-        current = step(current, state, by="x", reason="", at=AT, outcome=outcome)  # type: ignore[arg-type]
+    steps_taken: tuple[tuple[CalibrationState, Outcome | None], ...] = (
+        *(("approved", None), ("published", None)),
+        *(("observed", "keep"), ("kept", None)),
+    )
+    for state, outcome in steps_taken:
+        current = step(current, state, by="x", reason="", at=AT, outcome=outcome)
         told.append(calibration_line(current).next_step)
     assert len(set(told)) == 4
     assert all(told)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -315,9 +317,10 @@ def test_an_alert_that_somebody_has_taken_note_of_is_acknowledged_once_and_remin
     assert logs.news("pagerduty", alert())[3:] == [News.ESCALATED, News.GOES_ON]
 
 
-def test_a_shift_that_is_acknowledged_is_told_by_its_record_alone() -> None:
+@pytest.mark.parametrize("by", [{"level": 1}, {"kind": "separation_fell"}])
+def test_what_ends_by_a_persons_word_is_told_by_its_record_alone(by: dict[str, Any]) -> None:
     logs = Logs([channel()])
-    shift = alert(level=1)
+    shift = alert(**by)
     logs.say(shift, 0)
     logs.drain(0)
     logs.act(action(shift, "acknowledge"), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -49,7 +50,7 @@ def logs(
 
 
 def proposal(
-    held: Calibration | None = None, of: Population = USUAL, now: Population | None = None, **policy: object
+    held: Calibration | None = None, of: Population = USUAL, now: Population | None = None, **policy: Any
 ) -> Calibration | Declined | Unchanged:
     live = 0.5 if held is None else (in_force(held) or single(0.5)).values[ALL]
     wanted = a_policy(model="sim", **policy)
@@ -128,10 +129,11 @@ def test_drift_between_the_windows_is_declined() -> None:
 
 def test_logs_of_another_tokenizer_or_template_are_declined_with_the_piece() -> None:
     for name in ("tokenizer_hash", "template_hash"):
-        found = proposal(**{name: "another"})
+        another: dict[str, Any] = {name: "another"}
+        found = proposal(**another)
         assert isinstance(found, Declined)
         assert f"other_{name.partition('_')[0]}" in " ".join(found.reasons)
-        assert "other_" in steps.missing(a_policy(model="sim", **{name: "another"}), logs(USUAL))[0]
+        assert "other_" in steps.missing(a_policy(model="sim", **another), logs(USUAL))[0]
 
 
 def test_a_threshold_outside_and_a_missing_record_are_said_by_piece() -> None:
@@ -215,11 +217,14 @@ def test_early_looks_only_roll_back() -> None:
 
 def test_thresholds_that_arent_followed_yet_are_waited_for_and_then_rolled_back() -> None:
     calibration = published()
-    for hours, kind in ((0.5, Decision), (1, Calibration)):
-        rows = served(USUAL, 1_000, 0.5, 6.0, 3)
-        seen = Logs(rows, AT + 6 * HOUR, AT + (6 + hours) * HOUR, is_cut=False)
-        found = steps.observed(DESK, POLICY, calibration, seen)
-        assert isinstance(found, kind)
+    rows = served(USUAL, 1_000, 0.5, 6.0, 3)
+    early, found = (
+        steps.observed(
+            DESK, POLICY, calibration, Logs(rows, AT + 6 * HOUR, AT + (6 + hours) * HOUR, is_cut=False)
+        )
+        for hours in (0.5, 1)
+    )
+    assert isinstance(early, Decision)
     assert isinstance(found, Calibration)
     assert Finding.NOT_FOLLOWED in found.reason
 

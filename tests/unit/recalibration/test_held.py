@@ -73,7 +73,7 @@ def test_a_key_that_was_changed_still_counts_and_an_unknown_one_does_not() -> No
 )
 def test_what_cant_be_trusted_is_ignored_and_hides_nothing_for_long(value: bytes, reason: Distrust) -> None:
     held = folded((KEY, signed(ONE)), (KEY, value))
-    assert (held.newest["m"], reasons(held), held.hidden) == (ONE, [(reason, 1)], {"m"})
+    assert (held.newest["m"], reasons(held), held.hidden) == (ONE, [(reason, 1)], frozenset({"m"}))
     again = folded((KEY, signed(ONE)), (KEY, value), (KEY, signed(ONE)))
     assert (again.newest["m"], again.hidden) == (ONE, frozenset())
 
@@ -81,7 +81,7 @@ def test_what_cant_be_trusted_is_ignored_and_hides_nothing_for_long(value: bytes
 def test_a_record_is_what_it_says_whatever_its_key() -> None:
     for key in (None, b"", b"\xff", b"anything", b'["watchkeeper"]'):
         held = folded((key, signed(ONE)))
-        assert (held.newest, held.distrusted, held.hidden) == ({"m": ONE}, (), {"m"})
+        assert (held.newest, held.distrusted, held.hidden) == ({"m": ONE}, (), frozenset({"m"}))
 
 
 def test_another_fleets_records_are_its_own() -> None:
@@ -92,7 +92,7 @@ def test_another_fleets_records_are_its_own() -> None:
 
 def test_a_tombstone_takes_nothing_back() -> None:
     held = folded((KEY, signed(ONE)), (KEY, None))
-    assert held == Held({"m": ONE}, (), frozenset({"m"}))
+    assert held == Held({"m": ONE}, (), frozenset(frozenset({"m"})))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -55,9 +55,9 @@ def _traffic(
 @pytest.mark.parametrize("scatter", [0.0, 0.3, 0.8])
 @pytest.mark.parametrize("rate", [0.02, 0.15])
 def test_of_reports_on_weeks_without_a_change_few_mark_anything(scatter: float, rate: float) -> None:
-    """Benjamini and Hochberg's level is 5 % of reports where nothing changed. Held: 7 % of 300 (an upper bound of 95 % at 5 %)."""
+    """Benjamini and Hochberg's level is 5 % of reports where nothing changed. Held: 7 % of 150."""
     rng = np.random.default_rng(int(scatter * 10) + int(rate * 1000))
-    reports, cells, with_marks, naive = 300, 40, 0, 0
+    reports, cells, with_marks, naive = 150, 40, 0, 0
     for _ in range(reports):
         n, d = _traffic(rng, cells, rate=rate, scatter=scatter)
         found = compare(n, d, d, now=NOW, before=LAST, scatter=PAST)
@@ -110,7 +110,8 @@ def test_nothing_at_all_is_no_change() -> None:
 
 def test_weights_count_by_what_they_are_worth() -> None:
     """A hundred exchanges that stand for ten each say no more than a hundred."""
-    n, d = np.full((1, 35), 20.0), np.full((1, 35), 100.0)
+    n: Floats = np.full((1, 35), 20.0)
+    d: Floats = np.full((1, 35), 100.0)
     one = compare(n, d, d, now=NOW, before=LAST, scatter=PAST)
     ten = compare(n * 10, d * 10, d * 100, now=NOW, before=LAST, scatter=PAST)
     np.testing.assert_allclose([one.low, one.high], [ten.low, ten.high])

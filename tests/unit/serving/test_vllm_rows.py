@@ -126,7 +126,7 @@ def traffic(draw: st.DrawFn) -> list[tuple[list[tuple[int, int, int]], bool, int
     return draw(st.lists(step, min_size=1, max_size=12))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(traffic(), st.sampled_from([None, AFTER]))
 def test_each_request_gets_its_token_and_its_record_once_however_rows_come_go_and_move(
     steps: list[tuple[list[tuple[int, int, int]], bool, int | None]], after: int | None

@@ -91,6 +91,7 @@ def test_every_table_that_grows_with_the_traffic_forgets() -> None:
         "watch_states": 400,
         "alert_rows": 400,
         "dead_letter_rows": 400,
+        "report_deliveries": 400,
         "occurrences": 90,
         "event_quarters": 92,
         "judgement_arrivals": 90,
@@ -101,7 +102,6 @@ def test_every_table_that_grows_with_the_traffic_forgets() -> None:
         "audit_rows": 800,
         "audit_records": 800,
         "audit_states": 800,
-        "report_deliveries": 400,
     }
 
 

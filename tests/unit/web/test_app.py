@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -75,6 +76,23 @@ async def test_pages_say_which_part_is_away_and_answer_all_the_same() -> None:
             assert 'role="alert"' in answer.text
         health = (await web.get("/healthz")).json()
         assert health["status"] == "ok"
+
+
+async def test_a_store_that_never_answers_is_not_waited_for() -> None:
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(never, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    made = app(WATCHKEEPER_CLICKHOUSE__URL=f"http://127.0.0.1:{port}", WATCHKEEPER_WEB__QUERY_WITHIN_S="0.2")
+    async with client(made) as web, asyncio.timeout(10):
+        for path in ("/", "/events", "/audits", "/calibrations"):
+            answer = await web.get(path)
+            assert answer.status_code == 200
+            assert 'role="alert"' in answer.text
+    await made.state.site.store.aclose()
+    server.close()
 
 
 async def test_every_answer_carries_what_keeps_foreign_code_out() -> None:

@@ -96,9 +96,11 @@ def test_a_baseline_is_of_its_streams_by_their_traffic() -> None:
     assert both is not None
     assert (both.state, both.streams) == ("firing", 2)
     assert both.rate == pytest.approx((100 * 0.1 + 900 * 0.2) / 1000)
-    assert found.of(Measure.REFUSAL, "t", "m", "benign") == Baseline(
-        pytest.approx(10), pytest.approx(90), "armed", 1
-    )
+    one = found.of(Measure.REFUSAL, "t", "m", "benign")
+    assert one is not None
+    assert (one.state, one.streams) == ("armed", 1)
+    assert one.rate == pytest.approx(0.1)
+    assert one.a + one.b == pytest.approx(100)
     assert found.of(Measure.REFUSAL, "elsewhere", None, None) is None
     assert found.of(Measure.COVERAGE, None, None, None) is None
     assert Baselines(streams=(stream(1, 10),)).of(Measure.REFUSAL, None, None, None) is None
