@@ -69,7 +69,7 @@ async def main() -> None:
     record, layer = made.shown.record, made.shown.layer
     console = output()
     console.print(audit_view(record, (), console.width, layer=layer, axioms=made.axioms, axioms_layer=layer))
-    PICTURE.write_bytes(audit_picture(record, None, (), layer=layer))
+    PICTURE.write_bytes(audit_picture(record, None, made.shown.past, layer=layer))
 
 
 asyncio.run(main())

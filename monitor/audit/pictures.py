@@ -307,6 +307,8 @@ def _key(axes: Axes) -> None:
 
 
 def _nothing(axes: Axes, why: str) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
     axes.text(0.5, 0.5, why, ha="center", va="center", transform=axes.transAxes, color=BEFORE_COLOUR)
 
 

@@ -28,7 +28,7 @@ from monitor.audit.series import chosen_layers
 from monitor.audit.sources import LIVE, AnchorSet
 from monitor.audit_settings import AuditSettings, listed
 from monitor.cli.audit_shapes import AxiomLine
-from monitor.cli.audit_show import Shown
+from monitor.cli.audit_show import Shown, itself
 from monitor.cli.audit_view import headline
 from monitor.errors import Rejected
 from monitor.settings import Settings
@@ -121,7 +121,7 @@ async def audit_with(
     )
     layer = headline(record)
     axioms = await asyncio.to_thread(by_axiom, given, states, layer, found, audit)
-    return Here(Shown(record, None, layer, ()), axioms)
+    return Here(Shown(record, None, layer, itself(record, layer)), axioms)
 
 
 def by_axiom(

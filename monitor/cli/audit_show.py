@@ -183,10 +183,10 @@ async def looked_up(store: ClickHouse, fleet: str, record: AuditRecord) -> Shown
         if layer
         else []
     )
-    return Shown(record, before, layer, [*history, *_itself(record, layer)])
+    return Shown(record, before, layer, [*history, *itself(record, layer)])
 
 
-def _itself(record: AuditRecord, layer: str) -> list[dict[str, Any]]:
+def itself(record: AuditRecord, layer: str) -> list[dict[str, Any]]:
     """The record's own point of the history."""
     changed = {one.layer for one in record.changes if one.is_significant and one.is_large}
     return [
