@@ -38,7 +38,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "mute": "mute",
     "unmute": "unmute",
 }
-ROWS: Final = 50
+ROWS: Final = 20
 MOST_STRATA: Final = 40
 
 
@@ -104,7 +104,12 @@ async def _explained(
         mute=log.mute_of(alert, now),
         actions=log.actions.get(alert.id, ()),
         facts=_joined(facts),
-        background=_joined(list(background_facts(evidence))) if evidence is not None else [],
+        background=_joined(
+            # its examples stand below, as rows
+            [fact for fact in background_facts(evidence) if fact[0] != "for example"]
+        )
+        if evidence is not None
+        else [],
         chart=evidence_chart(evidence) if evidence is not None and evidence.series else None,
         strata=sorted(evidence.strata, key=lambda one: -one.evidence)[:MOST_STRATA] if evidence else [],
         more_strata=max(0, len(evidence.strata) - MOST_STRATA) if evidence else 0,

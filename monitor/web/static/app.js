@@ -12,6 +12,8 @@ let isPaused = false;
 
 document.documentElement.classList.add("js");
 drawAll();
+// On a phone the pages' names are wider than the screen.
+document.querySelector("header nav [aria-current=page]")?.scrollIntoView({ inline: "center", block: "nearest" });
 
 function say(state, words) {
   live.className = `live ${state}`;

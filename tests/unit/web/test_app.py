@@ -6,20 +6,31 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
+from urllib.parse import quote
 
 import httpx
 import pytest
 from msgspec.structs import replace
 from pydantic import SecretStr
 from starlette.applications import Starlette
+from structlog.testing import capture_logs
 
 from monitor.adapters.alert_feed import Entry
-from monitor.settings import load
+from monitor.adapters.clickhouse import ClickHouse
+from monitor.errors import Retryable
+from monitor.reporting.building import build
+from monitor.reporting.document import Report
+from monitor.reporting.weeks import Week
+from monitor.settings import ClickHouseSettings, load
 from monitor.web.app import build_app
 from monitor.web.chartjs import chart_js
 from monitor.web.guarding import MOST_BODY_BYTES
+from monitor.web.report_desk import Tell
 from monitor.web.site import Site
+from tests.fakes.reporting import facts_of
 from tests.unit.cli.alerts_fixture import shift, stalled
+from tests.waiting import until
 
 TOKEN = "open sesame"
 HOST = "http://127.0.0.1:8480"
@@ -259,3 +270,206 @@ async def test_no_page_runs_a_script_of_its_own() -> None:
             assert re.findall(r"<script(?![^>]* src=)", page) == []
             assert re.findall(r"\son\w+=|style=|javascript:", page) == []
             assert re.findall(r'(?:src|href|action)="(?!/|#)', page) == []
+
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'`{{7*7}}\u202e\x1b[31m"
+
+
+async def test_whatever_stands_in_an_alert_or_an_address_stays_text() -> None:
+    made = app()
+    hostile = replace(
+        stalled(),
+        id="ab" * 16,
+        title=HOSTILE,
+        kind=HOSTILE,
+        remedy=f"run `{HOSTILE}` now",
+        place={"tenant": HOSTILE, "model": HOSTILE, HOSTILE: HOSTILE},
+        facts={HOSTILE: HOSTILE},
+    )
+    made.state.site.book._take(Entry(hostile, 9, 0.0))
+    given = quote(HOSTILE)
+    async with client(made) as web:
+        for path in (
+            f"/alerts/{hostile.id}",
+            "/alerts",
+            "/",
+            f"/?tenant={given}&model={given}",
+            f"/cell?tenant={given}&model={given}",
+            f"/events?tenant={given}&model={given}",
+            f"/?measure={given}",
+            f"/?span={given}",
+            f"/?category={given}",
+            f"/events?kind={given}",
+            f"/events?before={given}",
+            f"/event?id={given}",
+            f"/audits?id={given}",
+            f"/alerts?show={given}",
+            f"/alerts?page={given}",
+            f"/alerts/{given}",
+            f"/report?week={given}",
+            f"/report/{given}.html",
+            f"/login?next=/{given}",
+            f"/calibrations?done={given}",
+            f"/{given}",
+        ):
+            answer = await web.get(path)
+            assert answer.status_code in (200, 400, 404), path
+            seen = re.sub(r'value="[^"]*"', "", answer.text)  # goes back as it came, and is shown to nobody
+            for piece in ("<img src=x", "\x1b", "\u202e", ">49<", "\"'`"):
+                assert piece not in seen, (path, piece)
+
+
+@pytest.mark.parametrize("host", ["evil@127.0.0.1:8480", "127.0.0.1/evil", "127.0.0.1:8480#x", "127.0.0.1:x"])
+async def test_a_host_that_is_none_is_refused(host: str) -> None:
+    async with client(app()) as web:
+        assert (await web.get("/alerts", headers={"host": host})).status_code == 421
+
+
+async def test_other_methods_are_refused_and_a_head_of_the_stream_ends() -> None:
+    async with client(app()) as web, asyncio.timeout(10):
+        for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
+            answer = await web.request(method, "/alerts", headers={"origin": HOST})
+            assert (method, answer.status_code) == (method, 405)
+        head = await web.head("/stream")
+        assert (head.status_code, head.content) == (200, b"")
+        assert (await web.head("/alerts")).content == b""
+        assert (await web.get("/alerts/")).status_code == 404
+
+
+async def test_too_many_open_pages_are_told_to_come_again() -> None:
+    made = app(WATCHKEEPER_WEB__MAX_STREAMS="1")
+    with made.state.site.hub.subscribed():
+        async with client(made) as web:
+            answer = await web.get("/stream")
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+
+
+async def test_a_session_is_never_one_that_was_given_and_the_one_before_ends() -> None:
+    made = app()
+    async with client(made) as web:
+        web.cookies.set("watchkeeper_8480", "fixed", domain="127.0.0.1")
+        answer = await log_in(web)
+        first = answer.headers["set-cookie"].split(";")[0].partition("=")[2]
+        assert first != "fixed"
+        assert made.state.site.sessions.of("fixed") is None
+        # A page with a session has its own form, so the next log-in comes from somebody who still has the page of before.
+        form = {"csrf": made.state.site.sessions.csrf(None), "token": TOKEN}
+        again = await web.post(
+            "/login", data=form, headers={"origin": HOST, "cookie": f"watchkeeper_8480={first}"}
+        )
+        assert again.status_code == 303
+        assert made.state.site.sessions.of(first) is None
+
+
+async def test_behind_tls_the_cookie_is_for_tls_alone() -> None:
+    async with client(app()) as web:
+        form = {"csrf": await csrf(web), "token": TOKEN}
+        for origin, is_secure in ((HOST, False), (HOST.replace("http:", "https:"), True)):
+            answer = await web.post("/login", data=form, headers={"origin": origin})
+            assert (answer.status_code, "secure" in answer.headers["set-cookie"].lower()) == (303, is_secure)
+
+
+async def test_a_fault_of_ours_is_told_without_what_was_typed() -> None:
+    made = app()
+
+    made.state.site.book = None
+    with capture_logs() as logs:
+        async with client(made) as web:
+            answer = await web.get(f"/alerts/{TOKEN.replace(' ', '%20')}")
+    assert answer.status_code == 500
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    (line,) = [one for one in logs if one["event"] == "page failed"]
+    assert line["page"] == "/alerts/{id}"
+    assert TOKEN not in str(logs)
+
+
+async def test_no_token_is_logged_whether_right_or_wrong() -> None:
+    with capture_logs() as logs:
+        async with client(app()) as web:
+            await log_in(web, "a wrong token")
+            await log_in(web)
+            await web.get(f"/login?token={quote(TOKEN)}")
+    assert TOKEN not in str(logs)
+    assert "a wrong token" not in str(logs)
+
+
+async def test_names_that_no_file_can_have_are_not_found() -> None:
+    async with client(app()) as web:
+        for name in ("a" * 5_000 + ".js", "%00app.js", "..%5capp.js", ".", "app.js%2f"):
+            assert (name[:20], (await web.get(f"/assets/x/{name}")).status_code) == (name[:20], 404)
+        assert (await web.get("/?tenant=" + "a" * 60_000)).status_code == 400
+        assert (await web.get("/?" + "&x=1" * 10_000)).status_code == 200
+
+
+async def test_a_report_that_cannot_be_made_is_told_and_no_other_week_is_tried() -> None:
+    async with client(app()) as web:
+        page = await web.get("/report")
+        assert page.status_code == 200
+        week = re.findall(r'<option value="([^"]+)"', page.text)[0]
+        answer = await web.get(f"/report/{week}.html")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+        assert "ClickHouse doesn&#39;t answer" in (await web.get("/report")).text
+        for path in ("/report/2020-W01.html", f"/report/{week}.exe", f"/report/{week}", "/report/.html"):
+            assert (path, (await web.get(path)).status_code) == (path, 404)
+        assert (await web.get("/report?week=2020-W01")).status_code == 400
+
+
+async def test_a_report_is_a_document_that_runs_nothing() -> None:
+    made = app()
+
+    async def make(week: Week, tell: Tell) -> Report:
+        return build(facts_of([]))
+
+    made.state.site.reports.make = make
+    async with client(made) as web:
+        week = re.findall(r'<option value="([^"]+)"', (await web.get("/report")).text)[0]
+        answer = await web.get(f"/report/{week}.html")
+        assert (answer.status_code, answer.headers["content-disposition"][:6]) == (200, "inline")
+        assert "sandbox" in answer.headers["content-security-policy"]
+        assert "script" not in answer.headers["content-security-policy"]
+        kept = await web.get(f"/report/{week}.md")
+        assert kept.headers["content-disposition"] == f'attachment; filename="safety-report-{week}.md"'
+        assert "Open the whole report" in (await web.get("/report")).text
+
+
+class Comes:
+    """A store that is away until it comes back."""
+
+    def __init__(self) -> None:
+        self.is_away = True
+        self.connections = 0
+
+    async def connect(self, _: ClickHouseSettings) -> ClickHouse:
+        self.connections += 1
+        if self.is_away:
+            raise Retryable("ClickHouse doesn't answer")
+        return cast(ClickHouse, self)
+
+    async def query(self, name: str, **_: object) -> list[dict[str, object]]:
+        if self.is_away:
+            raise Retryable("ClickHouse went away")
+        return [{"windows_until": 1, "stored": 5}] if name == "dashboard_news" else []
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_pages_are_whole_again_by_themselves_when_the_store_is_back() -> None:
+    made = app(WATCHKEEPER_WEB__REFRESH_S="0.2")
+    site: Site = made.state.site
+    comes = Comes()
+    site.store.connect = comes.connect
+    with site.hub.subscribed() as news:
+        async with site.open(), client(made) as web, asyncio.timeout(20):
+            for _ in range(2):  # away from the start, then away again
+                await until(lambda: site.store_trouble != "", "the trouble is noticed")
+                assert 'role="alert"><b>Not all is there.' in (await web.get("/events")).text
+                while not news.empty():
+                    news.get_nowait()
+                comes.is_away = False
+                told = {(await news.get()).data.get("what") for _ in range(2)}
+                assert told == {"store", "rates"}
+                assert site.store_trouble == ""
+                assert "ClickHouse" not in (await web.get("/events")).text
+                comes.is_away = True
+    assert comes.connections >= 2
