@@ -26,7 +26,6 @@ from schemas.calibrations import Calibration, SignedCalibration
 
 LISTED: Final = 400
 MOST_REASON_CHARS: Final = 500
-ENDED: Final = frozenset({"kept", "rolled_back"})
 SAID: Final = {
     "approve": "Approved. The workers publish it within a minute; then it is in force and is observed.",
     "roll_back": "Rolled back: what was before it is in force again, as soon as the serving side reads it.",
