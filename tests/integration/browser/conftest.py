@@ -8,7 +8,6 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright
@@ -100,7 +99,6 @@ class Visitor:
         """Keep a picture of the whole page, where TEST_PICTURES names a folder."""
         folder = os.environ.get("TEST_PICTURES")
         if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
             await self.page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
