@@ -185,7 +185,7 @@ async def act(request: Request) -> Response:
         check_action(alert, verb, site.book.log, now)
         await write_action(kafka, action)
     except Misconfigured as exc:
-        return await _explained(request, site, alert, refused=str(exc).replace("\n  → ", ": "), status=409)
+        return await _explained(request, site, alert, refused=exc.line, status=409)
     except Retryable as exc:
         return await _explained(request, site, alert, refused=f"Nothing was written: {exc}", status=503)
     return RedirectResponse(f"/alerts/{alert.id}?done={verb}", 303)

@@ -104,7 +104,7 @@ class ReportDesk:
         except TimeoutError:
             made.trouble = f"the report wasn't ready within {WITHIN_S:g} s"
         except (Retryable, Misconfigured, Rejected) as exc:
-            made.trouble = str(exc).replace("\n  → ", ": ")
+            made.trouble = exc.line
         except Exception as exc:  # noqa: BLE001  # told to whoever looks, and tried again
             log.error("report failed", week=week.name, error=type(exc).__name__)
             made.trouble = "the report can't be made: a fault of the dashboard, whose log says where"

@@ -66,7 +66,7 @@ async def report_file(request: Request) -> Response:
     try:
         content = await site.reports.file(week, form)
     except Misconfigured as exc:
-        raise HTTPException(404, str(exc).replace("\n  → ", ": ")) from exc
+        raise HTTPException(404, exc.line) from exc
     if content is None:
         raise HTTPException(503, f"{site.reports.look(week).trouble}.", {"retry-after": "10"})
     how = "inline" if form == "html" else "attachment"

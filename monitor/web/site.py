@@ -48,7 +48,7 @@ async def answered(asking: Awaitable[T]) -> Answer[T]:
     try:
         return Answer(await asking)
     except (Retryable, Misconfigured, Rejected) as exc:
-        return Answer(None, str(exc).replace("\n  → ", ": "))
+        return Answer(None, exc.line)
 
 
 @dataclass(slots=True)
