@@ -36,11 +36,11 @@ async def form_of(request: Request) -> tuple[Session, Mapping[str, str]]:
     return session, form
 
 
-async def fields_of(request: Request) -> Mapping[str, str]:
+async def fields_of(request: Request, *, within_s: float = WITHIN_S) -> Mapping[str, str]:
     """The fields of a small form. Raises HTTPException 400, 408 or 413."""
     body = b""
     try:
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(within_s):
             async for part in request.stream():
                 body += part
                 if len(body) > MOST_BODY_BYTES:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import cast
 from urllib.parse import quote
 
@@ -14,6 +15,9 @@ import pytest
 from msgspec.structs import replace
 from pydantic import SecretStr
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import Message
 from structlog.testing import capture_logs
 
 from monitor.adapters.alert_feed import Entry
@@ -25,10 +29,13 @@ from monitor.reporting.weeks import Week
 from monitor.settings import ClickHouseSettings, load
 from monitor.web.app import build_app
 from monitor.web.chartjs import chart_js
+from monitor.web.forms import fields_of
 from monitor.web.guarding import MOST_BODY_BYTES
 from monitor.web.report_desk import Tell
 from monitor.web.site import Site
+from schemas.calibrations import SignedCalibration
 from tests.fakes.reporting import facts_of
+from tests.integration.browser.stage import audit, calibration
 from tests.unit.cli.alerts_fixture import shift, stalled
 from tests.waiting import until
 
@@ -433,10 +440,11 @@ async def test_a_report_is_a_document_that_runs_nothing() -> None:
 
 
 class Comes:
-    """A store that is away until it comes back."""
+    """A store that is away until it comes back. `rows`: its answers, by query; none to all others."""
 
-    def __init__(self) -> None:
-        self.is_away = True
+    def __init__(self, rows: Mapping[str, list[dict[str, object]]] | None = None) -> None:
+        self.rows = rows
+        self.is_away = rows is None
         self.connections = 0
 
     async def connect(self, _: ClickHouseSettings) -> ClickHouse:
@@ -448,6 +456,8 @@ class Comes:
     async def query(self, name: str, **_: object) -> list[dict[str, object]]:
         if self.is_away:
             raise Retryable("ClickHouse went away")
+        if self.rows is not None:
+            return self.rows.get(name, [])
         return [{"windows_until": 1, "stored": 5}] if name == "dashboard_news" else []
 
     async def aclose(self) -> None:
@@ -473,3 +483,77 @@ async def test_pages_are_whole_again_by_themselves_when_the_store_is_back() -> N
                 assert "ClickHouse" not in (await web.get("/events")).text
                 comes.is_away = True
     assert comes.connections >= 2
+
+
+async def test_whatever_stands_in_an_audit_or_a_calibration_stays_text() -> None:
+    now = datetime.now(UTC)
+    of_audit = replace(
+        audit("f", now),
+        model=HOSTILE,
+        anchor_set=HOSTILE,
+        probe_model=HOSTILE,
+        template=HOSTILE,
+        detail=HOSTILE,
+        values=tuple(replace(one, layer=HOSTILE) for one in audit("f", now).values[:4]),
+    )
+    proposed = calibration("f", now, HOSTILE)
+    proposed = replace(
+        proposed,
+        by=HOSTILE,
+        reason=HOSTILE,
+        evidence=tuple(replace(one, group=HOSTILE, guarantee=HOSTILE) for one in proposed.evidence),
+    )
+    comes = Comes(
+        {
+            "audit_list": [{"record": of_audit.to_bytes().decode()}],
+            "dashboard_calibrations": [
+                {
+                    "signed": SignedCalibration(calibration=proposed, key_id="k", signature="0" * 64)
+                    .to_bytes()
+                    .decode()
+                }
+            ],
+        }
+    )
+    made = app()
+    made.state.site.store.connect = comes.connect
+    async with client(made) as web:
+        for path in ("/audits", "/calibrations"):
+            answer = await web.get(path)
+            assert (path, answer.status_code) == (path, 200)
+            assert "&lt;img src=x" in answer.text
+            assert "<img src=x" not in answer.text
+            assert "\x1b" not in re.sub(r'value="[^"]*"', "", answer.text)
+
+
+async def test_a_record_of_another_release_is_told() -> None:
+    comes = Comes({"audit_list": [{"record": "{}"}], "dashboard_calibrations": [{"signed": "{}"}]})
+    made = app()
+    made.state.site.store.connect = comes.connect
+    async with client(made) as web:
+        assert "run the dashboard in the release of the workers" in (await web.get("/audits")).text
+        assert "No calibration has been proposed yet" in (await web.get("/calibrations")).text
+
+
+async def test_a_form_that_never_arrives_is_given_up() -> None:
+    """What a slow sender costs is bounded."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/login",
+        "query_string": b"",
+        "headers": [],
+        "app": app(),
+    }
+    with pytest.raises(HTTPException) as refused:
+        await fields_of(Request(scope, receive, send), within_s=0.01)
+    assert refused.value.status_code == 408
