@@ -15,6 +15,11 @@ from __future__ import annotations
 class WatchkeeperError(Exception):
     """The root of everything that Watchkeeper raises on purpose."""
 
+    @property
+    def line(self) -> str:
+        """What happened and the next step, on one line."""
+        return str(self).replace("\n  → ", ": ").replace("\n", " ")
+
 
 class Retryable(WatchkeeperError):
     """The same call may succeed later. `retry_after_s` is the least useful wait in seconds, if known."""

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from monitor.audit_settings import AuditSettings
@@ -68,6 +68,13 @@ class ClickHouseSettings(Group):
     connect_timeout_s: float = Field(5.0, gt=0, description="Longest wait for a connection.")
     timeout_s: float = Field(60.0, gt=0, description="Longest wait for one answer.")
     migrate_on_start: bool = Field(True, description="Apply missing migrations when the workers start.")
+
+    @field_validator("url")
+    @classmethod
+    def _names_nobody(cls, value: str) -> str:
+        if "@" in value:  # it is named where something is wrong: in logs, alerts and pages
+            raise ValueError("must hold no name and no password: set user and password for them")
+        return value
 
 
 class ModerationSettings(Group):

@@ -25,6 +25,8 @@ class ChannelLine(Document):
     name: str = Field(description="Its name.")
     type: ChannelType = Field(description="What it speaks to.")
     target: str = Field(description="Where: a host, or the reference to a URL that is a secret.")
+    alerts: bool = Field(description="Whether it is told of alerts.")
+    reports: bool = Field(description="Whether it is sent the weekly report.")
     takes: list[str] = Field(description="Which alerts, each a way to be taken; none: all.")
     group_by: list[str] = Field(description="What alerts that go into one message have in common.")
     quiet: list[str] = Field(description="When it is left alone.")

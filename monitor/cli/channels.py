@@ -39,7 +39,8 @@ _MARKS: Final = {"told": ("✓", "green"), "retryable": ("!", "yellow")}
 def channels(
     *, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
 ) -> None:
-    """Who is told of alerts: the channels of the file, what each takes, when it is left alone, and where its secrets are.
+    """Who is told of alerts and who gets the weekly report: the channels of the file, what each takes, when it is left alone, and
+    where its secrets are.
 
     The file is named by WATCHKEEPER_CHANNELS__FILE; docs/channels.md says how to write it. What is wrong with it is told
     all at once, with its lines. Secrets are shown as what they are in the file: references.
@@ -133,6 +134,8 @@ def channel_line(channel: Channel, secrets: Secrets) -> ChannelLine:
         name=channel.name,
         type=channel.type,
         target=channel.host if isinstance(channel, Email) else _host_of(channel.url),
+        alerts=channel.alerts,
+        reports=channel.reports,
         takes=[_way(one) for one in channel.takes],
         group_by=list(channel.group_by),
         quiet=[_hours(one) for one in channel.quiet],
@@ -156,7 +159,8 @@ def channels_view(lines: list[ChannelLine]) -> Group:
             )
         )
         facts = [
-            f"takes {'; or '.join(line.takes)}" if line.takes else "takes all alerts",
+            _taken(line),
+            *(["gets the weekly report"] if line.reports else []),
             *([f"in groups by {', '.join(line.group_by)}"] if line.group_by else []),
             *(f"quiet {one}" for one in line.quiet),
             *([f"told again every {line.again_every_s:g} s"] if line.again_every_s else []),
@@ -211,6 +215,12 @@ async def _tried(channel: Channel, adapter: AlertChannel, alert: Alert) -> Tried
 
 def _configured(settings: Settings) -> tuple[Channel, ...]:
     return () if settings.channels.file is None else read_channels(settings.channels.file)
+
+
+def _taken(line: ChannelLine) -> str:
+    if not line.alerts:
+        return "takes no alerts"
+    return f"takes {'; or '.join(line.takes)}" if line.takes else "takes all alerts"
 
 
 def _host_of(url: str) -> str:

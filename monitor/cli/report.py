@@ -111,7 +111,7 @@ async def make(
             store, week, fleet=settings.kafka.group_prefix, now=now, tenant=tenant, model=model, tell=tell
         )
     tell(STEPS, "drawing")
-    return build(facts)
+    return await asyncio.to_thread(build, facts)
 
 
 def read_format(form: str | None, out: Path | None) -> Format:

@@ -72,6 +72,7 @@ class AlertBook:
                         for alert in told:
                             self.on_alert(alert)
                         if entries:
+                            self.forget(datetime.now(UTC))
                             self.on_change()
             except (Retryable, Misconfigured) as exc:
                 if self.trouble != str(exc):
@@ -79,6 +80,16 @@ class AlertBook:
                     log.warning("alerts not followed", error=str(exc))
                     self.on_change()
                 await asyncio.sleep(AGAIN_S)
+
+    def forget(self, now: datetime) -> None:
+        """What is over for longer than the topic keeps it, with what people did: this may run for months."""
+        old = now - SINCE
+        gone = [one.id for one in self._alerts.values() if one.state in ENDED and one.at < old]
+        for alert_id in gone:
+            del self._alerts[alert_id]
+        for alert_id, done in list(self._actions.items()):
+            if alert_id not in self._alerts and done[-1].at < old:
+                del self._actions[alert_id]
 
     def _take(self, entry: Entry) -> Alert | None:
         """The alert, where it says something new to people: it is new, or its state or its title is another."""

@@ -38,7 +38,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "mute": "mute",
     "unmute": "unmute",
 }
-ROWS: Final = 50
+ROWS: Final = 20
 MOST_STRATA: Final = 40
 
 
@@ -104,7 +104,12 @@ async def _explained(
         mute=log.mute_of(alert, now),
         actions=log.actions.get(alert.id, ()),
         facts=_joined(facts),
-        background=_joined(list(background_facts(evidence))) if evidence is not None else [],
+        background=_joined(
+            # its examples stand below, as rows
+            [fact for fact in background_facts(evidence) if fact[0] != "for example"]
+        )
+        if evidence is not None
+        else [],
         chart=evidence_chart(evidence) if evidence is not None and evidence.series else None,
         strata=sorted(evidence.strata, key=lambda one: -one.evidence)[:MOST_STRATA] if evidence else [],
         more_strata=max(0, len(evidence.strata) - MOST_STRATA) if evidence else 0,
@@ -180,7 +185,7 @@ async def act(request: Request) -> Response:
         check_action(alert, verb, site.book.log, now)
         await write_action(kafka, action)
     except Misconfigured as exc:
-        return await _explained(request, site, alert, refused=str(exc).replace("\n  → ", ": "), status=409)
+        return await _explained(request, site, alert, refused=exc.line, status=409)
     except Retryable as exc:
         return await _explained(request, site, alert, refused=f"Nothing was written: {exc}", status=503)
     return RedirectResponse(f"/alerts/{alert.id}?done={verb}", 303)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
-import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -27,10 +28,9 @@ from monitor.web.guarding import Guarding, allowed_names
 from monitor.web.pipeline_page import checks_of, pipeline_page
 from monitor.web.rates_pages import cell_page, overview_page
 from monitor.web.rendering import STATIC, page
+from monitor.web.report_page import report_file, report_page
 from monitor.web.session_pages import log_in, log_out, login_page
 from monitor.web.site import Site
-
-log = structlog.get_logger("watchkeeper.dashboard")
 
 FOR_EVER: Final = {"cache-control": "public, max-age=31536000, immutable"}
 CHART_JS: Final = "chart.js"
@@ -60,6 +60,8 @@ def build_app(settings: Settings) -> Starlette:
             Route("/audits", audits_page),
             Route("/calibrations", calibrations_page),
             Route("/calibrations", decide, methods=["POST"]),
+            Route("/report", report_page),
+            Route("/report/{name}", report_file),
             Route("/pipeline", pipeline_page),
             Route("/login", login_page),
             Route("/login", log_in, methods=["POST"]),
@@ -75,10 +77,10 @@ def build_app(settings: Settings) -> Starlette:
         exception_handlers={
             BadQueryError: _bad_query,
             HTTPException: _http_error,
-            Exception: _our_fault,
         },
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False
     app.state.site = site
     app.state.checks = checks
     return app
@@ -90,12 +92,11 @@ async def stream(request: Request) -> Response:
     site: Site = request.app.state.site
     if site.hub.is_full:
         return PlainTextResponse("Too many pages are open.\n", 503, {"retry-after": "30"})
+    headers = {"x-accel-buffering": "no", "content-encoding": "identity"}
+    if request.method == "HEAD":  # a stream without a body would never end
+        return Response(media_type="text/event-stream", headers=headers)
     last = request.headers.get("last-event-id", "")
-    return StreamingResponse(
-        site.hub.stream(last[:64]),
-        media_type="text/event-stream",
-        headers={"x-accel-buffering": "no", "content-encoding": "identity"},
-    )
+    return StreamingResponse(site.hub.stream(last[:64]), media_type="text/event-stream", headers=headers)
 
 
 async def healthz(request: Request) -> Response:
@@ -114,10 +115,16 @@ async def asset(request: Request) -> Response:
         if found is None:
             raise HTTPException(404, "Chart.js isn't installed: `pip install chartkick` brings it.")
         return FileResponse(found, media_type="text/javascript", headers=FOR_EVER)
-    file = STATIC / name
-    if file.suffix not in _TYPES or file.parent != STATIC or not file.is_file():
+    file = _static().get(name)
+    if file is None:
         raise HTTPException(404)
     return FileResponse(file, media_type=_TYPES[file.suffix], headers=FOR_EVER)
+
+
+@cache
+def _static() -> Mapping[str, Path]:
+    """What is served, by name: nothing that an address says ever becomes a path."""
+    return {file.name: file for file in STATIC.iterdir() if file.suffix in _TYPES}
 
 
 async def _bad_query(request: Request, exc: Exception) -> Response:
@@ -133,8 +140,3 @@ async def _http_error(request: Request, exc: Exception) -> Response:
     for name, value in (getattr(exc, "headers", None) or {}).items():
         answer.headers[name] = value
     return answer
-
-
-async def _our_fault(request: Request, exc: Exception) -> Response:
-    log.error("page failed", path=request.url.path, error=type(exc).__name__)
-    return PlainTextResponse("This is a fault of the dashboard; its log says where.\n", 500)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +15,7 @@ from monitor.adapters.audits import history_of, newest_records, record_of
 from monitor.audit.measures import Measure
 from monitor.audit.records import meaning_of
 from monitor.cli.visible import visible
+from monitor.errors import Misconfigured
 from monitor.web.asking import MOST_CHARS, BadQueryError
 from monitor.web.rendering import page
 from monitor.web.site import Site, answered
@@ -68,11 +71,24 @@ async def audits_page(request: Request) -> Response:
 
 
 async def _listed(site: Site) -> list[AuditRecord]:
-    return await newest_records(await site.store.client(), site.fleet, limit=LISTED)
+    with _read_here():
+        return await newest_records(await site.store.client(), site.fleet, limit=LISTED)
 
 
 async def _one(site: Site, audit_id: str) -> AuditRecord | None:
-    return await record_of(await site.store.client(), site.fleet, audit_id)
+    with _read_here():
+        return await record_of(await site.store.client(), site.fleet, audit_id)
+
+
+@contextmanager
+def _read_here() -> Iterator[None]:
+    """A record that this release can't read is told, and is no fault of a page."""
+    try:
+        yield
+    except msgspec.MsgspecError as exc:
+        raise Misconfigured(
+            "a record of an audit can't be read", "run the dashboard in the release of the workers"
+        ) from exc
 
 
 async def _history(site: Site, record: AuditRecord, layer: str) -> list[dict[str, Any]]:

@@ -26,7 +26,6 @@ from schemas.calibrations import Calibration, SignedCalibration
 
 LISTED: Final = 400
 MOST_REASON_CHARS: Final = 500
-ENDED: Final = frozenset({"kept", "rolled_back"})
 SAID: Final = {
     "approve": "Approved. The workers publish it within a minute; then it is in force and is observed.",
     "roll_back": "Rolled back: what was before it is in force again, as soon as the serving side reads it.",
@@ -62,7 +61,7 @@ def keys_or_why(settings: Settings) -> tuple[Keys | None, str]:
     try:
         keys = keys_of(settings.recalibration)
     except Misconfigured as exc:
-        return None, str(exc).replace("\n  → ", ": ").replace("\n", " ")
+        return None, exc.line
     if keys is None:
         return None, f"no secret to sign with is set here ({variable('recalibration', 'secret')})"
     return keys, ""
@@ -133,7 +132,7 @@ async def decide(request: Request) -> Response:
                 new = roll_back(held, by=session.who, at=site.now(), reason=reason or "by hand")
             await topic.append(new)
     except (Rejected, Misconfigured) as exc:
-        return await _shown(request, refused=f"Not done: {exc}".replace("\n  → ", ": "), status=409)
+        return await _shown(request, refused=f"Not done: {exc.line}", status=409)
     except Retryable as exc:
         return await _shown(request, refused=f"It may or may not be done: {exc}", status=503)
     finally:

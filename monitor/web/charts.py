@@ -40,11 +40,14 @@ def evidence_chart(evidence: DriftEvidence) -> Mapping[str, Any]:
     points = evidence.series
     after = [at for at, point in enumerate(points) if point.at > evidence.changed_at]
 
+    is_one_day = bool(points) and points[0].at.date() == points[-1].at.date()
+    clock = "%H:%M:%S" if is_one_day else "%m-%d %H:%M:%S"
+
     def value(count: float, n: float) -> float | None:
         return None if n <= 0 else round(count / n * (100 if is_share else 1), 4)
 
     return {
-        "labels": [f"{point.at:%m-%d %H:%M:%S}" for point in points],
+        "labels": [f"{point.at:{clock}}" for point in points],
         "lines": [
             {"name": "observed", "values": [value(point.k, point.n) for point in points]},
             {"name": "expected", "values": [value(point.expected, point.n) for point in points]},

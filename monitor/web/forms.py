@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
@@ -13,7 +15,8 @@ from monitor.web.rendering import session_of
 from monitor.web.sessions import Session
 from monitor.web.site import Site
 
-MOST_FIELDS = 20
+MOST_FIELDS: Final = 20
+WITHIN_S: Final = 10.0
 
 
 async def form_of(request: Request) -> tuple[Session, Mapping[str, str]]:
@@ -33,14 +36,17 @@ async def form_of(request: Request) -> tuple[Session, Mapping[str, str]]:
     return session, form
 
 
-async def fields_of(request: Request) -> Mapping[str, str]:
-    """The fields of a small form. Raises HTTPException 400 or 413."""
+async def fields_of(request: Request, *, within_s: float = WITHIN_S) -> Mapping[str, str]:
+    """The fields of a small form. Raises HTTPException 400, 408 or 413."""
     body = b""
     try:
-        async for part in request.stream():
-            body += part
-            if len(body) > MOST_BODY_BYTES:
-                raise HTTPException(413, f"A form has at most {MOST_BODY_BYTES:,} bytes.")
+        async with asyncio.timeout(within_s):
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_BODY_BYTES:
+                    raise HTTPException(413, f"A form has at most {MOST_BODY_BYTES:,} bytes.")
         return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except TimeoutError as exc:
+        raise HTTPException(408, "The form didn't arrive whole in time.") from exc
     except (ValueError, ClientDisconnect) as exc:
         raise HTTPException(400, "This is no form.") from exc

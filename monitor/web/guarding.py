@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitor.web_settings import WebSettings
 
+log = structlog.get_logger("watchkeeper.dashboard")
+
+FAULT: Final = "This is a fault of the dashboard; its log says where.\n"
 MOST_BODY_BYTES: Final = 32_768
 READING: Final = frozenset({"GET", "HEAD"})
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?", re.ASCII)
 HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -48,8 +56,12 @@ class Guarding:
             return
         headers = Headers(scope=scope)
 
+        has_begun = False
+
         async def guarded(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 answer = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     answer.setdefault(name, value)
@@ -60,7 +72,12 @@ class Guarding:
         if refusal is not None:
             await refusal(scope, receive, guarded)
             return
-        await self.app(scope, receive, guarded)
+        try:
+            await self.app(scope, receive, guarded)
+        except Exception as exc:  # noqa: BLE001  # whose text may quote what somebody typed, so that no server may log it
+            _log_fault(scope, exc)
+            if not has_begun:
+                await PlainTextResponse(FAULT, 500)(scope, receive, guarded)
 
     def _refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
         host = headers.get("host", "")
@@ -83,8 +100,22 @@ class Guarding:
         return None
 
 
+def _log_fault(scope: Scope, exc: Exception) -> None:
+    """Which page, what and where; neither the address nor the error's own words."""
+    *_, last = traceback.extract_tb(exc.__traceback__)
+    route = scope.get("route")
+    log.error(
+        "page failed",
+        page=getattr(route, "path", ""),
+        error=type(exc).__name__,
+        at=f"{Path(last.filename).name}:{last.lineno}",
+    )
+
+
 def name_of(host: str) -> str:
     """The name in a Host header, without its port; "" where it can't be one."""
+    if _HOST.fullmatch(host) is None:
+        return ""
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:

@@ -86,7 +86,10 @@ class Hub:
     async def stream(
         self, last_event_id: str = "", *, heartbeat_s: float = HEARTBEAT_S
     ) -> AsyncIterator[bytes]:
-        """The bytes of one event stream, without end."""
+        """The bytes of one event stream, without end; where there are too many by now, when to come again."""
+        if self.is_full:
+            yield b"retry: 30000\n\n"
+            return
         with self.subscribed(last_event_id) as queue:
             yield b"retry: 2000\n\n" + self._bytes(News(self._last, "hello", {}))
             while True:

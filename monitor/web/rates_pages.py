@@ -136,6 +136,7 @@ async def overview_page(request: Request) -> Response:
         found=found,
         going=going[:MOST_ALERTS],
         more_going=max(0, len(going) - MOST_ALERTS),
+        book_is_read=site.book.is_read and not site.book.trouble,
         **_choices(ask, found),
     )
 

@@ -33,6 +33,7 @@ NAVIGATION: Final = (
     ("/alerts", "Alerts"),
     ("/audits", "Audits"),
     ("/calibrations", "Calibrations"),
+    ("/report", "Report"),
     ("/pipeline", "Pipeline"),
 )
 NO_ANSWER: Final = "no answer of the guard"

@@ -17,6 +17,8 @@ from monitor.web.app import build_app
 
 TRIED: Final = 21
 """Ports, the one that is set among them."""
+MOST_OTHERS: Final = 512
+"""Connections beside the streams; who comes after that is told so with a 503."""
 STOP_WITHIN_S: Final = 2
 """Open streams never end by themselves."""
 
@@ -58,6 +60,7 @@ async def serving(settings: Settings) -> AsyncIterator[Dashboard]:
             date_header=True,
             timeout_graceful_shutdown=STOP_WITHIN_S,
             timeout_keep_alive=30,
+            limit_concurrency=web.max_streams + MOST_OTHERS,
             proxy_headers=False,
         )
     )

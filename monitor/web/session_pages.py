@@ -57,6 +57,7 @@ async def log_in(request: Request) -> Response:
             refused="That isn't the token.",
             next=goes_to,
         )
+    site.sessions.log_out(request.cookies.get(cookie_name(site)))  # of the one before, if any
     back = RedirectResponse(goes_to, 303)
     back.set_cookie(
         cookie_name(site),
@@ -65,7 +66,7 @@ async def log_in(request: Request) -> Response:
         path="/",
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure=_is_by_tls(request),
     )
     return back
 
@@ -76,8 +77,16 @@ async def log_out(request: Request) -> Response:
     await form_of(request)
     site.sessions.log_out(request.cookies.get(cookie_name(site)))
     answer = RedirectResponse("/", 303)
-    answer.delete_cookie(cookie_name(site), path="/", httponly=True, samesite="strict")
+    answer.delete_cookie(
+        cookie_name(site), path="/", httponly=True, samesite="strict", secure=_is_by_tls(request)
+    )
     return answer
+
+
+def _is_by_tls(request: Request) -> bool:
+    """Whether the browser speaks TLS, to us or to a proxy in front: it says by which scheme the form came, and no header of the
+    proxy's has to be believed."""
+    return request.url.scheme == "https" or request.headers.get("origin", "").lower().startswith("https://")
 
 
 def _next(address: str | None) -> str:

@@ -13,13 +13,17 @@ from typing import Final, Generic, TypeVar
 import structlog
 
 from monitor.adapters.windows import WatchTables
+from monitor.cli.report import make
 from monitor.cli.visible import visible
 from monitor.drift.policy import policy_of
 from monitor.errors import Misconfigured, Rejected, Retryable
+from monitor.reporting.document import Report
+from monitor.reporting.weeks import Week
 from monitor.settings import Settings
 from monitor.web.alert_book import AlertBook
 from monitor.web.baselines import BaselineReader, Baselines
 from monitor.web.hub import Hub
+from monitor.web.report_desk import ReportDesk, Tell
 from monitor.web.sessions import Sessions
 from monitor.web.store import Store
 from schemas.alerts import Alert
@@ -44,7 +48,7 @@ async def answered(asking: Awaitable[T]) -> Answer[T]:
     try:
         return Answer(await asking)
     except (Retryable, Misconfigured, Rejected) as exc:
-        return Answer(None, str(exc).replace("\n  → ", ": "))
+        return Answer(None, exc.line)
 
 
 @dataclass(slots=True)
@@ -57,6 +61,7 @@ class Site:
     sessions: Sessions
     baselines: BaselineReader
     book: AlertBook
+    reports: ReportDesk
     store_trouble: str = ""
     _now_s: Callable[[], float] = field(default=time.monotonic)
 
@@ -78,6 +83,12 @@ class Site:
         def on_change() -> None:
             hub.publish("changed", what="alerts")
 
+        def on_step() -> None:
+            hub.publish("changed", what="report")
+
+        async def make_report(week: Week, tell: Tell) -> Report:
+            return await make(settings, week, datetime.now(UTC), tenant=None, model=None, tell=tell)
+
         return cls(
             settings=settings,
             store=Store(settings.clickhouse, web.query_within_s, web.refresh_s),
@@ -89,6 +100,7 @@ class Site:
                 min(BASELINES_EVERY_S, settings.drift.checkpoint_every_s),
             ),
             book=AlertBook(settings.kafka, on_alert, on_change),
+            reports=ReportDesk(make_report, on_step, time.monotonic),
         )
 
     @property
@@ -128,6 +140,7 @@ class Site:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+            await self.reports.aclose()
             await self.store.aclose()
 
     async def _look(self) -> None:
@@ -139,7 +152,7 @@ class Site:
                 continue
             found = await answered(self.store.query("dashboard_news", fleet=self.fleet))
             if found.trouble != self.store_trouble:
-                self.store_trouble = found.trouble
+                self.store_trouble, last = found.trouble, None  # who came meanwhile has seen nothing
                 self.hub.publish("changed", what="store")
                 if found.trouble:
                     log.warning("store not asked", error=found.trouble)

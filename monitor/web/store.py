@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from monitor.errors import Retryable
 from monitor.settings import ClickHouseSettings
 
 MOST_KEPT: Final = 512
+AT_ONCE: Final = 8
+"""Queries: what many pages ask waits for its turn, within the time that each has."""
 CONNECT_WITHIN_S: Final = 3.0
 
 Rows = list[dict[str, Any]]
@@ -27,8 +29,10 @@ class Store:
     within_s: float
     fresh_s: float
     now_s: Callable[[], float] = time.monotonic
+    connect: Callable[[ClickHouseSettings], Awaitable[ClickHouse]] = connect
     _client: ClickHouse | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _kept: dict[tuple[str, str], tuple[float, asyncio.Task[Rows]]] = field(default_factory=dict)
 
     async def query(self, name: str, **parameters: Any) -> Rows:
@@ -37,8 +41,7 @@ class Store:
         key = (name, repr(sorted(parameters.items())))
         asked_s, task = self._kept.get(key, (0.0, None))
         if task is None or (task.done() and (self.now_s() - asked_s > self.fresh_s or _has_failed(task))):
-            while len(self._kept) >= MOST_KEPT:
-                self._kept.pop(next(iter(self._kept)))
+            self._forget()
             task = asyncio.create_task(self._ask(name, parameters))
             self._kept.pop(key, None)
             self._kept[key] = (self.now_s(), task)
@@ -54,12 +57,22 @@ class Store:
                         "timeout_s": min(self.settings.timeout_s, self.within_s),
                     }
                 )
-                self._client = await connect(quick)
+                self._client = await self.connect(quick)
             return self._client
+
+    def _forget(self) -> None:
+        """Answers that nobody is given any more, which may be large; and of very many the oldest."""
+        now = self.now_s()
+        while self._kept:
+            key, (asked_s, task) = next(iter(self._kept.items()))
+            is_old = task.done() and now - asked_s > self.fresh_s
+            if not is_old and len(self._kept) < MOST_KEPT:
+                return
+            del self._kept[key]
 
     async def _ask(self, name: str, parameters: dict[str, Any]) -> Rows:
         try:
-            async with asyncio.timeout(self.within_s):
+            async with asyncio.timeout(self.within_s), self._turn:
                 return await (await self.client()).query(name, **parameters)
         except TimeoutError as exc:
             raise Retryable(

@@ -204,3 +204,9 @@ def test_every_number_with_a_dimension_names_its_unit() -> None:
     )
     bare = {name for name, info in fields().items() if info.annotation is float and not name.endswith(units)}
     assert bare == set()
+
+
+def test_an_address_with_a_password_in_it_is_refused_and_not_repeated() -> None:
+    with pytest.raises(Misconfigured, match="set user and password") as refused:
+        load({"WATCHKEEPER_CLICKHOUSE__URL": "https://someone:s3cr3t@clickhouse:8443"})
+    assert "s3cr3t" not in str(refused.value)

@@ -3,6 +3,7 @@ import { carryOver, drawAll } from "./charts.js";
 
 const LEAST_MS = 1000;
 const SLOW_MS = 10000;
+const SPREAD_MS = 400; // many pages hear of the same news at once, and ask one after the other
 const live = document.getElementById("live");
 let source = null;
 let wanted = new Set();
@@ -12,6 +13,8 @@ let isPaused = false;
 
 document.documentElement.classList.add("js");
 drawAll();
+// On a phone the pages' names are wider than the screen.
+document.querySelector("header nav [aria-current=page]")?.scrollIntoView({ inline: "center", block: "nearest" });
 
 function say(state, words) {
   live.className = `live ${state}`;
@@ -22,7 +25,7 @@ function want(...topics) {
   topics.forEach((topic) => wanted.add(topic));
   if (timer !== null) return;
   const isSlow = document.querySelector("[data-slow]") !== null;
-  timer = setTimeout(refresh, Math.max(0, lastMs + (isSlow ? SLOW_MS : LEAST_MS) - performance.now()));
+  timer = setTimeout(refresh, Math.random() * SPREAD_MS + Math.max(0, lastMs + (isSlow ? SLOW_MS : LEAST_MS) - performance.now()));
 }
 
 async function refresh() {

@@ -11,9 +11,11 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from monitor.adapters.kafka_admin import KafkaAdmin
+from monitor.recalibration.desk import publish as publish_calibration
 from monitor.recalibration.keys import keys_of
 from monitor.recalibration.signing import verify
 from schemas.alert_actions import AlertAction
+from schemas.calibrations import Calibration
 from schemas.taxonomy import CATEGORIES
 from tests.integration.browser.conftest import Stage, Visitor, visit
 from tests.integration.browser.stage import (
@@ -22,6 +24,7 @@ from tests.integration.browser.stage import (
     HOSTILE_TENANT,
     IMAGE,
     SCRIPT,
+    calibrate,
     publish,
 )
 
@@ -33,6 +36,7 @@ PAGES = {
     "alerts": "/alerts",
     "audits": "/audits",
     "calibrations": "/calibrations",
+    "report": "/report",
     "pipeline": "/pipeline",
     "login": "/login",
 }
@@ -180,6 +184,16 @@ async def test_an_alert_is_muted_and_told_again(visitor: Visitor) -> None:
     await expect(visitor.page.locator("#alert-head")).not_to_contain_text("muted until")
 
 
+async def newest_calibration(stage: Stage) -> Calibration:
+    """The last record on the topic, verified."""
+    keys = keys_of(stage.settings.recalibration)
+    assert keys is not None
+    async with KafkaAdmin.connect(stage.settings.kafka) as admin:
+        topic = stage.settings.kafka.calibrations_topic
+        records = [record async for record in admin.read(topic, await admin.ranges(topic))]
+    return verify(records[-1].value or b"", keys.secrets)
+
+
 async def test_a_person_approves_a_calibration_and_goes_back(visitor: Visitor) -> None:
     stage = visitor.stage
     await visitor.logs_in("Ada")
@@ -190,12 +204,7 @@ async def test_a_person_approves_a_calibration_and_goes_back(visitor: Visitor) -
     await visitor.page.get_by_role("button", name="Approve version 1").click()
 
     await expect(visitor.page.locator(".done")).to_contain_text("Approved.")
-    keys = keys_of(stage.settings.recalibration)
-    assert keys is not None
-    async with KafkaAdmin.connect(stage.settings.kafka) as admin:
-        topic = stage.settings.kafka.calibrations_topic
-        records = [record async for record in admin.read(topic, await admin.ranges(topic))]
-    newest = verify(records[-1].value or b"", keys.secrets)
+    newest = await newest_calibration(stage)
     assert (newest.version, newest.state, newest.by, newest.reason) == (
         1,
         "approved",
@@ -206,6 +215,40 @@ async def test_a_person_approves_a_calibration_and_goes_back(visitor: Visitor) -
     await visitor.page.get_by_role("button", name="Approve version 1").click()
     await expect(visitor.page.locator(".trouble")).to_contain_text("become another one")
     visitor.said.clear()
+
+    published = publish_calibration(newest, by="watchkeeper", at=datetime.now(UTC))
+    await calibrate(stage.store, stage.settings, published)
+    back = visitor.page.get_by_role("button", name="Roll back")  # comes by itself
+    await expect(back).to_be_visible(timeout=10_000)
+    await visitor.page.fill("#reason-1", "refuses too much")
+    await back.click()
+
+    await expect(visitor.page.locator(".done")).to_contain_text("Rolled back")
+    gone = await newest_calibration(stage)
+    assert (gone.version, gone.state, gone.by, gone.reason) == (
+        1,
+        "rolled_back",
+        "dashboard: Ada",
+        "refuses too much",
+    )
+    await calibrate(stage.store, stage.settings, gone)
+    await expect(visitor.page.get_by_text("version 1 rolled back")).to_be_visible(timeout=10_000)
+    await expect(visitor.page.locator("form.act button")).to_have_count(0)
+
+
+async def test_the_weekly_report_is_made_while_one_looks_and_opens_as_a_document(visitor: Visitor) -> None:
+    await visitor.goes_to("/report")
+    this = await visitor.page.locator("#week option").last.get_attribute("value")
+    await visitor.page.select_option("#week", this)
+    opens = visitor.page.get_by_role("link", name="Open the whole report")
+    await expect(opens).to_have_attribute("href", f"/report/{this}.html", timeout=20_000)
+    await expect(visitor.page.locator("#report ol li").first).to_be_visible()
+
+    await opens.click()
+    await expect(visitor.page.locator("h1")).to_contain_text("Safety report")
+    assert await visitor.page.locator("svg").count() > 0
+    assert await visitor.page.locator("script, img[src*=onerror]").count() == 0
+    await visitor.is_kept("report-opened")
 
 
 async def test_what_people_wrote_stays_text_wherever_it_is_shown(visitor: Visitor) -> None:

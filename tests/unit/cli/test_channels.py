@@ -38,6 +38,13 @@ until = 07:00:00
 type = "webhook"
 url = "https://hooks.example.com/secret-path"
 secret = "env:HOOK_SECRET"
+reports = true
+
+[channels.heads]
+type = "slack"
+url = "env:HOOK_SECRET"
+alerts = false
+reports = true
 """
 
 
@@ -65,7 +72,9 @@ def test_what_is_configured_is_shown_without_its_secrets(tmp_path: Path) -> None
         "hook  webhook, hooks.example.com",
         "takes all alerts",
         "✓ secret: env:HOOK_SECRET",
-        "2 channels.",
+        "gets the weekly report",
+        "takes no alerts",
+        "3 channels.",
     ):
         assert part in done.stdout
     assert "s3cr3t" not in done.stdout + done.stderr
