@@ -53,6 +53,15 @@ class AuditSettings(Group):
         "uniform",
         description="How layers are made one besides, separated by commas: uniform, learned. Empty: not at all.",
     )
+    extra_measures: str = Field(
+        "",
+        description="Measures besides the usual ones, separated by commas: dunn, silhouette. They need all pairs of anchors: at most 8,192.",
+    )
+    chi_max: float | None = Field(
+        None,
+        gt=0,
+        description="CHI of the pool that appendix B's AQI is held against (its 99th percentile, of sets as large as the anchors); empty: it isn't told.",
+    )
     false_alarm_probability: float = Field(
         0.05,
         gt=0,
@@ -103,6 +112,14 @@ class AuditSettings(Group):
         unknown = [name for name in listed(value) if name not in ("uniform", "learned")]
         if unknown:
             raise ValueError(f"{len(unknown)} poolings are neither uniform nor learned")
+        return value
+
+    @field_validator("extra_measures")
+    @classmethod
+    def _extra_measures(cls, value: str) -> str:
+        unknown = [name for name in listed(value) if name not in ("dunn", "silhouette")]
+        if unknown:
+            raise ValueError(f"{len(unknown)} measures are neither dunn nor silhouette")
         return value
 
     @model_validator(mode="after")

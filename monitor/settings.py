@@ -209,7 +209,8 @@ class EmbeddedSettings(Group):
 
     data: Path | None = Field(None, description="Its data folder; empty: the user's data folder.")
     model_repository: Path | None = Field(
-        None, description="Triton model repository; empty: the one installed."
+        None,
+        description="Triton model repository; empty: the one installed. Where the guard isn't in it, the installed one is served besides.",
     )
     broker_heap_mb: int = Field(512, ge=128, description="Java heap of the broker.")
 

@@ -15,10 +15,10 @@ import numpy as np
 import structlog
 
 from monitor.audit.anchors import Anchors, Matrix
+from monitor.audit.as_set import check_room, measured_as_set
 from monitor.audit.faults import AuditFault, rejected
 from monitor.audit.keeping import AuditStore
-from monitor.audit.layers import Pooling
-from monitor.audit.measuring import Measured, measured
+from monitor.audit.measuring import Measured
 from monitor.audit.ports import Probe, ProbeFacts, States
 from monitor.audit.records import Job, Subject
 from monitor.audit.reference import Reference
@@ -31,8 +31,6 @@ from workers.gate import Gate
 log = structlog.get_logger("watchkeeper.audits")
 
 SAY_EVERY_S: Final = 30.0
-_FLOAT_BYTES: Final = 4
-_POOLINGS: Final = {str(one): one for one in Pooling}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ class Measuring:
             parts = self._parts(facts, layers, given, anchors, beginning)
             series = series_of(target_of(job.model, job.anchor_set), parts)
             subject = _subject(facts, given, anchors, truncated)
-            self._check_room(len(given.texts), layers, facts)
+            check_room(self.settings, len(given.texts), layers, facts)
             try:
                 references = await self._references(series, layers)
             except Misconfigured as exc:
@@ -105,15 +103,7 @@ class Measuring:
                 references = await self._references(series, layers)
             states, truncated = await self._states(probe, facts, given.texts, layers)
             subject = _subject(facts, given, anchors, truncated)
-            found = await asyncio.to_thread(
-                measured,
-                states,
-                anchors,
-                references,
-                poolings=[_POOLINGS[name] for name in listed(self.settings.poolings)],
-                draws=self.settings.draws,
-                seed=self.settings.seed,
-            )
+            found = await asyncio.to_thread(measured_as_set, self.settings, states, anchors, references)
         except Rejected as exc:
             return Outcome(
                 subject, series, parts, beginning, None, exc.reason, exc.detail, self.monotonic_s() - began_s
@@ -134,15 +124,6 @@ class Measuring:
             seed=self.settings.seed,
             beginning=beginning,
         )
-
-    def _check_room(self, texts: int, layers: Sequence[str], facts: ProbeFacts) -> None:
-        needed = texts * len(layers) * facts.dimensions * _FLOAT_BYTES
-        if needed > self.settings.states_max_bytes:
-            raise rejected(
-                AuditFault.TOO_MANY_ROWS,
-                f"{texts} texts of {len(layers)} layers of {facts.dimensions} dimensions take {needed} bytes, more than "
-                f"{self.settings.states_max_bytes}: ask for fewer layers, or have the probe project",
-            )
 
     async def _references(self, series: str, layers: Sequence[str]) -> dict[str, Reference] | None:
         """Those that the series was begun with; None where it begins now. Raises Misconfigured where they can't be read."""

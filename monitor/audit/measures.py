@@ -68,7 +68,7 @@ def function_of_j(
 
     match measure:
         case Measure.CHI:
-            return lambda j: chi_of(j, safe, unsafe)
+            return lambda j: both(j)[0]
         case Measure.XBI:
             return lambda j: xbi_of(j, safe, unsafe)
         case Measure.AQI_SECTION_3:

@@ -10,7 +10,7 @@ from monitor.audit.auditing import audited
 from monitor.audit.comparison import Floor, LayerChange, changed_from
 from monitor.audit.kept import Audit, check_comparable
 from monitor.audit.layers import Pooling
-from monitor.audit.measures import Measure
+from monitor.audit.measures import USUAL, Measure
 from monitor.audit.plane import picture_of
 from monitor.audit.reference import Reference
 from monitor.errors import Rejected
@@ -34,11 +34,23 @@ def measured(
     poolings: Sequence[Pooling],
     draws: int,
     seed: int,
+    extra: Sequence[Measure] = (),
+    chi_max: float | None = None,
 ) -> Measured:
     """Of `states` [N, d] by layer, rows as the anchors were given. Without `references` they are fitted here, for the series that begins.
+    `extra`: measures besides the usual ones; `chi_max`: for appendix B's AQI, which is left out without it.
     Raises Rejected (faults.AuditFault)."""
     fixed = references or {name: Reference.fit(anchors.vectors(one)) for name, one in states.items()}
-    audit = audited(states, anchors, fixed, poolings=poolings, draws=draws, seed=seed)
+    audit = audited(
+        states,
+        anchors,
+        fixed,
+        poolings=poolings,
+        measures=(*USUAL, *extra),
+        chi_max=chi_max,
+        draws=draws,
+        seed=seed,
+    )
     shown = max(states, key=lambda name: audit.estimates[name][Measure.J].value)
     rows = fixed[shown].standardised(anchors.vectors(states[shown]))
     return Measured(audit, fixed, picture_of(shown, rows, anchors.safe))

@@ -17,7 +17,7 @@ REMEDIES: Final = {
     AuditKind.SEPARATION_ROSE: f"{LOOK} If the new level is meant to be, acknowledge this alert: it becomes the baseline.",
     AuditKind.LIVE_SEPARATION_SHIFT: f"{LOOK} A live sample has other prompts each time: look at the matched set before you blame the model. "
     "Acknowledge this alert to take the new level for normal.",
-    AuditKind.AUDIT_REFUSED: "Mend what the title says (docs/audit.md lists the reasons); the next audit that can be made ends this alert.",
+    AuditKind.AUDIT_REFUSED: "Mend what the title says; `watchkeeper audit show` has the figures, docs/audit.md the reasons. The next audit that can be made ends this alert.",
     AuditKind.AUDIT_SERIES_BEGAN: "Nothing to do if the change was meant. What fired about the audits before can't be looked at again: resolve it by hand.",
     AuditKind.AUDIT_OVERDUE: "See that the probe answers (`watchkeeper check`); the audit is made as soon as it does, once, however many were missed.",
 }

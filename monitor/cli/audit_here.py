@@ -16,17 +16,16 @@ import numpy as np
 from monitor.adapters.anchor_sources import AnchorSources
 from monitor.adapters.audit_probe import opened_probe
 from monitor.adapters.clickhouse import connect
+from monitor.audit.as_set import check_room, measured_as_set
 from monitor.audit.auditing import audited
 from monitor.audit.axioms import released_by_axiom
-from monitor.audit.faults import AuditFault, rejected
-from monitor.audit.layers import Pooling
 from monitor.audit.measures import Measure
-from monitor.audit.measuring import Measured, measured
+from monitor.audit.measuring import Measured
 from monitor.audit.ports import Probe, States
 from monitor.audit.records import Job, Signed, Subject, done_record
 from monitor.audit.series import chosen_layers
 from monitor.audit.sources import LIVE, AnchorSet
-from monitor.audit_settings import AuditSettings, listed
+from monitor.audit_settings import AuditSettings
 from monitor.cli.audit_shapes import AxiomLine
 from monitor.cli.audit_show import Shown, itself
 from monitor.cli.audit_view import headline
@@ -36,8 +35,6 @@ from monitor.version import watchkeeper_version
 
 LEAST_OF_AXIOM: Final = 12
 """Clusters a class and axiom, below which an axiom isn't told."""
-_FLOAT_BYTES: Final = 4
-_POOLINGS: Final = {str(pooling): pooling for pooling in Pooling}
 Say = Callable[[int, int], None]
 """Told how many texts are probed, of how many."""
 
@@ -75,12 +72,7 @@ async def audit_with(
     anchors = given.anchors()
     facts = await probe.facts()
     layers = chosen_layers(audit.layers, facts.layers)
-    needed = len(given.texts) * len(layers) * facts.dimensions * _FLOAT_BYTES
-    if needed > audit.states_max_bytes:
-        raise rejected(
-            AuditFault.TOO_MANY_ROWS,
-            f"{len(given.texts)} texts × {len(layers)} layers × {facts.dimensions} take {needed:,} bytes: give fewer",
-        )
+    check_room(audit, len(given.texts), layers, facts)
     states: dict[str, States] = {
         name: np.empty((len(given.texts), facts.dimensions), np.float32) for name in layers
     }
@@ -92,15 +84,7 @@ async def audit_with(
             states[name][start : start + len(part)] = probed.layers[name]
         cut += int(probed.truncated.sum())
         say(start + len(part), len(given.texts))
-    found = await asyncio.to_thread(
-        measured,
-        states,
-        anchors,
-        None,
-        poolings=[_POOLINGS[name] for name in listed(audit.poolings)],
-        draws=audit.draws,
-        seed=audit.seed,
-    )
+    found = await asyncio.to_thread(measured_as_set, audit, states, anchors, None)
     record = done_record(
         Job(secrets.token_hex(16), model, anchor_set, asked_at, "request"),
         Subject(facts, cut, anchors.digest, given.is_live, anchors.safe, anchors.unsafe, len(anchors.strata)),

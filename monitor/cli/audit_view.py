@@ -104,6 +104,8 @@ def _facts(record: AuditRecord) -> Table:
         "hashes": f"tokenizer {record.tokenizer_hash or '–'}, template {record.template_hash or 'none'}",
         "draws": f"{record.draws:,} of seed {record.seed}; {record.seconds:,.0f} s, by {record.begun_by}",
     }
+    if not record.anchors:
+        del rows["anchors"]  # refused before they were counted; the reason says how many there are
     if record.truncated:
         rows["cut"] = f"{record.truncated:,} of {record.safe + record.unsafe:,} texts were longer than {record.max_tokens:,} tokens"  # fmt: skip
     for name, value in rows.items():
@@ -237,7 +239,7 @@ def _axioms(axioms: Sequence[AxiomLine], layer: str) -> Table:
 
 def _past(history: Sequence[PastPoint], layer: str) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="dim", pad_edge=False)
-    table.add_column("audits before", no_wrap=True)
+    table.add_column("audits so far", no_wrap=True)
     table.add_column(Text(f"J, {shortened(visible(place(layer)), 36)}"), justify="right", no_wrap=True)
     table.add_column("95 %", justify="right", no_wrap=True)
     table.add_column("")

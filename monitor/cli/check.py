@@ -23,7 +23,7 @@ def check(
 
     Kafka: the brokers, the topics with their partitions and limits. Triton: live, ready, and serving a guard with the
     tensors that we agreed on. ClickHouse: the schema's version. Workers: who is there, what waits, and which part each
-    role waits for. Alerts: those that fire. Channels: whether each has its secrets and an address that it may use. All are asked, side by side, whichever fails; it takes seconds. Exit code 1 if something failed.
+    role waits for. Audits, where they are on: the probe, and the files of anchors. Alerts: those that fire. Channels: whether each has its secrets and an address that it may use. All are asked, side by side, whichever fails; it takes seconds. Exit code 1 if something failed.
 
     Examples:
         watchkeeper check

@@ -18,6 +18,7 @@ _TITLES: Final = {
     "triton": "Triton",
     "clickhouse": "ClickHouse",
     "workers": "Workers",
+    "audits": "Audits",
     "alerts": "Alerts",
     "channels": "Channels",
 }

@@ -9,6 +9,7 @@ from typing import Final
 from monitor.adapters import triton
 from monitor.adapters.kafka import judging_topics, owned_topics
 from monitor.adapters.kafka_admin import KafkaAdmin
+from monitor.cli.audit_checks import audit_checks
 from monitor.cli.channel_checks import channel_checks
 from monitor.cli.fleet_checks import Backlog, fleet_checks
 from monitor.cli.judging_checks import idle_group_check, judging_checks, lag
@@ -38,6 +39,7 @@ async def all_checks(
         ("kafka", kafka_checks(settings)),
         ("triton", triton_checks(settings)),
         ("clickhouse", store_checks()),
+        ("audits", audit_checks(settings, deadline_s=deadline_s - 1)),
         ("channels", channel_checks(settings)),
     )
     answers = await asyncio.gather(*(_within(deadline_s, part, job) for part, job in jobs))
@@ -132,7 +134,9 @@ def topic_checks(kafka: KafkaSettings, partitions: dict[str, int]) -> list[PartC
                 warned(
                     "kafka",
                     name,
-                    "doesn't exist, so no alert about the workers can be told",
+                    "doesn't exist, so no alert about the workers can be told"
+                    if topic.name in (kafka.control_topic, kafka.alerts_topic)
+                    else "doesn't exist",
                     "start the workers, which create it, or create it with one partition",
                 )
             )

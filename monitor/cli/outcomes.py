@@ -6,7 +6,7 @@ from typing import Literal
 
 from monitor.cli.shapes import PartCheck
 
-PartName = Literal["kafka", "triton", "clickhouse", "workers", "alerts", "channels"]
+PartName = Literal["kafka", "triton", "clickhouse", "workers", "audits", "alerts", "channels"]
 
 
 def passed(part: PartName, check: str, facts: str) -> PartCheck:

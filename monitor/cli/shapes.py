@@ -40,7 +40,7 @@ class ConfigDocument(Document):
 class PartCheck(Document):
     """One thing that was checked."""
 
-    part: Literal["kafka", "triton", "clickhouse", "workers", "alerts", "channels"] = Field(
+    part: Literal["kafka", "triton", "clickhouse", "workers", "audits", "alerts", "channels"] = Field(
         description="The part."
     )
     check: str = Field(description="What was checked.")

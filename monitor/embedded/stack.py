@@ -79,6 +79,7 @@ class Stack:
         self.triton = TritonPart(
             self.data / "triton",
             settings.embedded.model_repository or installed_models(),
+            also=(installed_models() / settings.triton.guard_model,),
             on_progress=on_progress,
             ports=ports.get("triton"),
         )

@@ -121,13 +121,16 @@ class TritonPart(Part):
         folder: Path,
         repository: Path,
         *,
+        also: Sequence[Path] = (),
         binary: TritonBinary | str | None = None,
         on_progress: OnProgress = unheard,
         ports: Mapping[str, int] | None = None,
     ) -> None:
-        """Serves every model of `repository`. `binary` None: looked for; a string: why our own server stands in."""
+        """Serves every model of `repository`, and those of the model folders `also` that it has none of the name of. `binary` None:
+        looked for; a string: why our own server stands in."""
         super().__init__(folder, on_progress=on_progress, ports=ports)
         self._repository = repository.absolute()
+        self._also = tuple(path.absolute() for path in also)
         self._binary = binary
         self._prefix = ""
         self._processes: frozenset[int] = frozenset()
@@ -143,8 +146,14 @@ class TritonPart(Part):
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models in the repository, by name."""
-        return tuple(sorted(path.parent.name for path in self._repository.glob("*/config.pbtxt")))
+        """The models that are served, by name."""
+        return tuple(sorted(self._model_folders()))
+
+    def _model_folders(self) -> dict[str, Path]:
+        """By name. None where the repository has no model at all: it was meant to have some."""
+        own = {path.parent.name: path.parent for path in self._repository.glob("*/config.pbtxt")}
+        also = {path.name: path for path in self._also if own and (path / "config.pbtxt").is_file()}
+        return also | own
 
     def last_words(self) -> str:
         """Why models failed to load, or else the end of the log: a page of options comes after the reason."""
@@ -174,17 +183,15 @@ class TritonPart(Part):
         if self._binary is None:
             self._binary = await asyncio.to_thread(find_triton)
         self.facts |= {"models": ", ".join(self.models)}
+        served = await asyncio.to_thread(_lay_out_models, self._model_folders(), self.folder / "models")
         if isinstance(self._binary, str):
             self.facts |= {"server": "in-process (KServe v2 gRPC)", "why": self._binary}
-            arguments = ["--repository", str(self._repository), "--grpc-port", str(self.ports["grpc"])]
+            arguments = ["--repository", str(served), "--grpc-port", str(self.ports["grpc"])]
             return Command([sys.executable, "-m", "monitor.embedded.kserve", *arguments])
         backends = await asyncio.to_thread(_lay_out_backend, self._binary, self.folder / "backends")
         self.facts |= {"server": "tritonserver (CPU)"}
         # One prefix a start: what a killed server left can't be taken for ours, and two stacks don't meet.
         self._prefix = prefix = f"watchkeeper-{secrets.token_hex(4)}-"
-        served = await asyncio.to_thread(
-            _lay_out_models, self._repository, self.models, self.folder / "models"
-        )
         options = {
             "--model-repository": served,
             "--backend-directory": backends,
@@ -241,13 +248,13 @@ def model_processes(prefix: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def _lay_out_models(repository: Path, models: Sequence[str], folder: Path) -> Path:
-    """The repository as tritonserver may see it, as links: it takes every folder for a model, and ours holds others too (the
+def _lay_out_models(models: Mapping[str, Path], folder: Path) -> Path:
+    """The repository as the server may see it, as links: tritonserver takes every folder for a model, and ours holds others too (the
     scorer, guards that have no weights here). Returns `folder`."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for model in models:
-        (folder / model).symlink_to(repository / model)
+    for name, model in models.items():
+        (folder / name).symlink_to(model)
     return folder
 
 

@@ -27,6 +27,7 @@ PARTS: Final[Mapping[str, str]] = {
     "triton": "Triton",
     "clickhouse": "ClickHouse",
     "workers": "Workers",
+    "audits": "Audits",
     "alerts": "Alerts",
     "channels": "Channels",
 }

@@ -58,7 +58,8 @@ def check(reader: Reader, dimensions: int) -> float:
         )
     if not np.isfinite(together).all():
         raise ModelError(
-            "the states of a plain text are NaN or infinite; take --dtype float32 or bfloat16, whichever isn't set"
+            "the states of a plain text are NaN or infinite; take --dtype float32 or bfloat16, whichever isn't set; "
+            "if they are in both, the weights hold NaN: save the model again"
         )
     worst = 0.0
     for text, rows in zip(_CHECKED, together, strict=True):

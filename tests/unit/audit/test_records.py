@@ -73,7 +73,7 @@ def test_the_largest_record_has_room_on_the_topic() -> None:
     values = [
         msgspec.structs.replace(one.values[0], layer=layer, measure=name, value=ten_digits, low=ten_digits, high=ten_digits, p=ten_digits)
         for layer in layers
-        for name in ("j", "j_clustered", "chi", "xbi", "dbi", "aqi_section_3")
+        for name in ("j", "j_clustered", "chi", "xbi", "dbi", "aqi_section_3", "aqi_appendix_b", "dunn", "silhouette")
     ]  # fmt: skip
     changes = [
         msgspec.structs.replace(one.changes[0], layer=layer, before=ten_digits, after=ten_digits, low=ten_digits, high=ten_digits, p_adjusted=ten_digits)

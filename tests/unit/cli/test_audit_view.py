@@ -31,7 +31,7 @@ def test_a_fall_is_told_with_its_place_its_size_and_its_p_value() -> None:
     assert "adjusted p 0.00" in " ".join(text.split())
     assert "changed" in text
     assert "J before" in text
-    assert "audits before" in text
+    assert "audits so far" in text
     assert second.anchors in text
     assert "80 safe, 80 unsafe in 80 clusters" in text
     for hashed in ("a" * 16, "b" * 16, "weights@0123456789ab"):
