@@ -238,9 +238,10 @@ OF_THE_WATCH = {
 OF_LIVE_ANCHORS = {"audit_live_candidates"}
 """tests/integration/test_audit_commands.py."""
 OF_ROLLUPS = {
-    *("copy_occurrences", "count_quarters", "count_quality"),
+    *("copy_occurrences", "count_quarters", "count_quality", "count_patterns"),
     *("rollup_marks", "rollup_written", "rollup_touched", "rollup_quarters", "rollup_sizes"),
     *("report_days", "report_reach", "report_guards", "report_refusal_quality", "report_examples"),
+    "report_patterns",
 }
 """tests/integration/test_rollups.py."""
 OF_REPORTS = {
