@@ -61,7 +61,14 @@ def volume_section(facts: Facts, changes: Changes) -> Section:
             ),
             tuple(rows),
             _QUERIES,
-            _left_out(len(models), "tenants and models"),
+            " ".join(
+                part
+                for part in (
+                    "Last week and the mean are of whole weeks." if elapsed < 7 and weeks_with else "",
+                    _left_out(len(models), "tenants and models"),
+                )
+                if part
+            ),
         )
     )
     days = [number for number, is_now in enumerate(grid.this_week) if is_now]

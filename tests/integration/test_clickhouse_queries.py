@@ -243,7 +243,7 @@ OF_ROLLUPS = {
     *("report_days", "report_reach", "report_guards", "report_refusal_quality", "report_examples"),
     "report_patterns",
 }
-"""tests/integration/test_rollups.py."""
+"""tests/integration/test_rollups.py, test_rollup_readers.py, test_patterns.py."""
 OF_REPORTS = {
     "report_alerts",
     "report_dead_letters",

@@ -17,7 +17,7 @@ from monitor.rates import RATE_NAMES
 from tests.integration.test_judged_patterns import exchange, insert, judge, judgement
 from tests.stores import NOW, new_store
 
-SPAN = {"since": NOW - timedelta(hours=3), "until": NOW + timedelta(hours=3)}
+SPAN: dict[str, Any] = {"since": NOW - timedelta(hours=3), "until": NOW + timedelta(hours=3)}
 EVERYWHERE = {**SPAN, "tenant": "", "model": ""}
 
 

@@ -8,6 +8,7 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -24,8 +25,10 @@ from monitor.reporting.building import build
 from monitor.reporting.formats import FORMATS, rendered
 from monitor.reporting.gathering import STEPS, gather
 from monitor.reporting.weeks import Week, read_week
+from monitor.settings import variable
 from schemas.events import Verdict
 from tests.fakes.reporting import HOSTILE
+from tests.integration.commands import watchkeeper
 from tests.integration.test_clickhouse_queries import answered
 from tests.integration.test_rollups import judged
 from tests.stores import new_store, unanswered
@@ -46,6 +49,7 @@ TABLES: Final = (
     ),
     *(
         "quality_rows",
+        "pattern_rows",
         "rollup_marks",
         "alert_rows",
         "dead_letter_rows",
@@ -343,6 +347,9 @@ async def test_its_numbers_are_those_of_a_count_by_hand_and_hostile_names_stay_t
                     (WEEK.before(4).since, WEEK.since),
                 )
             ]
+            if not any(one[of] for one in weeks):
+                assert row not in shown
+                continue
             rates = [one[name] / one[of] if one[of] else None for one in weeks]
             value, _, denominator, value_last, _, value_four, _ = shown[row]
             assert same(value, rates[0]), (name, row)
@@ -376,7 +383,7 @@ async def test_its_numbers_are_those_of_a_count_by_hand_and_hostile_names_stay_t
         == by_hand(of_tenant, WEEK.since, WEEK.until)["events"]
     )
     nobody = await report_of(store, tenant="nobody", model="'; DROP TABLE verdict_rows --")
-    assert nobody["summary"].startswith("No exchange of this week is counted")
+    assert nobody["summary"].startswith("No exchange of this tenant or model is counted")
 
 
 async def test_weeks_of_which_little_is_known_say_what_they_lack(store: ClickHouse) -> None:
@@ -405,6 +412,16 @@ async def test_weeks_of_which_little_is_known_say_what_they_lack(store: ClickHou
     value, _, denominator, *_ = table(one, "rates-over-refusal")["benign"]
     assert (value, denominator) == (1.0, 1.0)
     assert list(table(one, "rates-over-refusal")) == ["All", "benign", "acme / gpt-4o"]
+
+
+async def test_a_store_that_is_away_is_said_and_leaves_no_file(tmp_path: Path, unused_tcp_port: int) -> None:
+    out = tmp_path / "report.html"
+    away = {variable("clickhouse", "url"): f"http://127.0.0.1:{unused_tcp_port}"}
+    done = await watchkeeper(["report", "--out", str(out)], away)
+    assert done.code == 3
+    assert "ClickHouse doesn't answer" in done.err
+    assert "watchkeeper check" in done.err
+    assert not list(tmp_path.iterdir())
 
 
 async def test_who_has_a_report_is_remembered(store: ClickHouse) -> None:
