@@ -414,6 +414,10 @@ async def test_weeks_of_which_little_is_known_say_what_they_lack(store: ClickHou
     assert list(table(one, "rates-over-refusal")) == ["All", "benign", "acme / gpt-4o"]
 
 
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 async def test_a_store_that_is_away_is_said_and_leaves_no_file(tmp_path: Path, unused_tcp_port: int) -> None:
     out = tmp_path / "report.html"
     away = {variable("clickhouse", "url"): f"http://127.0.0.1:{unused_tcp_port}"}
@@ -421,7 +425,7 @@ async def test_a_store_that_is_away_is_said_and_leaves_no_file(tmp_path: Path, u
     assert done.code == 3
     assert "ClickHouse doesn't answer" in done.err
     assert "watchkeeper check" in done.err
-    assert not list(tmp_path.iterdir())
+    assert not files_in(tmp_path)
 
 
 async def test_who_has_a_report_is_remembered(store: ClickHouse) -> None:
