@@ -252,7 +252,7 @@ OF_REPORTS = {
     "report_audits",
     "report_calibrations",
 }
-"""tests/integration/test_report.py."""
+"""tests/integration/test_report.py, test_report_borders.py."""
 OF_BACKTESTS = {"history_range", "watch_cells_by_occurrence"}
 """tests/integration/test_past_windows.py."""
 
