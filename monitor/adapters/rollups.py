@@ -122,7 +122,7 @@ class Rollups:
             found = await self.store.query("rollup_sizes", quarters=wanted[at : at + MOST_QUARTERS])
             sizes |= {row["begins_at"]: row["row_count"] for row in found}
         for batch in batches(wanted, sizes, most_rows=self.most_counted, most_quarters=MOST_QUARTERS):
-            for statement in ("count_quarters", "count_quality"):
+            for statement in ("count_quarters", "count_quality", "count_patterns"):
                 if not self.is_ours():
                     return None
                 await self.store.run(statement, quarters=batch)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from monitor.estimates.estimates import Corrected
 from monitor.rates import RATE_NAMES
 from monitor.reporting.document import Query
 from monitor.reporting.significance import Flags, Floats
@@ -230,7 +231,8 @@ class CalibrationNow:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All of it. `fleet`: whose alerts they are. `audits`, `calibrations` None: nothing of that kind is kept here."""
+    """All of it. `fleet`: whose alerts they are. `corrected`: the judge's rates of all of the week, in the order of
+    RATE_NAMES; empty where the guard answered nothing."""
 
     week: Week
     asked_at: datetime
@@ -243,6 +245,7 @@ class Facts:
     alerts: tuple[Told, ...] = ()
     letters: tuple[Letters, ...] = ()
     judged: tuple[JudgedWhy, ...] = ()
+    corrected: tuple[Corrected, ...] = ()
     quality: tuple[Quality, ...] = ()
     examples: tuple[Example, ...] = ()
     audits: tuple[AuditValue, ...] = ()

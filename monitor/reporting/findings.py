@@ -82,6 +82,11 @@ def summary(facts: Facts, changes: Changes, found: Sequence[Finding]) -> str:
             f"This week has not begun: it begins on {words.moment(facts.week.since, facts.week.zone)}, and there is nothing to "
             "count yet."
         )
+    if not events and (facts.tenant is not None or facts.model is not None):
+        return (
+            "No exchange of this tenant or model is counted in this week, so it says nothing about its safety. Either there was no traffic, "
+            "or the chat logs name it in other words (`watchkeeper rates --by tenant,model` lists their names)."
+        )
     if not events:
         return (
             "No exchange of this week is counted, so it says nothing about safety. Either there was no traffic, or none reached "

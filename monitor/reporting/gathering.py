@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
+from monitor.corrected import correct_patterns
+from monitor.estimates.estimates import Corrected
 from monitor.rates import Queries
 from monitor.reporting.document import Query
 from monitor.reporting.facts import (
@@ -29,7 +31,7 @@ from monitor.store import sql
 EXAMPLES_A_KIND: Final = 5
 EXAMPLE_CHARS: Final = 400
 AUDIT_WEEKS: Final = 12
-STEPS: Final = 10
+STEPS: Final = 11
 """Questions that are asked: what progress counts by."""
 
 
@@ -81,6 +83,7 @@ async def gather(
         "report_dead_letters", "bad messages", before=week.before().since, since=week.since, until=week.until
     )
     judged = await asking.rows("report_judged", "the judge", **inside)
+    patterns = await asking.rows("report_patterns", "corrections by the judge", **inside)
     quality = await asking.rows("report_refusal_quality", "the quality of refusals", **inside)
     examples = await asking.rows(
         "report_examples", "examples", each=EXAMPLES_A_KIND, chars=EXAMPLE_CHARS, **inside
@@ -113,6 +116,7 @@ async def gather(
         alerts=tuple(map(_told, alerts)),
         letters=tuple(Letters(row["why"], int(row["now"]), int(row["before"])) for row in letters),
         judged=tuple(JudgedWhy(**_of(JudgedWhy, row)) for row in judged),
+        corrected=corrected_of(patterns),
         quality=tuple(Quality(**_of(Quality, row)) for row in quality),
         examples=tuple(map(_example, examples)),
         audits=tuple(map(_audit, audits)),
@@ -124,6 +128,12 @@ async def gather(
 def reach_of(row: Mapping[str, Any]) -> Reach:
     """A row of report_reach.sql."""
     return Reach(_utc(row["computed_until"]), int(row["waiting"]), _utc(row["newest_arrived_at"]))
+
+
+def corrected_of(rows: Sequence[Mapping[str, Any]]) -> tuple[Corrected, ...]:
+    """The rates that rows of report_patterns.sql give, in the order of RATE_NAMES; nothing where there are no rows."""
+    cells = correct_patterns(rows)
+    return next(iter(cells.values()), ())
 
 
 def _utc(at: datetime | None) -> datetime | None:

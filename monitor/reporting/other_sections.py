@@ -25,7 +25,11 @@ def alerts_section(facts: Facts) -> Section:
         return Section("alerts", "Alerts", (Paragraph("No alert fired in this week.", "", query),))
     zone = facts.week.zone
     open_ = sum(alert.ended_at is None for alert in facts.alerts)
-    said = f"{len(facts.alerts)} {'alert' if len(facts.alerts) == 1 else 'alerts'} fired in this week; {open_ or 'none'} {'goes' if open_ == 1 else 'go'} on."
+    said = (
+        f"One alert fired in this week; it {'goes on' if open_ else 'is over'}."
+        if len(facts.alerts) == 1
+        else f"{len(facts.alerts)} alerts fired in this week; {open_ or 'none'} {'go' if open_ > 1 else 'goes'} on."
+    )
     rows = tuple(
         (
             Cell(words.text(alert.title)),

@@ -61,7 +61,14 @@ def volume_section(facts: Facts, changes: Changes) -> Section:
             ),
             tuple(rows),
             _QUERIES,
-            _left_out(len(models), "tenants and models"),
+            " ".join(
+                part
+                for part in (
+                    "Last week and the mean are of whole weeks." if elapsed < 7 and weeks_with else "",
+                    _left_out(len(models), "tenants and models"),
+                )
+                if part
+            ),
         )
     )
     days = [number for number, is_now in enumerate(grid.this_week) if is_now]
@@ -119,7 +126,7 @@ def _day_row(changes: Changes, number: int) -> tuple[Cell, ...]:
             "" if has_begun else "quiet",
         ),
         Cell(words.share(coverage), coverage),
-        Cell(words.whole(late), late),
+        Cell(words.whole(late) if has_begun else words.NOTHING, late if has_begun else None),
         Cell(words.whole(before) if changes.has_past(1) else words.NOTHING, before),
     )
 
@@ -136,17 +143,27 @@ def rates_section(changes: Changes) -> Section:
         return Section("rates", "Refusal and harm", (Paragraph(reason, "quiet"),))
     categories = _categories(grid.categories())
     models = busiest(grid, grid.models(), now)
+    wanted = [EVERYTHING, *categories, *models[:MOST_ROWS]]
     blocks: list[Block] = [Paragraph(_how_marked(changes), "quiet", _QUERIES), charts.rates_by_day(changes)]
     blocks += [
         Table(
             f"rates-{measure.value.replace('_', '-')}",
             words.TITLES[measure],
-            _COLUMNS,
-            tuple(_rate_row(changes, measure, key) for key in [EVERYTHING, *categories, *models[:MOST_ROWS]]),
+            _COLUMNS[: None if changes.has_past() else _WITHOUT_PAST],
+            tuple(_rate_row(changes, measure, key) for key in shown),
             _QUERIES,
-            f"{words.MEANINGS[measure]} {_left_out(len(models), 'tenants and models')}".strip(),
+            " ".join(
+                part
+                for part in (
+                    words.MEANINGS[measure],
+                    _without_any([key for key in wanted if key not in shown]),
+                    _left_out(len(models), "tenants and models"),
+                )
+                if part
+            ),
         )
         for measure in RATES
+        if (shown := [key for key in wanted if key == EVERYTHING or _has_any(changes, measure, key)])
     ]
     narrow = _narrow(changes)
     if narrow is not None:
@@ -162,6 +179,21 @@ _COLUMNS: Final = (
     ),
 )
 
+_WITHOUT_PAST: Final = 4
+"""Of those columns, how many need no earlier week."""
+
+
+def _has_any(changes: Changes, measure: Measure, key: CellKey) -> bool:
+    """Whether there is anything that the rate is of, in this week or before."""
+    return bool(changes.counts(measure, key)[1].any())
+
+
+def _without_any(keys: Sequence[CellKey]) -> str:
+    if not keys:
+        return ""
+    few = ", ".join(words.cell(key) for key in keys[:3])
+    return f"Not shown, since there is none of it: {few if len(keys) <= 3 else f'{few} and {len(keys) - 3} more'}."
+
 
 def _rate_row(changes: Changes, measure: Measure, key: CellKey) -> tuple[Cell, ...]:
     rate = changes.rate(measure, key)
@@ -171,7 +203,7 @@ def _rate_row(changes: Changes, measure: Measure, key: CellKey) -> tuple[Cell, .
         Cell(words.interval(rate.low, rate.high)),
         Cell(words.whole(rate.denominator), rate.denominator),
     ]
-    for versus in VERSUS:
+    for versus in VERSUS if changes.has_past() else ():
         before = changes.before(measure, key, versus)
         cells += [
             Cell(words.share(before.value), before.value),

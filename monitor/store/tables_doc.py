@@ -19,7 +19,7 @@ INTRODUCTION: Final = """\
 Written from `schemas/clickhouse/*.sql` by `python -m monitor.store.tables_doc`; `make check` fails where the two differ.
 
 Database `watchkeeper`. Read **`verdicts`** and **`judgements`**: each event once, no `FINAL` and no grouping asked of you; **`alerts`**: each alert once,
-as it stands; **`dead_letters`**: each bad place once; **`quarters`** and **`refusal_quality`**: counts of quarters of an hour. Their columns only ever gain company; a column that goes is announced a release before. The other tables serve it, and may change.
+as it stands; **`dead_letters`**: each bad place once; **`quarters`**, **`refusal_quality`** and **`judged_quarters`**: counts of quarters of an hour. Their columns only ever gain company; a column that goes is announced a release before. The other tables serve it, and may change.
 How an event comes to count once is told in [adr/0003](adr/0003-verdicts-once.md).
 
 Times are UTC. Probabilities are 0 to 1. `NULL` is "not known", never "no".

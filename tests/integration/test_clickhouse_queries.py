@@ -238,11 +238,12 @@ OF_THE_WATCH = {
 OF_LIVE_ANCHORS = {"audit_live_candidates"}
 """tests/integration/test_audit_commands.py."""
 OF_ROLLUPS = {
-    *("copy_occurrences", "count_quarters", "count_quality"),
+    *("copy_occurrences", "count_quarters", "count_quality", "count_patterns"),
     *("rollup_marks", "rollup_written", "rollup_touched", "rollup_quarters", "rollup_sizes"),
     *("report_days", "report_reach", "report_guards", "report_refusal_quality", "report_examples"),
+    "report_patterns",
 }
-"""tests/integration/test_rollups.py."""
+"""tests/integration/test_rollups.py, test_rollup_readers.py, test_patterns.py."""
 OF_REPORTS = {
     "report_alerts",
     "report_dead_letters",
@@ -251,7 +252,7 @@ OF_REPORTS = {
     "report_audits",
     "report_calibrations",
 }
-"""tests/integration/test_report.py."""
+"""tests/integration/test_report.py, test_report_borders.py."""
 OF_BACKTESTS = {"history_range", "watch_cells_by_occurrence"}
 """tests/integration/test_past_windows.py."""
 

@@ -1,5 +1,4 @@
-"""Quarters of an hour on the real engine: whatever is delivered, how often and when, they are what a recount gives; and the queries
-that reports are made of."""
+"""Quarters of an hour on the real engine: whatever is delivered, how often and when, they are what a recount gives."""
 
 from __future__ import annotations
 
@@ -7,28 +6,23 @@ import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-import msgspec
 import pytest
 
 from monitor.adapters.clickhouse import ClickHouse
 from monitor.adapters.rollups import Rollups
 from monitor.embedded.clickhouse import ClickHousePart
-from monitor.intervals import wilson
-from monitor.settings import variable
 from schemas.events import Verdict
 from tests.fakes.store import FakeStore
-from tests.grafana import expand, statements
-from tests.integration.commands import watchkeeper
 from tests.integration.test_clickhouse_queries import answered, at
 from tests.stores import NOW, new_store, rows, unanswered, verdict
 
 QUARTER: Final = timedelta(minutes=15)
 TABLES: Final = (
     *("verdict_rows", "arrivals", "occurrences", "event_quarters", "judgement_rows", "judgement_arrivals"),
-    *("quarter_rows", "quality_rows", "rollup_marks"),
+    *("quarter_rows", "quality_rows", "pattern_rows", "rollup_marks"),
 )
 HOSTILE: Final = """<b>'; DROP TABLE "x" --</b>"""
 LONG: Final[dict[str, Any]] = {
@@ -49,10 +43,15 @@ async def database(clickhouse_part: ClickHousePart) -> AsyncIterator[ClickHouse]
 @pytest.fixture
 async def store(database: ClickHouse) -> ClickHouse:
     """It, empty, with nothing left to copy from before there were quarters."""
+    return await emptied(database)
+
+
+async def emptied(store: ClickHouse) -> ClickHouse:
+    """The store without a row, as if what there was before there were quarters had been copied."""
     for table in TABLES:
-        await database._client.command(f"TRUNCATE TABLE {table}")
-    await database.insert_into("rollup_marks", [b'{"name": "filled", "until": 0}'])
-    return database
+        await store._client.command(f"TRUNCATE TABLE {table}")
+    await store.insert_into("rollup_marks", [b'{"name": "filled", "until": 0}'])
+    return store
 
 
 def quarter(moment: datetime) -> datetime:
@@ -250,169 +249,3 @@ async def test_refusal_quality_is_weighted_for_both_samples_and_each_judgement_c
     ]
     assert of_domain[0]["variance"] == pytest.approx((16 * (0.75 - mean) ** 2 + 4 * (0.25 - mean) ** 2) / 36)
     assert [row | {"domain": "self_harm"} for row in found if not row["domain"]] == of_domain
-
-
-async def test_nothing_and_only_unknowns_are_answers_too(store: ClickHouse) -> None:
-    asked = {**LONG, "zone": "UTC"}
-    assert await store.query("report_days", **asked) == []
-    assert await store.query("report_guards", **LONG) == []
-    assert await store.query("report_refusal_quality", **LONG) == []
-    assert await store.query("report_examples", each=3, chars=80, **LONG) == []
-    (reach,) = await store.query("report_reach")
-    assert {
-        key: reach[key] for key in ("computed_until", "waiting", "newest_quarter", "newest_arrived_at")
-    } == {
-        "computed_until": None,
-        "waiting": 0,
-        "newest_quarter": None,
-        "newest_arrived_at": None,
-    }
-
-    await store.insert([unanswered("a", status="unknown").to_bytes()])
-    (reach,) = await store.query("report_reach")
-    assert (reach["computed_until"], reach["waiting"]) == (None, 1)
-    await Rollups(store).refresh()
-    (row,) = await store.query("report_days", **asked)
-    assert (row["events"], row["unknown"], row["answered"], row["refusal_d"], row["category_key"]) == (
-        1,
-        1,
-        0,
-        0.0,
-        "",
-    )
-    (reach,) = await store.query("report_reach")
-    assert (reach["waiting"], reach["newest_arrived_at"]) == (0, NOW)
-
-
-async def test_days_are_those_of_the_time_zone_through_a_change_of_clocks(store: ClickHouse) -> None:
-    """Berlin set its clocks back on 26 October 2025 at 01:00 UTC; Kathmandu is 5:45 ahead."""
-    moments = (
-        "2025-10-25T21:59",
-        "2025-10-25T22:00",
-        "2025-10-26T22:59",
-        "2025-10-26T23:00",
-        "2025-10-26T18:14",
-        "2025-10-26T18:15",
-    )
-    await store.insert(
-        [
-            verdict(
-                moment, occurred_at=datetime.fromisoformat(f"{moment}:00+00:00"), tenant=HOSTILE
-            ).to_bytes()
-            for moment in moments
-        ]
-    )
-    await Rollups(store).refresh()
-
-    async def days(zone: str, **given: Any) -> dict[date, int]:
-        asked = {
-            "since": datetime.fromisoformat("2025-10-20T00:00+00:00"),
-            "until": datetime.fromisoformat("2025-10-30T00:00+00:00"),
-            "tenant": HOSTILE,
-            "model": "",
-            "zone": zone,
-        }
-        found: Counter[date] = Counter()
-        for row in await store.query("report_days", **asked | given):
-            found[row["day"]] += row["events"]
-        return dict(found)
-
-    assert await days("Europe/Berlin") == {
-        date(2025, 10, 25): 1,
-        date(2025, 10, 26): 4,
-        date(2025, 10, 27): 1,
-    }
-    assert await days("Asia/Kathmandu") == {date(2025, 10, 26): 3, date(2025, 10, 27): 3}
-    assert await days("UTC", tenant="<b>") == {}
-
-
-async def test_examples_are_those_that_count_and_the_same_ones_whenever_they_are_asked_for(
-    store: ClickHouse,
-) -> None:
-    kept = [
-        answered("harmful", 1, harmful=True, refused=False, **at(0, 1)),
-        answered("refused", 2, harmful=False, refused=True, tenant=HOSTILE, **at(0, 2)),
-        answered("as it should be", 3, harmful=True, refused=True, **at(0, 3)),
-        answered("no policy", 4, harmful=False, refused=True, excerpt_policy="none", **at(0, 4)),
-        answered("superseded", 6, harmful=True, refused=False, **at(0, 5)),
-        answered("superseded", 5, harmful=True, refused=True, **at(0, 6)),
-    ]
-    await store.insert([one.to_bytes() for one in kept])
-    await Rollups(store).refresh()
-
-    found = await store.query("report_examples", each=3, chars=5, **LONG)
-
-    assert [(row["kind"], row["event_id"], row["tenant"], len(row["prompt"]) <= 5) for row in found] == [
-        ("harmful_answer", "harmful", "acme", True),
-        ("over_refusal", "refused", HOSTILE, True),
-    ]
-    assert found == await store.query("report_examples", each=3, chars=5, **LONG)
-    assert await store.query("report_examples", each=3, chars=5, **{**LONG, "tenant": HOSTILE}) == found[1:]
-
-
-async def test_guards_are_told_from_when_to_when_also_after_a_rebuild(store: ClickHouse) -> None:
-    second = msgspec.structs.replace(verdict("b", 40), guard_version="2")
-    await store.insert([verdict("a", 1).to_bytes(), second.to_bytes()])
-    await Rollups(store).refresh()
-
-    found = await store.query("report_guards", **LONG)
-
-    assert [(row["version"], row["events"], row["first_at"], row["last_at"]) for row in found] == [
-        ("1", 1, NOW, NOW + QUARTER),
-        ("2", 1, NOW + 2 * QUARTER, NOW + 3 * QUARTER),
-    ]
-
-    address = {
-        variable("clickhouse", "url"): store._settings.url,
-        variable("clickhouse", "database"): store._settings.database,
-    }
-    done = await watchkeeper(["rollups", "rebuild", "--since", "2d", "--json"], address)
-
-    assert (done.code, json.loads(done.out)["quarters"]) == (0, 2), done.err
-    assert await store.query("report_guards", **LONG) == found
-
-
-async def test_every_panel_of_grafana_asks_what_the_store_can_answer(store: ClickHouse) -> None:
-    """With all tenants, and with one whose name has quotes; over no data, and over some, where nothing that shows rates is empty."""
-    since, until = int((NOW - timedelta(hours=2)).timestamp()), int((NOW + timedelta(hours=2)).timestamp())
-
-    async def answers(**chosen: list[str]) -> dict[str, list[dict[str, Any]]]:
-        found = {}
-        for place, statement in statements():
-            result = await store._client.query(expand(statement, since=since, until=until, chosen=chosen))
-            found[place] = list(result.named_results())
-        return found
-
-    await answers()
-    asked = {"judge_decision": "asked", "judge_probability": 0.5}
-    await store.insert(
-        [
-            verdict(
-                "a", 1, tenant=HOSTILE, sampling_probability=0.5, prompt_harmful=False, **asked
-            ).to_bytes(),
-            verdict("b", 20, tenant=HOSTILE, refused=False, **asked).to_bytes(),
-            verdict("c", 40, category="benign").to_bytes(),
-        ]
-    )
-    await store.insert_into("judgement_rows", [judged("a", care_domain="self_harm", care_overall=0.5)])
-    await Rollups(store).refresh()
-
-    of_one = await answers(tenant=[HOSTILE])
-    assert of_one["overview: Exchanges A"] == [{"exchanges": 2}]
-    assert of_one["overview: Over-refusal A"] == [{"rate": 1.0}]
-    assert [row["tenant"] for row in of_one["overview: Tenants and models A"]] == [HOSTILE]
-    assert [row["toString(tenant)"] for row in of_one["overview: variable tenant"]] == sorted(
-        (HOSTILE, "acme")
-    )
-    (row,) = of_one["category: Compliance with harmful prompts A"]
-    low, high = wilson(1, 1)
-    assert (row["rate"], row["low"], row["high"]) == pytest.approx((1.0, low, high), abs=1e-3)
-    assert [r["Refusal"] for r in of_one["overview: Refusals and compliance A"]] == [1.0, 0.0]
-    (of_domain,) = of_one["category: Refusal quality A"]
-    assert (of_domain["domain"], of_domain["judged"], of_domain["mean"]) == ("self_harm", 1, 0.5)
-    for_all = await answers()
-    assert for_all["overview: Exchanges A"] == [{"exchanges": 3}]
-    assert {place for place, rows_ in for_all.items() if not rows_} == {
-        *("overview: Alerts A", "overview: Alerts of Watchkeeper", "category: Alerts of Watchkeeper"),
-        *("pipeline: Alerts of Watchkeeper", "pipeline: Dead letters A", "pipeline: Windows of the watch A"),
-    }

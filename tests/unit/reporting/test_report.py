@@ -11,10 +11,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from monitor.drift.measures import Measure
+from monitor.estimates.estimates import Corrected, Estimate
 from monitor.reporting import as_html, as_json, as_markdown, as_pdf
 from monitor.reporting.building import build
-from monitor.reporting.document import Picture, Report
-from monitor.reporting.facts import Example, Facts, Guard, Letters
+from monitor.reporting.changes import Changes
+from monitor.reporting.document import Picture, Report, Table
+from monitor.reporting.facts import EVERYTHING, Example, Facts, Guard, Letters, Quality
 from monitor.reporting.formats import file_name
 from monitor.reporting.weeks import Week
 from tests.fakes.reporting import (
@@ -170,6 +173,59 @@ def test_a_week_that_is_not_over_is_held_against_the_same_days() -> None:
         if block.kind == "table" and block.id == "volume-by-day"
     )
     assert [row[1].text for row in days.rows[4:]] == ["not yet"] * 3
+
+
+def test_an_unfinished_week_against_whole_ones_is_said_and_its_rates_are_of_the_same_days() -> None:
+    thursday = WEEK.since + timedelta(days=3, hours=2)
+    facts = facts_of(synthetic_rows(), asked_at=thursday)
+    assert (
+        "Last week and the mean are of whole weeks."
+        in table_of(build(facts), "volume", "volume-by-model").note
+    )
+    rates = Changes(facts.grid, 4)
+    days = facts.grid.by_day(EVERYTHING, "refusal_d")
+    assert rates.before(Measure.REFUSAL, EVERYTHING, "last week").denominator == days[21:25].sum()
+    four = sum(days[7 * week : 7 * week + 4].sum() for week in range(4))
+    assert rates.before(Measure.REFUSAL, EVERYTHING, "four weeks").denominator == four
+    assert "whole weeks" not in table_of(build(facts_of(synthetic_rows())), "volume", "volume-by-model").note
+
+
+def test_the_judges_rates_stand_beside_the_guards_or_why_there_are_none() -> None:
+    facts = full_facts()
+    rows = {row[0].text: row for row in table_of(build(facts), "judge", "corrected").rows}
+    assert [cell.text for cell in rows["Harmful responses"][3:]] == ["1.1 %", "0.99–1.2 %", "2,100"]
+    assert rows["Refusal"][3].value == 0.171
+
+    none = Estimate(None, None, None, "3 judged, 20 needed")
+    few = replace(facts, corrected=(Corrected(none, none, None, 3, 1.0),) * 5)
+    row = table_of(build(few), "judge", "corrected").rows[0]
+    assert [cell.text for cell in row[3:]] == ["3 judged, 20 needed", "—", "3"]
+
+
+def test_a_share_that_all_have_has_an_interval_and_what_nobody_scored_is_named() -> None:
+    facts = replace(
+        full_facts(),
+        quality=(
+            Quality("", "judged", 26, 1.0, 0.0),
+            Quality("", "care_resource", 26, 0.0, 0.0),
+            Quality("", "care_grounding", 1, 3.0, 0.0),
+        ),
+    )
+    table = table_of(build(facts), "quality", "quality-by-domain")
+    assert [column.title for column in table.columns] == [
+        "Domain",
+        "Judged",
+        "Grounding, 1 to 5",
+        "Names help",
+    ]
+    assert [cell.text for cell in table.rows[0][2:]] == ["3.00 (1)", "0 %, 0–13 % (26)"]
+    assert "Nothing was scored for: overall, relevance" in table.note
+
+
+def table_of(report: Report, section: str, wanted: str) -> Table:
+    return next(
+        block for block in report.section(section).blocks if isinstance(block, Table) and block.id == wanted
+    )
 
 
 def test_a_change_of_the_clocks_is_said() -> None:

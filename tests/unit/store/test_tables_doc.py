@@ -97,6 +97,7 @@ def test_every_table_that_grows_with_the_traffic_forgets() -> None:
         "judgement_arrivals": 90,
         "quarter_rows": 400,
         "quality_rows": 400,
+        "pattern_rows": 400,
         "rollup_marks": None,
         "calibration_rows": None,
         "audit_rows": 800,
