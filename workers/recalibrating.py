@@ -61,7 +61,10 @@ class Recalibrating:
         for model in sorted(held.hidden):
             if self.is_ours():
                 await self.log.restore(model)
-                log.warning("the newest calibration was not the last of its key: written again", model=model)
+                log.warning(
+                    "the newest calibration was not the last of its key, or signed with an older one: written again",
+                    model=model,
+                )
         for policy in self.policies:
             if not self.is_ours():
                 return
