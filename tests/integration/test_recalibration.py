@@ -63,6 +63,8 @@ SETTINGS: Final = {
     "OBSERVE_AT_LEAST_S": "2",
     "OBSERVE_AT_MOST_S": "120",
     "EXPECT_TOLERANCE_SHARE": "0.02",
+    # Two seconds are observed: on a busy machine it takes a good part of them until thresholds are followed.
+    "EXPECT_NOT_FOLLOWED_SHARE": "0.95",
 }
 
 
