@@ -85,6 +85,7 @@ class Recalibrating:
             await self._check(policy, held, now)
             await self._propose(policy, held, now)
         elif state == "proposed":
+            await self._check(policy, held, now)  # it may wait for a person for days
             if not self._waits_for_person(held):
                 await self._append(steps.approve(held, by=self.desk.by, at=now, reason="within the limits"))
         elif state == "approved":
