@@ -61,7 +61,10 @@ class Recalibrating:
         for model in sorted(held.hidden):
             if self.is_ours():
                 await self.log.restore(model)
-                log.warning("the newest calibration was not the last of its key: written again", model=model)
+                log.warning(
+                    "the newest calibration was not the last of its key, or signed with an older one: written again",
+                    model=model,
+                )
         for policy in self.policies:
             if not self.is_ours():
                 return
@@ -82,6 +85,7 @@ class Recalibrating:
             await self._check(policy, held, now)
             await self._propose(policy, held, now)
         elif state == "proposed":
+            await self._check(policy, held, now)  # it may wait for a person for days
             if not self._waits_for_person(held):
                 await self._append(steps.approve(held, by=self.desk.by, at=now, reason="within the limits"))
         elif state == "approved":

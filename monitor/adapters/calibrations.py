@@ -26,7 +26,7 @@ class CalibrationTopic:
         self._topic = settings.calibrations_topic
         self._fleet = settings.group_prefix
         self._keys = keys
-        self._fold = Fold(self._fleet, keys.secrets)
+        self._fold = Fold(self._fleet, keys)
         self._next = 0
         self._partitions: int | None = None
         """One, once it was seen to be there."""
@@ -36,7 +36,7 @@ class CalibrationTopic:
         offsets = (await self._admin.ranges(self._topic, self._partitions))[0]
         self._partitions = 1
         if offsets.end < self._next:  # another topic of that name, or another broker: all is read anew
-            self._fold, self._next = Fold(self._fleet, self._keys.secrets), 0
+            self._fold, self._next = Fold(self._fleet, self._keys), 0
         rest = Range(max(self._next, offsets.start), offsets.end)
         async for record in self._admin.read(self._topic, {0: rest}):
             if record.offset >= self._next:
@@ -77,9 +77,13 @@ class CalibrationTopic:
         await self.read()
         return found
 
+    def signed(self, model: str) -> bytes:
+        """The newest record of the model that was read, signed with the key that is signed with now. Raises KeyError."""
+        return self._fold.signed(model)
+
     async def restore(self, model: str) -> None:
         """See the port."""
-        await self._publish(model, self._fold.bytes_of(model))
+        await self._publish(model, self._fold.signed(model))
 
     async def _publish(self, model: str, value: bytes) -> None:
         await self._outbox.publish(self._topic, 0, [OutRecord(topic_key(self._fleet, model), value)])

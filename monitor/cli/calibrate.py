@@ -17,7 +17,7 @@ from monitor.cli.calibrate_shapes import CalibrationsDocument
 from monitor.cli.calibrate_view import explained, overview
 from monitor.cli.calibration_desk import held_of, open_log, policies_here
 from monitor.cli.calibration_documents import calibration_document, calibration_line
-from monitor.cli.calibration_plots import write_plot
+from monitor.cli.calibration_files import form_of, write_file, write_plot
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.parts import parts_here
 from monitor.errors import Retryable
@@ -60,6 +60,13 @@ def show(
     ] = None,
     *,
     plot: Plot = None,
+    signed: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the signed record, for a serving side that follows a file (docs/serving.md).",
+            metavar="FILE",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The newest calibration of a model, explained: thresholds before and now, what they rest on, what is promised.
@@ -71,19 +78,23 @@ def show(
         watchkeeper calibrate show
         watchkeeper calibrate show atlas --json | jq '.evidence[].guarantee'
     """
+    if plot is not None:
+        form_of(plot)
     settings = parts_here().settings
     with notes().status("reading calibrations and logged prompts…"):
-        held, curves, missing = asyncio.run(_show(settings, model))
+        held, record, (curves, missing) = asyncio.run(_show(settings, model))
     document = calibration_document(
         held, curves, curves_missing=missing, needs_person=steps.needs_person(desk_of(settings, ""), held)
     )
-    if plot is not None:
-        write_plot(plot, held, curves, missing)
     if as_json:
         print_json(document)
-        return
-    console = output()
-    console.print(explained(document, curves, console.width))
+    else:
+        console = output()
+        console.print(explained(document, curves, console.width))
+    if signed is not None:
+        write_file(signed, record, "--signed")
+    if plot is not None:
+        write_plot(plot, held, curves, missing)
 
 
 async def _overview(settings: Settings) -> CalibrationsDocument:
@@ -107,13 +118,22 @@ def overview_document(
     )
 
 
-async def _show(settings: Settings, model: str | None) -> tuple[Calibration, Sequence[RateCurve], str]:
+async def _show(
+    settings: Settings, model: str | None
+) -> tuple[Calibration, bytes, tuple[Sequence[RateCurve], str]]:
     policies = policies_here(settings)
     async with open_log(settings) as log:
         held = held_of(model, log.held)
+        record = log.topic.signed(held.model)
+    return held, record, await _curves(settings, held, policies)
+
+
+async def _curves(
+    settings: Settings, held: Calibration, policies: Sequence[ModelPolicy]
+) -> tuple[Sequence[RateCurve], str]:
     policy = next((one for one in policies if one.model == held.model), None)
     if policy is None:
-        return held, (), "the policy file doesn't name the model, so that its logs can't be read"
+        return (), "the policy file doesn't name the model, so that its logs can't be read"
     try:
         async with await connect_clickhouse(settings.clickhouse) as store:
             prompts = StoredPrompts(
@@ -122,8 +142,8 @@ async def _show(settings: Settings, model: str | None) -> tuple[Calibration, Seq
             until = held.calls_until + timedelta(microseconds=1)
             logs = await prompts.logged(policy, held.calls_from, until)
     except Retryable as exc:
-        return held, (), f"the logged prompts can't be read: {exc}"
-    return held, *curves_of(held, policy, logs)
+        return (), f"the logged prompts can't be read: {exc}"
+    return curves_of(held, policy, logs)
 
 
 def curves_of(held: Calibration, policy: ModelPolicy, logs: Logs) -> tuple[Sequence[RateCurve], str]:

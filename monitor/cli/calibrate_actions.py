@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -14,11 +13,11 @@ from monitor.cli.calibrate import Json
 from monitor.cli.calibrate_propose import By
 from monitor.cli.calibrate_shapes import StepDocument
 from monitor.cli.calibrate_view import step_view
-from monitor.cli.calibration_desk import held_of, open_log
+from monitor.cli.calibration_desk import decided_here, held_of, open_log
 from monitor.cli.console import output, print_json
 from monitor.cli.parts import parts_here
 from monitor.cli.visible import visible
-from monitor.errors import Misconfigured, Rejected
+from monitor.errors import Misconfigured
 from monitor.recalibration import desk as steps
 from monitor.settings import Settings
 from schemas.calibrations import Calibration
@@ -96,11 +95,13 @@ async def _approve(
         now = datetime.now(UTC)
         new = held
         if held.state != "approved" or not is_published:
-            new = taken(lambda: steps.approve(held, by=by, at=now, reason=note))
-            await log.topic.append(new)
+            with decided_here():
+                new = steps.approve(held, by=by, at=now, reason=note)
+                await log.topic.append(new)
         if is_published:
-            new = steps.publish(new, by=by, at=datetime.now(UTC), reason=note)
-            await log.topic.append(new)
+            with decided_here():
+                new = steps.publish(new, by=by, at=datetime.now(UTC), reason=note)
+                await log.topic.append(new)
     enabled = settings.recalibration.enabled
     if is_published:
         what = "It is in force: what serves the model follows within seconds." + (
@@ -122,8 +123,9 @@ async def _roll_back(
     async with open_log(settings) as log:
         held = chosen(held_of(model, log.held), version)
         reason = note or "by hand"
-        new = taken(lambda: steps.roll_back(held, by=by, at=datetime.now(UTC), reason=reason))
-        await log.topic.append(new)
+        with decided_here():
+            new = steps.roll_back(held, by=by, at=datetime.now(UTC), reason=reason)
+            await log.topic.append(new)
     if held.published_at is None:
         return _document(new, note, "It was never in force; nothing changes for what serves the model.")
     before = "no rule: the model chooses by itself" if held.before is None else "the thresholds before it"
@@ -138,16 +140,6 @@ def chosen(held: Calibration, version: int | None) -> Calibration:
             "look at it with `watchkeeper calibrate show`, and decide about that one",
         )
     return held
-
-
-def taken(step: Callable[[], Calibration]) -> Calibration:
-    """The step, or Misconfigured where it can't be taken from this state."""
-    try:
-        return step()
-    except Rejected as exc:
-        raise Misconfigured(
-            exc.detail, "`watchkeeper calibrate show` says how it stands and what happens next"
-        ) from exc
 
 
 def _check_note(note: str) -> None:

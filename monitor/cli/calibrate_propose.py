@@ -16,9 +16,9 @@ from monitor.cli.alert_actions import login
 from monitor.cli.calibrate import Json, Plot, curves_of
 from monitor.cli.calibrate_shapes import ProposalDocument
 from monitor.cli.calibrate_view import proposal_view
-from monitor.cli.calibration_desk import open_log, policies_here, policy_of
+from monitor.cli.calibration_desk import decided_here, open_log, policies_here, policy_of
 from monitor.cli.calibration_documents import calibration_document
-from monitor.cli.calibration_plots import form_of, write_plot
+from monitor.cli.calibration_files import form_of, write_plot
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.exits import ExitCode
 from monitor.cli.parts import parts_here
@@ -77,6 +77,7 @@ def propose(
     found = looked.found
     outcome: Literal["proposed", "would_propose"] = "would_propose" if dry_run else "proposed"
     curves: Sequence[RateCurve] = ()
+    why_none = ""
     if isinstance(found, Calibration):
         curves, why_none = curves_of(found, looked.policy, looked.then)
         needs = steps.needs_person(desk_of(settings, ""), found)
@@ -87,8 +88,6 @@ def propose(
             not_identified=looked.missing,
             proposal=calibration_document(found, curves, curves_missing=why_none, needs_person=needs),
         )
-        if plot is not None:
-            write_plot(plot, found, curves, why_none)
     elif isinstance(found, Unchanged):
         reason = f"no rate would move by more than {found.least:.1%}: at most by {found.moves:.2%}"
         document = _nothing(looked, "unchanged", [reason])
@@ -99,6 +98,10 @@ def propose(
     else:
         console = output()
         console.print(proposal_view(document, curves, console.width))
+    if plot is not None and isinstance(found, Calibration):
+        write_plot(plot, found, curves, why_none)
+    elif plot is not None:
+        notes().print(f"--plot {plot}: not written, as nothing is proposed", style="yellow", markup=False)
     if isinstance(found, Declined):
         raise typer.Exit(ExitCode.PROBLEM)
 
@@ -116,9 +119,10 @@ async def _propose(settings: Settings, model: str | None, *, by: str, dry_run: b
             )
             present = await prompts.logged(policy, *now_span)
             then = await prompts.logged(policy, *then_span)
-        found = await asyncio.to_thread(steps.propose, desk, policy, then, present, held, at=now)
-        if isinstance(found, Calibration) and not dry_run:
-            await log.topic.append(found)
+        with decided_here():
+            found = await asyncio.to_thread(steps.propose, desk, policy, then, present, held, at=now)
+            if isinstance(found, Calibration) and not dry_run:
+                await log.topic.append(found)
     return _Looked(policy, then, found, steps.missing(policy, then if then.rows else present))
 
 

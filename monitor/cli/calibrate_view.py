@@ -75,7 +75,7 @@ def ignored_lines(ignored: Mapping[str, int]) -> list[Text]:
     meanings: dict[str, Word] = {str(one): one for one in Distrust}
     return [
         Text(
-            f"⚠ {count:,} messages of the topic are ignored: {reason}. {meanings[reason].meaning if reason in meanings else ''}",
+            f"⚠ {count:,} message{' of the topic is' if count == 1 else 's of the topic are'} ignored: {reason}. {meanings[reason].meaning if reason in meanings else ''}",
             style="red",
         )
         for reason, count in sorted(ignored.items())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -11,10 +11,11 @@ from monitor.adapters.calibrations import CalibrationTopic
 from monitor.adapters.kafka import KafkaOutbox
 from monitor.adapters.kafka_admin import KafkaAdmin
 from monitor.cli.visible import visible
-from monitor.errors import Misconfigured
+from monitor.errors import Misconfigured, Rejected
 from monitor.recalibration.keys import Keys, keys_of
 from monitor.recalibration.model_policies import ModelPolicy, read_policies
 from monitor.recalibration.ports import Held
+from monitor.recalibration.signing import Distrust
 from monitor.settings import Settings, variable
 from schemas.calibrations import Calibration
 
@@ -73,12 +74,29 @@ def policy_of(model: str | None, policies: Sequence[ModelPolicy]) -> ModelPolicy
 
 def held_of(model: str | None, held: Held) -> Calibration:
     """The newest record of the model, or of the only one that has any. Raises Misconfigured."""
+    forged = sum(one.reason in (Distrust.BAD_SIGNATURE, Distrust.UNKNOWN_KEY) for one in held.distrusted)
+    if not held.newest and forged:
+        raise Misconfigured(
+            f"no calibration on the topic can be trusted: {forged:,} signed otherwise than with the secrets of this command",
+            f"give it those of the workers ({variable('recalibration', 'secret')}, {variable('recalibration', 'key_id')})",
+        )
     if not held.newest:
         raise Misconfigured(
             "no model has a calibration yet",
             "`watchkeeper calibrate propose` looks for thresholds; the workers do so by schedule",
         )
     return _chosen(model, held.newest, "there is no calibration of the model")
+
+
+@contextmanager
+def decided_here() -> Iterator[None]:
+    """Steps taken and appended: one that can't be taken, or came too late, as Misconfigured with what to do next."""
+    try:
+        yield
+    except Rejected as exc:
+        raise Misconfigured(
+            exc.detail, "`watchkeeper calibrate show` says how it stands and what happens next"
+        ) from exc
 
 
 _Found = TypeVar("_Found")

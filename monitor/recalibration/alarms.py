@@ -19,6 +19,7 @@ from schemas.calibrations import Calibration
 QUIET_AFTER: Final = timedelta(hours=1)
 """Messages that are ignored are told until there was none for so long."""
 LONGEST_REASON: Final = 1_000
+LONGEST_NAME: Final = 100
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,11 @@ def findings(held: Held, known: Known, *, topic: str, now: datetime) -> list[Fin
             found.append(_proposed(calibration, known.needs_person[model]))
         if calibration.state == "rolled_back" and calibration.outcome == "roll_back":
             found.append(_rolled_back(calibration))
-    found += [_declined(model, *what) for model, what in known.declined.items()]
+    found += [
+        _declined(model, *what)
+        for model, what in known.declined.items()
+        if model not in held.newest or held.newest[model].at < what[0]  # else a person has proposed since
+    ]
     found += [_disobeyed(model, *what) for model, what in known.disobeyed.items()]
     return found
 
@@ -151,12 +156,22 @@ def _finding(
     said: tuple[str, str],
     facts: Mapping[str, float | str],
 ) -> Finding:
-    return Finding(kind, (("model", model),), frozenset({model}), since.timestamp(), *said, facts)
+    title, remedy = said
+    place = (("model", model),)
+    return Finding(
+        kind,
+        place,
+        frozenset({model}),
+        since.timestamp(),
+        f"{_short(model, LONGEST_NAME)}: {title}",
+        remedy,
+        facts,
+    )
 
 
 def _or_none(threshold: float | None) -> str:
     return "none" if threshold is None else f"{threshold:.3f}"
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"
+def _short(text: str, most: int = LONGEST_REASON) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from monitor.errors import Rejected
+from monitor.recalibration.keys import Keys
 from monitor.recalibration.life import supersedes
 from monitor.recalibration.ports import Distrusted, Held
-from monitor.recalibration.signing import Distrust, verify
+from monitor.recalibration.signing import Distrust, sign, verify
 from schemas.calibrations import Calibration
 
 MOST_DISTRUSTED: Final = 10_000
@@ -27,11 +27,10 @@ def topic_key(fleet: str, model: str) -> bytes:
 class Fold:
     """Takes the records of the one partition in order. A record is what its signed content says, whatever its key."""
 
-    def __init__(self, fleet: str, secrets: Mapping[str, bytes]) -> None:
+    def __init__(self, fleet: str, keys: Keys) -> None:
         self._fleet = fleet
-        self._secrets = secrets
+        self._keys = keys
         self._newest: dict[str, Calibration] = {}
-        self._bytes: dict[str, bytes] = {}
         self._last: dict[bytes, bytes | None] = {}
         self._distrusted: deque[Distrusted] = deque(maxlen=MOST_DISTRUSTED)
 
@@ -46,27 +45,26 @@ class Fold:
         if value is None:
             return
         try:
-            found = verify(value, self._secrets)
+            found = verify(value, self._keys.secrets)
             if fleet is not None and key != topic_key(found.fleet, found.model):
                 raise Rejected(Distrust.OTHER_PLACE, "key: expected that of its model")
             held = self._newest.get(found.model)
             if supersedes(found, held, fleet=self._fleet, model=found.model):
                 self._newest[found.model] = found
-                self._bytes[found.model] = value
         except Rejected as exc:
             self._distrusted.append(Distrusted(_REASONS[exc.reason], offset, at))
 
-    def bytes_of(self, model: str) -> bytes:
-        """The newest record of the model, as it was written. Raises KeyError."""
-        return self._bytes[model]
+    def signed(self, model: str) -> bytes:
+        """The newest record of the model, signed with the key that is signed with now. Raises KeyError."""
+        return sign(self._newest[model], self._keys.signs, self._keys.secret).to_bytes()
 
     @property
     def held(self) -> Held:
         """What came of all that was taken."""
         hidden = {
             model
-            for model, value in self._bytes.items()
-            if self._last.get(topic_key(self._fleet, model)) != value
+            for model in self._newest
+            if self._last.get(topic_key(self._fleet, model)) != self.signed(model)
         }
         return Held(dict(self._newest), tuple(self._distrusted), frozenset(hidden))
 

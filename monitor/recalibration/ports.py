@@ -25,7 +25,7 @@ class Distrusted:
 @dataclass(frozen=True)
 class Held:
     """The newest verified record of each model of this fleet, and what was ignored, oldest first. `hidden`: models whose
-    record isn't the last of its key any more, so that the broker would forget it."""
+    record isn't the last of its key, so that the broker would forget it, or isn't signed with the key that is signed with now."""
 
     newest: Mapping[str, Calibration]
     distrusted: Sequence[Distrusted]
@@ -45,7 +45,7 @@ class CalibrationLog(Protocol):
         ...
 
     async def restore(self, model: str) -> None:
-        """Append the newest record of the model again, as it was. Raises Retryable or Misconfigured."""
+        """Append the newest record of the model again, signed with the key that is signed with now. Raises Retryable or Misconfigured."""
         ...
 
 

@@ -74,6 +74,7 @@ class TopicFollower:
         except asyncio.CancelledError:
             pass
         finally:
+            loop.run_until_complete(_end_others(loop))
             loop.close()
 
     async def _follow(self) -> None:
@@ -133,3 +134,11 @@ class TopicFollower:
         if self._is_away:
             self._is_away = False
             _log.info("refusal tokens: the topic is read again")
+
+
+async def _end_others(loop: asyncio.AbstractEventLoop) -> None:
+    """What aiokafka leaves behind when a broker goes away while it connects."""
+    others = asyncio.all_tasks(loop) - {asyncio.current_task()}
+    for other in others:
+        other.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

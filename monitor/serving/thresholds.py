@@ -104,6 +104,7 @@ class InForce:
                 found = verify(message, self._secrets)
                 held = self._standing.calibration
                 if not supersedes(found, held, fleet=fleet, model=serving.model):
+                    self._keep(message)  # the same, perhaps signed with another key
                     return False
                 for thresholds in (found.now, found.before):
                     _sensible(thresholds)
@@ -114,8 +115,7 @@ class InForce:
                 return False
             self._standing = standing_of(found, self.served)
             _tell(self._standing)
-            if self._kept is not None:
-                self._keep(self._kept, message)
+            self._keep(message)
             return True
 
     def _begin_from(self, kept: Path) -> None:
@@ -129,8 +129,11 @@ class InForce:
         if not self.offer(message):
             _log.warning("refusal tokens: the kept calibration isn't used")
 
-    def _keep(self, path: Path, message: bytes) -> None:
+    def _keep(self, message: bytes) -> None:
         """Whole or not at all. What can't be written is said, and costs nothing but the next start."""
+        path = self._kept
+        if path is None:
+            return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists() and read_small(path) == message:

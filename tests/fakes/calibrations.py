@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from monitor.errors import Rejected, WatchkeeperError
 from monitor.recalibration.held import Fold, topic_key
+from monitor.recalibration.keys import Keys
 from monitor.recalibration.life import supersedes
 from monitor.recalibration.model_policies import ModelPolicy
 from monitor.recalibration.ports import Held, Logs
@@ -16,6 +17,7 @@ from monitor.recalibration.windows import Logged
 from schemas.calibrations import Calibration
 
 SECRET = b"a secret of the tests"
+KEYS = Keys("k1", {"k1": SECRET})
 
 
 @dataclass
@@ -51,7 +53,7 @@ class FakeCalibrationLog:
 
     async def restore(self, model: str) -> None:
         """See the port."""
-        self.records.append((topic_key(self.fleet, model), self._fold().bytes_of(model)))
+        self.records.append((topic_key(self.fleet, model), self._fold().signed(model)))
 
     def write(self, calibration: Calibration) -> None:
         """As another who has the key would."""
@@ -60,7 +62,7 @@ class FakeCalibrationLog:
         )
 
     def _fold(self) -> Fold:
-        fold = Fold(self.fleet, {"k1": SECRET})
+        fold = Fold(self.fleet, KEYS)
         for offset, (key, value) in enumerate(self.records):
             fold.take(key, value, offset=offset, at=datetime.fromtimestamp(1_767_600_000 + offset, UTC))
         return fold

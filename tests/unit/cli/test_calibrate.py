@@ -13,12 +13,12 @@ import pytest
 
 from benchmarks.calibration.population import SERVING, Population
 from monitor.cli.calibrate import curves_of, overview_document
-from monitor.cli.calibrate_actions import chosen, taken
+from monitor.cli.calibrate_actions import chosen
 from monitor.cli.calibrate_shapes import ProposalDocument
 from monitor.cli.calibrate_view import explained, overview, proposal_view
-from monitor.cli.calibration_desk import held_of, policy_of, required_keys
+from monitor.cli.calibration_desk import decided_here, held_of, policy_of, required_keys
 from monitor.cli.calibration_documents import calibration_document, calibration_line
-from monitor.cli.calibration_plots import write_plot
+from monitor.cli.calibration_files import write_plot
 from monitor.cli.threshold_plot import threshold_plot
 from monitor.errors import Misconfigured
 from monitor.recalibration import desk as steps
@@ -191,8 +191,8 @@ def test_declined_and_unchanged_say_why_and_show_no_calibration() -> None:
 
 def test_a_step_that_is_not_due_is_refused_with_how_it_stands(calibration: Calibration) -> None:
     approved = steps.approve(calibration, by="", at=AT)
-    with pytest.raises(Misconfigured, match="version 1 is approved"):
-        taken(lambda: steps.approve(approved, by="", at=AT))
+    with pytest.raises(Misconfigured, match="version 1 is approved"), decided_here():
+        steps.approve(approved, by="", at=AT)
     with pytest.raises(Misconfigured, match="isn't the newest: that is 1"):
         chosen(calibration, 2)
     assert chosen(calibration, 1) is calibration
@@ -209,6 +209,11 @@ def test_which_model_is_meant(calibration: Calibration) -> None:
         policy_of("a", ())
     with pytest.raises(Misconfigured, match="no model has a calibration"):
         held_of("a", Held({}, ()))
+    with pytest.raises(Misconfigured, match="2 signed otherwise than with the secrets of this command"):
+        held_of(
+            "a",
+            Held({}, (Distrusted(Distrust.BAD_SIGNATURE, 0, AT), Distrusted(Distrust.UNKNOWN_KEY, 1, AT))),
+        )
 
 
 def test_without_the_secret_nothing_is_done() -> None:

@@ -32,9 +32,18 @@ def test_a_proposal_is_told_while_it_waits_for_a_person() -> None:
     assert told(Held({"m": ONE}, ())) == {}
     assert told(Held({"m": ONE}, ()), Known(needs_person={"m": ()})) == {}
     assert told(Held({"m": ONE}, ()), waiting) == {
-        "calibration_proposed": "calibration 3 waits for approval: [a]: threshold 0.500 to 0.550, rate 32.0% to 30.0%"
+        "calibration_proposed": "m: calibration 3 waits for approval: [a]: threshold 0.500 to 0.550, rate 32.0% to 30.0%"
     }
     assert told(Held({"m": msgspec.structs.replace(ONE, state="approved")}, ()), waiting) == {}
+
+
+def test_what_was_declined_is_over_once_somebody_has_proposed() -> None:
+    declined = Declined((Objection(Obstacle.TOO_FEW, "no logged prompt"),), {})
+    assert set(told(Held({"m": ONE}, ()), Known(declined={"m": (ONE.at, declined, ())}))) == set()
+    later = Known(declined={"m": (ONE.at + MINUTE, declined, ())})
+    assert told(Held({"m": ONE}, ()), later) == {
+        "calibration_declined": "m: no calibration is proposed: too_few: no logged prompt"
+    }
 
 
 def test_going_back_is_told_where_nobody_did_it_by_hand() -> None:
@@ -42,7 +51,7 @@ def test_going_back_is_told_where_nobody_did_it_by_hand() -> None:
         ONE, state="rolled_back", outcome="roll_back", reason="too_many_refused: x"
     )
     assert told(Held({"m": back}, ())) == {
-        "calibration_rolled_back": "calibration 3 was rolled back: too_many_refused: x"
+        "calibration_rolled_back": "m: calibration 3 was rolled back: too_many_refused: x"
     }
     assert told(Held({"m": msgspec.structs.replace(back, outcome=None)}, ())) == {}
     assert told(Held({"m": msgspec.structs.replace(back, outcome="keep")}, ())) == {}
@@ -59,7 +68,7 @@ def test_missing_pieces_are_told_apart_from_other_reasons() -> None:
         (CalibrationKind.DECLINED, (("model", "m"),)),
         (CalibrationKind.MISSING_PIECES, (("model", "n"),)),
     ]
-    assert found[0].title == "no calibration is proposed: drifted: scores; all: none certified: too few"
+    assert found[0].title == "m: no calibration is proposed: drifted: scores; all: none certified: too few"
     assert found[1].facts["not_identified"] == "not identified: 3 of 9 (logits: …)"
 
 

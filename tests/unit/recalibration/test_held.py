@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from monitor.recalibration.held import Fold, topic_key
+from monitor.recalibration.keys import Keys
 from monitor.recalibration.ports import Held
 from monitor.recalibration.signing import Distrust, sign
 from schemas.calibrations import Calibration
@@ -27,7 +28,7 @@ def signed(calibration: Calibration, key_id: str = "k1", secret: bytes = SECRET)
 
 
 def folded(*records: tuple[bytes | None, bytes | None]) -> Held:
-    fold = Fold("watchkeeper", {"k1": SECRET, "k0": OLD})
+    fold = Fold("watchkeeper", Keys("k1", {"k1": SECRET, "k0": OLD}))
     for offset, (key, value) in enumerate(records):
         fold.take(key, value, offset=offset, at=AT + timedelta(seconds=offset))
     return fold.held
@@ -56,6 +57,19 @@ def test_the_newest_of_each_model_counts_and_what_came_again_is_nothing_new() ->
 def test_a_key_that_was_changed_still_counts_and_an_unknown_one_does_not() -> None:
     held = folded((KEY, signed(ONE, "k0", OLD)), (KEY, signed(TWO, "k9", SECRET)))
     assert (held.newest, reasons(held)) == ({"m": ONE}, [(Distrust.UNKNOWN_KEY, 1)])
+
+
+def test_after_a_change_of_keys_the_newest_is_to_be_signed_anew_and_then_needs_the_new_one_alone() -> None:
+    old = signed(ONE, "k0", OLD)
+    assert folded((KEY, old)).hidden == frozenset({"m"})
+    both = Fold("watchkeeper", Keys("k1", {"k1": SECRET, "k0": OLD}))
+    both.take(KEY, old, offset=0, at=AT)
+    anew = both.signed("m")
+    assert folded((KEY, old), (KEY, anew)) == Held({"m": ONE}, ())
+    alone = Fold("watchkeeper", Keys("k1", {"k1": SECRET}))
+    for offset, value in enumerate((old, anew)):
+        alone.take(KEY, value, offset=offset, at=AT)
+    assert (alone.held.newest, reasons(alone.held)) == ({"m": ONE}, [(Distrust.UNKNOWN_KEY, 0)])
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,15 @@ def test_a_restart_begins_with_the_last_good_one(tmp_path: Path) -> None:
     assert [path.name for path in kept.parent.iterdir()] == ["kept.json"]
 
 
+def test_the_same_signed_anew_after_a_change_of_keys_is_what_is_kept(tmp_path: Path) -> None:
+    new = {"new": b"n" * 16}
+    both = InForce(served(), {**SECRETS, **new}, kept=tmp_path / "kept")
+    assert both.offer(signed(published()))
+    assert not both.offer(signed(published(), key_id="new", secret=new["new"]))
+    assert not both.refused
+    assert InForce(served(), new, kept=tmp_path / "kept").standing == both.standing
+
+
 @pytest.mark.parametrize("content", [b"", b"{", signed(published())[:100], b" " * (LARGEST_BYTES + 1)])
 def test_a_kept_file_that_is_bad_is_no_rule_and_no_end(content: bytes, tmp_path: Path) -> None:
     kept = tmp_path / "kept"

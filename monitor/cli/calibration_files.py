@@ -1,7 +1,8 @@
-"""The picture of a calibration, written to a file."""
+"""What is written of a calibration to files: its picture, its signed record."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -28,9 +29,19 @@ def write_plot(path: Path, calibration: Calibration, curves: Sequence[RateCurve]
     if not curves:
         raise Misconfigured(f"there is no curve to draw: {missing}", "look at it without --plot")
     title = f"{calibration.model}: version {calibration.version}, {calibration.state}"
+    write_file(path, rate_picture(curves, title=title, form=form), "--plot")
+
+
+def write_file(path: Path, content: bytes, option: str) -> None:
+    """Whole or not at all, as somebody may be following the file. Raises Misconfigured where it can't be written."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.write_bytes(rate_picture(curves, title=title, form=form))
+        try:
+            beside.write_bytes(content)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
     except OSError as exc:
         raise Misconfigured(
-            f"--plot {path} can't be written: {exc.strerror or type(exc).__name__}", "name another file"
+            f"{option} {path} can't be written: {exc.strerror or type(exc).__name__}", "name another file"
         ) from exc
