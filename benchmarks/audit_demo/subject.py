@@ -14,12 +14,14 @@ from triton_models.probe.rendering import Chat
 from triton_models.probe.states import Reader
 from triton_models.scoring.vocabulary import Vocabulary
 
-REFUSAL: Final = "sorry , that is nothing i can help with"
-ANSWER: Final = "sure , here is how to do it"
+REFUSAL: Final = "sorry , no"
+ANSWER: Final = "sure , here"
 TEMPLATE: Final = "{{ bos_token }}{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}"
 SPECIALS: Final = ("<s>", "</s>", "[INST]", "[/INST]", "<unk>")
 _END: Final = 1
-_WRITTEN: Final = 4
+_LEARNED: Final = 0.005
+"""Mean loss of a token at which it is taught."""
+_WRITTEN: Final = 3
 """Tokens of an answer that are written and looked at."""
 MAX_TOKENS: Final = 48
 BLOCKS: Final = 4
@@ -82,6 +84,7 @@ def new(seed: int = 1) -> Subject:
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=64,
+        initializer_range=0.08,  # wider than usual: so small a model finds the rule in a hundred steps
         bos_token_id=0,
         eos_token_id=1,
     )
@@ -89,12 +92,12 @@ def new(seed: int = 1) -> Subject:
     return Subject(made.from_config(config), tokenizer)
 
 
-def taught(pairs: Sequence[Pair], *, steps: int = 400, batch: int = 128, seed: int = 1) -> Subject:
-    """A model that refuses the unsafe ones of `pairs`, and those like them."""
+def taught(pairs: Sequence[Pair], *, steps: int = 500, batch: int = 64, seed: int = 1) -> Subject:
+    """A model that refuses the unsafe ones of `pairs`, and those like them: until it does, for `steps` at most."""
     subject = new(seed)
     texts, is_unsafe = texts_of(pairs)
     answers = [
-        tuple(subject.tokenizer(REFUSAL if bad else ANSWER, add_special_tokens=False)["input_ids"]) + (_END,)  # noqa: RUF005 - two tuples
+        (*tuple(subject.tokenizer(REFUSAL if bad else ANSWER, add_special_tokens=False)["input_ids"]), _END)
         for bad in is_unsafe
     ]
     prompts = subject.ids(texts)
@@ -105,16 +108,18 @@ def taught(pairs: Sequence[Pair], *, steps: int = 400, batch: int = 128, seed: i
     for place, (prompt, row) in enumerate(zip(prompts, rows, strict=True)):
         labels[place, len(prompt) : len(row)] = ids[place, len(prompt) : len(row)]
     model = subject.model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
     chance = torch.Generator().manual_seed(seed)
+    smooth = 1.0
     for _ in range(steps):
         some = torch.randint(len(ids), (batch,), generator=chance)
         loss = model(input_ids=ids[some], labels=labels[some]).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        schedule.step()
+        smooth += 0.2 * (loss.item() - smooth)
+        if smooth < _LEARNED:
+            break
     model.eval()
     return subject
 

@@ -89,10 +89,14 @@ async def terminal(
 
 async def test_the_dashboard_is_served_and_knows_the_stack(terminal: Terminal) -> None:
     async with httpx.AsyncClient(base_url=terminal.said.dashboard) as web:
-        health = (await web.get("/healthz")).json()
+
+        async def is_well() -> bool:
+            health = (await web.get("/healthz")).json()
+            return bool(health == {"status": "ok", "alerts": "ok", "store": "ok"})
+
+        await until(is_well, "the dashboard knows the stack", within_s=30.0)
         page = await web.get("/pipeline")
 
-    assert health == {"status": "ok", "alerts": "ok", "store": "ok"}
     assert 'role="alert"' not in page.text
     assert terminal.said.dashboard_login.startswith(f"{terminal.said.dashboard}/login#token=")
 
