@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +10,8 @@ from pydantic import ValidationError
 
 from monitor.errors import Misconfigured
 from monitor.notifying.channels import NAME, TYPES, Channel
+from monitor.toml_files import table_of, text_of
 
-LARGEST_BYTES: Final = 1 << 20
 MOST_CHANNELS: Final = 100
 _HEADER: Final = re.compile(r"\s*\[(\[?)\s*([^\]]+?)\s*\]")
 _KEY: Final = re.compile(r"\s*([A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')\s*[.=]")
@@ -20,16 +19,9 @@ _KEY: Final = re.compile(r"\s*([A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')\s*[.=]")
 
 def read_channels(path: Path) -> tuple[Channel, ...]:
     """The channels, in the order of the file. Raises Misconfigured with every fault and its line; no value is quoted."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_BYTES + 1)
-        text = raw.decode()
-    except OSError as exc:
-        raise _misconfigured(path, [exc.strerror or type(exc).__name__]) from exc
-    except UnicodeDecodeError:
-        raise _misconfigured(path, ["it is no UTF-8"]) from None
-    if len(raw) > LARGEST_BYTES:
-        raise _misconfigured(path, [f"it has more than {LARGEST_BYTES:,} bytes"])
+    text, faults = text_of(path)
+    if faults:
+        raise _misconfigured(path, faults)
     channels, faults = parse_channels(text)
     if faults:
         raise _misconfigured(path, faults)
@@ -38,12 +30,9 @@ def read_channels(path: Path) -> tuple[Channel, ...]:
 
 def parse_channels(text: str) -> tuple[tuple[Channel, ...], list[str]]:
     """The channels of such a file, and its faults, each with its line where that can be told."""
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
-        # Only what it found wrong and where: the rest of its message may quote the file.
-        place = re.search(r"\(at (line \d+, column \d+|end of document)\)", str(exc))
-        return (), [f"it is no TOML{f' ({place[1]})' if place else ''}"]
+    table, faults = table_of(text)
+    if faults:
+        return (), faults
     lines = _Lines(text)
     faults = [
         lines.at((key,)) + f"{_shown(key)} is nothing that this file has; channels are tables [channels.NAME]"

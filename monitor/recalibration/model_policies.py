@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from monitor.errors import Misconfigured
 from monitor.recalibration.records import Serving
 from monitor.recalibration.solving import Chosen, checked
+from monitor.toml_files import table_of, text_of
 from schemas.calibrations import ALL, Policy, Procedure, Thresholds
 from schemas.refusal_tokens import RESPOND, RuleName
 from schemas.taxonomy import HARM_CATEGORIES
 
-LARGEST_BYTES: Final = 1 << 20
 MOST_MODELS: Final = 200
 ANY: Final = "any"
 """In place of a hash: that of the newest record of the window. Records of others are left out, and counted."""
@@ -70,16 +69,9 @@ class ModelPolicy:
 
 def read_policies(path: Path) -> tuple[ModelPolicy, ...]:
     """The models of the file, in its order. Raises Misconfigured with every fault and its place; no value is quoted."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_BYTES + 1)
-        text = raw.decode()
-    except OSError as exc:
-        raise _misconfigured(path, [exc.strerror or type(exc).__name__]) from exc
-    except UnicodeDecodeError:
-        raise _misconfigured(path, ["it is no UTF-8"]) from None
-    if len(raw) > LARGEST_BYTES:
-        raise _misconfigured(path, [f"it has more than {LARGEST_BYTES:,} bytes"])
+    text, faults = text_of(path)
+    if faults:
+        raise _misconfigured(path, faults)
     found, faults = parse_policies(text)
     if faults:
         raise _misconfigured(path, faults)
@@ -88,12 +80,9 @@ def read_policies(path: Path) -> tuple[ModelPolicy, ...]:
 
 def parse_policies(text: str) -> tuple[tuple[ModelPolicy, ...], list[str]]:
     """The models of such a file, and its faults."""
-    try:
-        table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
-        # Only where it is: the rest of the message may quote the file.
-        place = re.search(r"\(at (line \d+, column \d+|end of document)\)", str(exc))
-        return (), [f"it is no TOML{f' ({place[1]})' if place else ''}"]
+    table, faults = table_of(text)
+    if faults:
+        return (), faults
     faults = [
         f"{_shown(key)} is nothing that this file has: models are [[models]]"
         for key in table
