@@ -37,7 +37,7 @@ from workers.gate import Gate
 from workers.identity import Identity
 from workers.leadership import Leadership
 from workers.probing import Measuring
-from workers.trouble import said
+from workers.trouble import is_cancelled, said
 from workers.watching import Replaced
 
 log = structlog.get_logger("watchkeeper.audits")
@@ -97,10 +97,9 @@ class Auditor(Service):
                 log.info("auditing ends here: another may oversee, or this worker stops")
                 await self.sleep(POLL_S)
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
+                if is_cancelled():
                     raise
-                await self.sleep(backoff.next_s())  # not ours: aiokafka lets out what it did to its own tasks
+                await self.sleep(backoff.next_s())
             except Exception as exc:  # noqa: BLE001  # whatever it was, audits wait and nothing is lost
                 wait_s = backoff.next_s()
                 log.warning("auditing failed, begun again", error=said(exc), retry_in_s=round(wait_s, 2))

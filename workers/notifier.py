@@ -36,7 +36,7 @@ from schemas.alerts import Alert
 from workers.identity import Identity
 from workers.leadership import Membership
 from workers.notifier_ports import Feed, OpenFeed
-from workers.trouble import said, where
+from workers.trouble import is_cancelled, said, where
 
 log = structlog.get_logger("watchkeeper.notifier")
 
@@ -108,10 +108,9 @@ class Notifier(Service):
                     await self._lead(stack)
                 backoff = Backoff(self._settings.retry)
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
+                if is_cancelled():
                     raise
-                await self.sleep(backoff.next_s())  # not ours: aiokafka lets out what it did to its own tasks
+                await self.sleep(backoff.next_s())
             except Exception as exc:  # noqa: BLE001  # a notifier that gives up tells nobody
                 wait_s = backoff.next_s()
                 log.warning(

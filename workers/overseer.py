@@ -30,7 +30,7 @@ from workers.control import Control
 from workers.identity import Identity
 from workers.leadership import FROZEN_AFTER_S, Leadership
 from workers.policy_maker import InForce, PolicyMaker
-from workers.trouble import said
+from workers.trouble import is_cancelled, said
 
 log = structlog.get_logger("watchkeeper.overseer")
 
@@ -120,10 +120,8 @@ class Overseer(Service):
                 async with AsyncExitStack() as stack:
                     await self._oversee(control, stack)
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
+                if is_cancelled():
                     raise
-                # Not ours: aiokafka lets out what it did to its own tasks.
                 self._show_nothing()
                 await self.sleep(backoff.next_s())
             except Exception as exc:  # noqa: BLE001  # an overseer that gives up tells nobody

@@ -30,7 +30,7 @@ from schemas.alerts import Alert
 from workers.identity import Identity
 from workers.leadership import Leadership
 from workers.recalibrating import Recalibrating, moment, show_nothing
-from workers.trouble import said
+from workers.trouble import is_cancelled, said
 
 log = structlog.get_logger("watchkeeper.recalibration")
 
@@ -94,10 +94,9 @@ class Recalibrator(Service):
                     await self._work(term, stack)
                 backoff = Backoff(self._settings.retry)
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
+                if is_cancelled():
                     raise
-                await self.sleep(backoff.next_s())  # not ours: aiokafka lets out what it did to its own tasks
+                await self.sleep(backoff.next_s())
             except Misconfigured as exc:
                 log.error("nothing can be calibrated, tried again", error=str(exc))
                 await self.sleep(self._settings.retry.halted_s)

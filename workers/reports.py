@@ -37,7 +37,7 @@ from monitor.settings import Settings, variable
 from schemas.alerts import Alert
 from workers.identity import Identity
 from workers.leadership import Membership
-from workers.trouble import said, where
+from workers.trouble import is_cancelled, said, where
 
 log = structlog.get_logger("watchkeeper.reports")
 
@@ -131,10 +131,9 @@ class Reporter(Service):
                     await self._round(due, store, lead.term)
                 backoff = Backoff(self._settings.retry)
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
+                if is_cancelled():
                     raise
-                await self.sleep(backoff.next_s())  # not ours: a library's, about its own tasks
+                await self.sleep(backoff.next_s())
             except Exception as exc:  # noqa: BLE001  # a report that can't be made now is made later
                 wait_s = backoff.next_s()
                 log.warning(

@@ -17,7 +17,7 @@ from monitor.adapters.rollups import Counted, Reach, Rollups
 from monitor.backoff import Backoff
 from monitor.metrics import Metric, Metrics
 from monitor.settings import Settings
-from workers.trouble import said
+from workers.trouble import is_cancelled, said
 
 log = structlog.get_logger("watchkeeper.rollups")
 
@@ -93,8 +93,7 @@ class RollupKeeper(Service):
                 await self._keep_while_ours()
                 backoff = Backoff(self._settings.retry)
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
+                if is_cancelled():
                     raise
                 await self.sleep(backoff.next_s())
             except Exception as exc:  # noqa: BLE001  # whatever it was, it is tried again and nothing is lost

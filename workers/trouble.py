@@ -1,6 +1,9 @@
-"""What a log line says of an exception: never its message, which could hold user text, unless it is one of ours."""
+"""What a loop makes of an exception: whether it is to end, and what a log line says of it: never its message, which could hold user
+text, unless it is one of ours."""
 
 from __future__ import annotations
+
+import asyncio
 
 from monitor.errors import WatchkeeperError
 
@@ -17,3 +20,9 @@ def where(trouble: BaseException) -> str:
         frame = frame.tb_next
     place = f" at {frame.tb_frame.f_code.co_qualname}:{frame.tb_lineno}" if frame is not None else ""
     return f"{type(trouble).__name__}{place}"
+
+
+def is_cancelled() -> bool:
+    """Whether this task is to end. A CancelledError alone doesn't say so: aiokafka lets out what it did to its own tasks."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

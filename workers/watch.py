@@ -30,7 +30,7 @@ from workers.actions import ActionLog
 from workers.closing import Closer
 from workers.identity import Identity
 from workers.leadership import Leadership
-from workers.trouble import said
+from workers.trouble import is_cancelled, said
 from workers.watching import STREAM_STATES, Engines, Replaced, StateLost, Watching
 
 log = structlog.get_logger("watchkeeper.watch")
@@ -96,10 +96,9 @@ class Watcher(Service):
             except Replaced:
                 log.info("watching ends here: another may oversee, or this worker stops")
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
+                if is_cancelled():
                     raise
-                await self.sleep(backoff.next_s())  # not ours: aiokafka lets out what it did to its own tasks
+                await self.sleep(backoff.next_s())
             except StateLost as exc:
                 cause, _, remedy = str(exc).partition("\n  → ")
                 self._lost = self._lost or LostWatch(lead.now_s, cause, remedy)
