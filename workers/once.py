@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+
+import structlog
+from mode import Service
 
 from monitor.adapters.channels.connect import alert_channel
 from monitor.adapters.kafka import KafkaOutbox
@@ -27,8 +32,11 @@ from workers.recalibration import Recalibrator, told_policies
 from workers.reports import Reporter, report_channels
 from workers.reports import opening as opening_reports
 from workers.rollups import RollupKeeper, opening
+from workers.trouble import where
 from workers.vitals import Vitals
 from workers.watch import Watcher
+
+log = structlog.get_logger("watchkeeper.workers")
 
 
 def told_channels(settings: Settings) -> list[tuple[Channel, AlertChannel]]:
@@ -82,9 +90,21 @@ async def start_watchers(
         if settings.audit.enabled
         else None
     )
-    perhaps = (watcher, notifier, policies, auditor, recalibrator, rollups, reporter)
-    more = [service for service in perhaps if service is not None]
-    for service in (heartbeat, overseer, *more):
+    for service in (heartbeat, overseer):
         stack.push_async_callback(service.stop)
         await service.start()
+    perhaps = (watcher, notifier, policies, auditor, recalibrator, rollups, reporter)
+    more = [service for service in perhaps if service is not None]
+    stack.push_async_callback(_stop_together, more)
+    for service in more:
+        await service.start()
     return policies
+
+
+async def _stop_together(services: Sequence[Service]) -> None:
+    """Each may let what it does come to its end: one after the other they would outlast what a supervisor waits before it kills."""
+    for service, outcome in zip(
+        services, await asyncio.gather(*(one.stop() for one in services), return_exceptions=True), strict=True
+    ):
+        if isinstance(outcome, BaseException):
+            log.warning("stopping failed", service=type(service).__name__, error=where(outcome))

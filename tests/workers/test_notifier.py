@@ -123,6 +123,7 @@ class Rig:
                 "WATCHKEEPER_KAFKA__GROUP_PREFIX": "wk",
                 "WATCHKEEPER_CHANNELS__RETRY_DEAD_S": "5",
                 "WATCHKEEPER_RETRY__MAX_S": "0.3",
+                "WATCHKEEPER_RETRY__HALTED_S": "0.3",
             }
         )
 

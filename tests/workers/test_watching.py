@@ -19,7 +19,8 @@ from schemas.alert_actions import AlertAction
 from schemas.alerts import Alert, Source, alert_id
 from schemas.windows import WindowCounts
 from tests.fakes.watch import SECOND, START, FakeActions, FakeEngines, FakeWatchStore, cell, window
-from workers.watching import Acted, Replaced, StateLost, Watching
+from workers.leadership import Replaced
+from workers.watching import Acted, StateLost, Watching
 
 SETTINGS = load({"WATCHKEEPER_DRIFT__WINDOW_S": "1", "WATCHKEEPER_DRIFT__CHECKPOINT_EVERY_S": "3"})
 SHIFTED = {5, 6, 7, 8, 9, 40, 41, 42, 43, 44}
