@@ -290,8 +290,8 @@ class Notifier(Duty):
     def show(self) -> None:
         """What waits, by type of channel."""
         term = self._term
-        if term is None:
-            return
+        if term is None or term.spell.term != self._leads.term:
+            return  # the logs are read in a moment
         now_s = term.spell.now_s
         waiting, oldest_s, dead = (dict.fromkeys(TYPES, 0.0) for _ in range(3))
         for name, (channel, _) in self._channels.items():
@@ -306,7 +306,6 @@ class Notifier(Duty):
 
     def show_nothing(self) -> None:
         """See Duty."""
-        self._term = None
         for kind in TYPES:
             for metric in (Metric.CHANNEL_WAITING, Metric.CHANNEL_OLDEST, Metric.CHANNELS_DEAD):
                 self._metrics.set(metric, 0, channel=kind)

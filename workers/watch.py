@@ -6,8 +6,11 @@ A store or a broker that is slow or away delays the windows, never the overseer'
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
 
 import structlog
 
@@ -33,58 +36,50 @@ log = structlog.get_logger("watchkeeper.watch")
 FAILURES_IN_A_ROW: Final = 5
 
 
+class Closing(Protocol):
+    """Finds out which windows are closed (workers/closing.py)."""
+
+    async def look(self, position: datetime, now_s: float) -> datetime | None:
+        """All that ends by then is closed; None: nothing is known to be. Raises Retryable or Misconfigured."""
+        ...
+
+
+Opening = Callable[[Spell], AbstractAsyncContextManager[tuple[Watching, Closing]]]
+"""Connects to all that a spell of watching needs."""
+
+
+@dataclass
+class _Term:
+    """What is known of a term of ours, whatever became of its spells."""
+
+    number: int
+    since_s: float
+    watching: Watching | None = None
+    lost: LostWatch | None = None
+
+
 class Watcher(Duty):
     """Watches while it is us who oversee."""
 
     def __init__(
-        self,
-        who: Identity,
-        outbox: Outbox,
-        settings: Settings,
-        leadership: Membership,
-        engines: Engines,
-        *,
-        metrics: Metrics,
+        self, settings: Settings, leadership: Membership, opening: Opening, *, metrics: Metrics
     ) -> None:
         super().__init__(leadership, settings.retry, doing="watching", log=log)
-        self._who = who
-        self._outbox = outbox
-        self._settings = settings
-        self._engines = engines
+        self._opening = opening
         self._metrics = metrics
-        self._lost: tuple[int, LostWatch] | None = None
-        """The term in which it was found."""
-        self._last: Watching | None = None
-        self._led_since_s = 0.0
+        self._term = _Term(0, 0.0)
 
     def lost(self) -> LostWatch | None:
         """Why nothing is watched, where a person has to do something about it; None where that isn't known of this term."""
-        if self._lost is None:
-            return None
-        term, lost = self._lost
-        return lost if self._leads.term == term else None
+        return self._term.lost if self._term.number == self._leads.term else None
 
     async def act(self, spell: Spell, stack: AsyncExitStack) -> None:
         """Until the end of our term, or until looks have failed FAILURES_IN_A_ROW times."""
-        settings = self._settings
-        self._led_since_s = self._led_since_s or spell.now_s
-        store = await stack.enter_async_context(opened_store(settings.clickhouse, self._metrics))
-        admin = await stack.enter_async_context(KafkaAdmin.connect(settings.kafka))
-        fleet = settings.kafka.group_prefix
-        watching = Watching(
-            engines=self._engines,
-            store=WatchTables(store, fleet, settings.kafka.chat_logs_topic),
-            actions=ActionLog(admin, settings.kafka.alert_actions_topic, fleet),
-            tell=self._tell,
-            settings=settings,
-            source=self._who.source,
-            metrics=self._metrics,
-            is_ours=spell.is_ours,
-            sleep=spell.sleep,
-        )
-        self._last = watching
+        if self._term.number != spell.term:
+            self._term = _Term(spell.term, spell.now_s)
+        watching, closer = await stack.enter_async_context(self._opening(spell))
+        self._term.watching = watching
         await self._restore(watching, spell)
-        closer = Closer(settings, admin)
         failures = 0
         while spell.is_ours():
             looked_s = time.monotonic()
@@ -108,31 +103,25 @@ class Watcher(Duty):
         try:
             await watching.restore(spell.now)
         except StateLost as exc:
-            if self._lost is None or self._lost[0] != spell.term:
-                cause, _, remedy = str(exc).partition("\n  → ")
-                self._lost = spell.term, LostWatch(spell.now_s, cause, remedy)
+            cause, _, remedy = str(exc).partition("\n  → ")
+            self._term.lost = self._term.lost or LostWatch(spell.now_s, cause, remedy)
             raise
-        self._lost = None
-
-    async def _tell(self, alert: Alert) -> None:
-        record = OutRecord(alert.id.encode(), alert.to_bytes())
-        await self._outbox.publish(self._settings.kafka.alerts_topic, 0, [record])
+        self._term.lost = None
 
     def show(self) -> None:
         """Also while a window waits for the store, and before the store was ever there."""
-        now_s = self._leads.now_s
-        position = self._last.position if self._last is not None else None
-        kept = self._last.kept if self._last is not None else None
-        behind_s = (
-            now_s - position.timestamp() if position is not None else now_s - (self._led_since_s or now_s)
-        )
+        term = self._term
+        if term.number != self._leads.term:
+            return  # its first spell begins in a moment
+        position = term.watching.position if term.watching is not None else None
+        kept = term.watching.kept if term.watching is not None else None
+        behind_s = self._leads.now_s - (term.since_s if position is None else position.timestamp())
         self._metrics.set(Metric.WATCH_LAG, max(0.0, behind_s))
         if position is not None and kept is not None:
             self._metrics.set(Metric.WATCH_CHECKPOINT_AGE, (position - kept).total_seconds())
 
     def show_nothing(self) -> None:
         """See Duty."""
-        self._led_since_s, self._last = 0.0, None
         put = self._metrics.set
         for metric in (Metric.WATCH_LAG, Metric.WATCH_CHECKPOINT_AGE, Metric.WATCH_CHECKPOINT_BYTES):
             put(metric, 0)
@@ -140,3 +129,29 @@ class Watcher(Duty):
             put(Metric.WATCH_STREAMS, 0, state=state)
         for kind in DriftKind:
             put(Metric.ALERTS_FIRING, 0, kind=kind)
+
+
+def opening(who: Identity, outbox: Outbox, settings: Settings, engines: Engines, metrics: Metrics) -> Opening:
+    """Connects to the store and the broker of the settings."""
+    fleet, kafka = settings.kafka.group_prefix, settings.kafka
+
+    async def tell(alert: Alert) -> None:
+        await outbox.publish(kafka.alerts_topic, 0, [OutRecord(alert.id.encode(), alert.to_bytes())])
+
+    @asynccontextmanager
+    async def opened(spell: Spell) -> AsyncIterator[tuple[Watching, Closing]]:
+        async with opened_store(settings.clickhouse, metrics) as store, KafkaAdmin.connect(kafka) as admin:
+            watching = Watching(
+                engines=engines,
+                store=WatchTables(store, fleet, kafka.chat_logs_topic),
+                actions=ActionLog(admin, kafka.alert_actions_topic, fleet),
+                tell=tell,
+                settings=settings,
+                source=who.source,
+                metrics=metrics,
+                is_ours=spell.is_ours,
+                sleep=spell.sleep,
+            )
+            yield watching, Closer(settings, admin)
+
+    return opened

@@ -266,6 +266,13 @@ async def test_without_a_state_that_can_be_used_nothing_is_watched(lost: str) ->
         await world.watching().restore(START + 90 * SECOND)
 
 
+async def test_who_was_replaced_before_it_began_keeps_no_state() -> None:
+    world = World(is_ours=False)
+    with pytest.raises(Replaced):
+        await world.watching().restore(START)
+    assert world.store.states == {}
+
+
 async def test_a_state_that_was_rebuilt_is_taken_though_it_goes_less_far() -> None:
     world = await undisturbed(30, [])
     damage(world, 99)
