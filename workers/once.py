@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+
+import structlog
+from mode import Service
 
 from monitor.adapters.channels.connect import alert_channel
 from monitor.adapters.kafka import KafkaOutbox
@@ -26,9 +31,14 @@ from workers.policies import Policies
 from workers.recalibration import Recalibrator, told_policies
 from workers.reports import Reporter, report_channels
 from workers.reports import opening as opening_reports
-from workers.rollups import RollupKeeper, opening
+from workers.rollups import RollupKeeper
+from workers.rollups import opening as opening_rollups
+from workers.trouble import where
 from workers.vitals import Vitals
 from workers.watch import Watcher
+from workers.watch import opening as opening_watch
+
+log = structlog.get_logger("watchkeeper.workers")
 
 
 def told_channels(settings: Settings) -> list[tuple[Channel, AlertChannel]]:
@@ -57,7 +67,8 @@ async def start_watchers(
     watcher: Watcher | None = None
     if settings.drift.enabled:
         engines = Watches(policy_of(settings.drift), settings.kafka.group_prefix)
-        watcher = Watcher(who, outbox, settings, leadership, engines, metrics=metrics)
+        opening = opening_watch(who, outbox, settings, engines, metrics)
+        watcher = Watcher(settings, leadership, opening, metrics=metrics)
     lost_watch = nothing_lost if watcher is None else watcher.lost
     overseer = Overseer(
         who, outbox, settings, leadership, metrics=metrics, policies=policies, lost_watch=lost_watch
@@ -66,7 +77,7 @@ async def start_watchers(
     notifier = Notifier(who, outbox, settings, leadership, channels, metrics=metrics) if channels else None
     rollups = None
     if settings.rollups.enabled:
-        rollups = RollupKeeper(settings, leadership, opening(settings, metrics), metrics=metrics)
+        rollups = RollupKeeper(settings, leadership, opening_rollups(settings, metrics), metrics=metrics)
     reporter = None
     if settings.report.enabled:
         takers = report_channels(settings, [one for one, _ in channels], Secrets(os.environ))
@@ -83,8 +94,19 @@ async def start_watchers(
         else None
     )
     perhaps = (watcher, notifier, policies, auditor, recalibrator, rollups, reporter)
-    more = [service for service in perhaps if service is not None]
+    more: list[Service] = [service for service in perhaps if service is not None]
+    stack.push_async_callback(heartbeat.stop)
+    stack.push_async_callback(overseer.stop)
+    stack.push_async_callback(stop_together, more)
     for service in (heartbeat, overseer, *more):
-        stack.push_async_callback(service.stop)
         await service.start()
     return policies
+
+
+async def stop_together(services: Sequence[Service]) -> None:
+    """Each may let what it does come to its end: one after the other they would outlast what a supervisor waits before it kills."""
+    for service, outcome in zip(
+        services, await asyncio.gather(*(one.stop() for one in services), return_exceptions=True), strict=True
+    ):
+        if isinstance(outcome, BaseException):
+            log.warning("stopping failed", service=type(service).__name__, error=where(outcome))
