@@ -238,7 +238,7 @@ async def test_every_panel_of_grafana_asks_what_the_store_can_answer(store: Clic
     assert of_one["overview: Exchanges A"] == [{"exchanges": 2}]
     assert of_one["overview: Over-refusal A"] == [{"rate": 1.0}]
     assert [row["tenant"] for row in of_one["overview: Tenants and models A"]] == [tenant]
-    (row,) = of_one["category: Compliance with harmful prompts A"]
+    (row,) = of_one["category: Compliance with harmful prompts by category A"]
     low, high = wilson(1, 1)
     assert (row["rate"], row["low"], row["high"]) == pytest.approx((1.0, low, high), abs=1e-3)
     assert [r["Refusal"] for r in of_one["overview: Refusal, over-refusal, compliance A"]] == [
