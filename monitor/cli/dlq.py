@@ -161,7 +161,7 @@ def replay(
 
     Examples:
         watchkeeper dlq replay chat.logs.dlq/0/17
-        watchkeeper dlq replay --reason bad_shape --since 2h --dry-run
+        watchkeeper dlq replay --reason unknown_version --since 2h --dry-run
         watchkeeper dlq replay --all
     """
     ids = frozenset(LetterId.parse(text) for text in letters or ())
