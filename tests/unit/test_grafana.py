@@ -210,7 +210,7 @@ def test_a_name_is_shown_as_it_is_and_asked_for_without_a_character_that_means_s
 
 def test_an_alert_leads_to_where_compose_publishes_the_dashboard() -> None:
     (port,) = SERVICES["dashboard"]["ports"]
-    host, published = re.fullmatch(r"([\d.]+):\$\{DASHBOARD_PORT:-(\d+)\}:8480", port).groups()  # type: ignore[union-attr]
+    ((host, published),) = re.findall(r"^([\d.]+):\$\{DASHBOARD_PORT:-(\d+)\}:8480$", port)
     for name in BOARDS:
         (place,) = [one for one in dashboard(name)["templating"]["list"] if one["type"] == "constant"]
         assert place["query"] == place["current"]["value"] == f"http://{host}:{published}"
