@@ -72,7 +72,7 @@ async def test_whatever_strangers_write_stays_text_on_every_page() -> None:
             ("/cell", 2),
             ("/events", 6),
             ("/event?id=x", 20),
-            (f"/alerts/{shift().id}", 3),
+            (f"/alerts/{shift().id}", 2),
             ("/pipeline", 1),
         ):
             answer = await web.get(path)
