@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from monitor.cli.visible import shortened, visible
 from monitor.web.figures import Baseline, Figure
+from monitor.wording.visible import shortened, visible
 from schemas.evidence import DriftEvidence
 
 CLOCK: Final = "UTC"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from monitor.cli.figures import rate_text
+from monitor.drift.units import rate_text
 from monitor.intervals import wilson
 from schemas.alerts import Alert, alert_id
 from schemas.events import Verdict
