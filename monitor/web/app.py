@@ -71,7 +71,7 @@ def build_app(settings: Settings) -> Starlette:
             Route("/assets/{version}/{name}", asset),
         ],
         middleware=[
-            Middleware(Guarding, names=allowed_names(settings.web)),
+            Middleware(Guarding, names=allowed_names(settings.web), position=lambda: site.hub.position),
             Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=4),
         ],
         exception_handlers={
@@ -88,14 +88,14 @@ def build_app(settings: Settings) -> Starlette:
 
 async def stream(request: Request) -> Response:
     """`/stream`: server-sent events. `alert`: one began, changed or ended; `changed`: what is shown may be another; `anew`: too much
-    was missed, look at everything."""
+    was missed, look at everything. It goes on after `?since=`, which each page says of itself, or where it broke off."""
     site: Site = request.app.state.site
     if site.hub.is_full:
         return PlainTextResponse("Too many pages are open.\n", 503, {"retry-after": "30"})
     headers = {"x-accel-buffering": "no", "content-encoding": "identity"}
     if request.method == "HEAD":  # a stream without a body would never end
         return Response(media_type="text/event-stream", headers=headers)
-    last = request.headers.get("last-event-id", "")
+    last = request.headers.get("last-event-id") or request.query_params.get("since") or ""
     return StreamingResponse(site.hub.stream(last[:64]), media_type="text/event-stream", headers=headers)
 
 

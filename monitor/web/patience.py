@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 ASKS_WITHIN_S: Final = 10.0
 
@@ -34,7 +34,10 @@ class Patience(H11Protocol):
         super().connection_lost(exc)
 
     def _look(self) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
+        cycle: RequestResponseCycle | None = (
+            self.cycle
+        )  # None before the first request, though uvicorn's types don't say so
+        if cycle is not None and not cycle.response_complete:
             self._forget()
         elif self._ends is None:
             self._ends = self.loop.call_later(self.within_s, self.transport.close)

@@ -123,6 +123,7 @@ def page(
         "path": request.url.path,
         "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         "session": session,
+        "seen": request.state.seen,
         "can_log_in": site.sessions.is_open,
         "csrf": site.sessions.csrf(session),
         "firing": site.book.firing,

@@ -9,6 +9,7 @@ const TOAST_MS = 12000;
 const SPREAD_MS = 400; // many pages hear of the same news at once, and ask one after the other
 const live = document.getElementById("live");
 let source = null;
+let seen = document.body.dataset.seen; // what has come since the page was made is told too
 let wanted = new Set();
 let timer = null;
 let lastMs = 0;
@@ -126,8 +127,9 @@ document.addEventListener("keydown", (event) => {
 });
 
 function connect() {
-  source = new EventSource("/stream");
+  source = new EventSource(`/stream?since=${encodeURIComponent(seen)}`);
   let isFirst = true;
+  for (const topic of ["hello", "alert", "changed", "anew"]) source.addEventListener(topic, (event) => { seen = event.lastEventId; });
   source.addEventListener("hello", () => {
     say("on", "live");
     cut(false);
@@ -161,6 +163,12 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 window.addEventListener("pagehide", disconnect);
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted && !source) {
+    connect();
+    want("anew");
+  }
+});
 
 // A choice counts at once; but who walks through it with the keys is asked when it is the one (Enter, or the button).
 for (const form of document.querySelectorAll("form[data-auto]")) {

@@ -107,7 +107,7 @@ async def visit(context: BrowserContext, stage: Stage) -> Visitor:
     visitor = Visitor(await context.new_page(), stage)
 
     async def only_here(route: Route) -> None:
-        if route.request.url.startswith(stage.dashboard.url + "/"):
+        if route.request.url.startswith(visitor.stage.dashboard.url + "/"):
             await route.continue_()
         else:
             visitor.abroad.append(route.request.url)

@@ -97,7 +97,7 @@ async def test_whoever_is_logged_in_may_log_in_once_more() -> None:
 
 
 async def test_only_logging_in_sets_a_cookie_and_no_page_carries_a_secret() -> None:
-    secrets = {
+    secrets: dict[str, str] = {
         "WATCHKEEPER_CLICKHOUSE__PASSWORD": "store-secret-1",
         "WATCHKEEPER_RECALIBRATION__SECRET": "of thirty-two bytes, for nobody!",
         "WATCHKEEPER_KAFKA__SECURITY_PROTOCOL": "SASL_SSL",
@@ -105,7 +105,7 @@ async def test_only_logging_in_sets_a_cookie_and_no_page_carries_a_secret() -> N
         "WATCHKEEPER_KAFKA__SASL_USERNAME": "watch",
         "WATCHKEEPER_KAFKA__SASL_PASSWORD": "broker-secret-1",
     }
-    async with client(app(**secrets)) as web:
+    async with client(app(TOKEN, 0, **secrets)) as web:
         answer = await log_in(web, name="Ada")
         session = re.split("[=;]", answer.headers["set-cookie"])[1]
         for path in ("/", "/cell", "/events", ALERT, "/audits", "/calibrations", "/login", "/healthz", "/no"):

@@ -70,6 +70,7 @@ async def test_who_has_asked_is_left_to_read_on() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GOOD)
         (one,) = await until(lambda: server.server_state.connections, "the connection")
+        assert isinstance(one, Patience)
         assert one._ends is not None
         writer.write(b"\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
