@@ -10,23 +10,25 @@ from typing import Final, Literal
 
 from monitor.settings import Settings
 from monitor.web.site import Site, answered
+from monitor.wording.figures import duration
 from schemas.alerts import Alert
 
 Tone = Literal["good", "quiet", "warn", "bad"]
 
-LATELY: Final = timedelta(minutes=10)
+LEAST_LATELY: Final = timedelta(minutes=10)
 LEAST_LATE: Final = timedelta(minutes=1)
 """A watch whose last window is older than this, and than three windows, stands still."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """`ends_at`: the end of the last window that was closed. `messages`: those that arrived within LATELY. None: not known, or none
-    yet. `trouble`: why the store says nothing."""
+    """`ends_at`: the end of the last window that was closed. `messages`: those of the windows that began `lately`. None: not known, or
+    none yet. `trouble`: why the store says nothing."""
 
     ends_at: datetime | None = None
     messages: int | None = None
     trouble: str = ""
+    lately: timedelta = LEAST_LATELY
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,17 @@ async def pulse(site: Site, now: datetime) -> Pulse:
     until = now.replace(
         second=now.second // 5 * 5, microsecond=0
     )  # who asks at about the same time asks the same
-    last, lately = await asyncio.gather(
+    windows = 3 * timedelta(seconds=site.settings.drift.window_s + site.settings.drift.settle_s)
+    since = until - max(LEAST_LATELY, windows)
+    last, arrived = await asyncio.gather(
         answered(site.store.query("watch_last_window", fleet=site.fleet)),
-        answered(site.store.query("dashboard_coverage", fleet=site.fleet, since=until - LATELY, until=until)),
+        answered(site.store.query("dashboard_coverage", fleet=site.fleet, since=since, until=until)),
     )
     return Pulse(
         ends_at=last.value[0]["ends_at"] if last.value else None,
-        messages=lately.value[0]["messages"] if lately.value else None,
-        trouble=last.trouble or lately.trouble,
+        messages=arrived.value[0]["messages"] if arrived.value else None,
+        trouble=last.trouble or arrived.trouble,
+        lately=until - since,
     )
 
 
@@ -84,5 +89,7 @@ def standing(
     if now - pulse.ends_at > late:
         return Standing("warn", "No alert goes on, but nobody looks: the watch stands still.", PIPELINE)
     if not pulse.messages:
-        return Standing("quiet", "No alert goes on; nothing has arrived in the last 10 minutes.", PIPELINE)
+        return Standing(
+            "quiet", f"No alert goes on; nothing has arrived in the last {duration(pulse.lately)}.", PIPELINE
+        )
     return Standing("good", "All is well: no alert goes on, and the watch looks at what arrives.")

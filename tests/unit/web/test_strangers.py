@@ -51,7 +51,8 @@ async def test_whatever_strangers_write_stays_text_on_every_page() -> None:
         {
             "dashboard_event": [EVENT],
             "dashboard_judgement": [JUDGEMENT],
-            "dashboard_event_ids": [{"event_id": HOSTILE}],
+            "dashboard_event_ids": [{"event_id": HOSTILE, "event_hash": 1}],
+            "dashboard_events_found": [EVENT],
             "dashboard_events_of": [EVENT],
             "dashboard_names": [{"kind": kind, "name": HOSTILE} for kind in ("tenant", "model")],
             "dashboard_names_by_event": [{"kind": kind, "name": HOSTILE} for kind in ("tenant", "model")],
