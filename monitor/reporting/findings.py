@@ -24,6 +24,7 @@ from monitor.reporting.changes import RATES, Change, Changes
 from monitor.reporting.document import Finding, Tone
 from monitor.reporting.facts import EVERYTHING, AuditValue, CellKey, Facts, Told
 from monitor.reporting.significance import LEVEL
+from monitor.wording.figures import shares_apart, times_text
 from schemas.evidence import DriftEvidence
 from schemas.taxonomy import BENIGN
 
@@ -174,10 +175,8 @@ def _is_same(one: _Shift, two: _Shift) -> bool:
 
 def _of_change(change: Change) -> Finding:
     measure, now = change.measure, change.now
-    before, after = wording.percents(change.before.value or 0.0, now.value or 0.0)
-    ratio = (
-        f"×{wording.times(now.value / change.before.value)}, " if now.value and change.before.value else ""
-    )
+    before, after = shares_apart(change.before.value or 0.0, now.value or 0.0)
+    ratio = f"×{times_text(now.value / change.before.value)}, " if now.value and change.before.value else ""
     noun, did = words.CONCERNED[measure]
     more = abs(change.change) * now.denominator
     earlier = "last week" if change.versus == "last week" else "in the four weeks before"
@@ -280,7 +279,7 @@ def _of_letters(facts: Facts, changes: Changes) -> list[Finding]:
     _, high = wilson(before, before + earlier)
     if low <= high or share < 0.001:
         return []
-    one, two = wording.percents(share_before, share)
+    one, two = shares_apart(share_before, share)
     worst = max(facts.letters, key=lambda letter: letter.now)
     return [
         Finding(

@@ -92,7 +92,7 @@ class Tags(HTMLParser):
 def test_what_changed_comes_first_and_the_surest_large_thing_before_the_others(full: Report) -> None:
     assert full.summary == "Five things changed and matter, most important first."
     assert full.findings[0].text.startswith(
-        "Over-refusal of northwind / atlas-mini / benign rose from 3.9 % to 14 % (×4.1 odds, 95 % 3.0–5.6) since 18 November"
+        "Over-refusal of northwind / atlas-mini / benign rose from 3.9 % to 14.2 % (×4.1 odds, 95 % 3.0–5.6) since 18 November"
     )
     assert full.findings[0].text.endswith("It goes on.")
     weights = [finding.weight for finding in full.findings]
