@@ -158,9 +158,10 @@ async def main() -> int:
             async with await connect(settings) as store:
                 await store.migrate()
                 await fill(store, asked.stored, within_s=float("inf"))
-                await Rollups(store).refresh()
+                first = Rollups(store)
+                await first.refresh()
                 engine, traffic = Engine(part.pid or 0), Traffic(store, asked.stored)
-                rollups = Rollups(store, at_most_s=COUNTING * EVERY_S)
+                rollups = Rollups(store, at_most_s=COUNTING * EVERY_S, waiting=first.waiting)
                 is_kept = [
                     await phase(traffic, rollups, engine, asked.live, 0),
                     await phase(traffic, rollups, engine, asked.backfill, BACKFILL),
