@@ -92,6 +92,7 @@ async def events_page(request: Request) -> Response:
 
 async def _newest(site: Site, until: datetime, limit: int, wanted: dict[str, Any]) -> Rows:
     """The newest that are wanted; looks further back only where too few came lately. Raises what the store raises."""
+    found: Rows = []
     for back in BACK:
         asked = {"since": _rounded(until - back), "until": until, **wanted}
         hashes = await site.store.query("dashboard_event_ids", limit=2 * limit, **asked)
@@ -101,7 +102,7 @@ async def _newest(site: Site, until: datetime, limit: int, wanted: dict[str, Any
             "dashboard_events_found", hashes=[row["event_hash"] for row in hashes], limit=limit, **asked
         )
         if len(found) == limit:
-            return found
+            break
     return found
 
 
