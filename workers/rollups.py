@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -18,6 +18,9 @@ from workers.opening import opened_store
 from workers.spells import Duty, Spell
 
 log = structlog.get_logger("watchkeeper.rollups")
+
+SHARE: Final = 0.5
+"""Of the time between two refreshes: a refresh begins to count nothing more after so much."""
 
 
 class Refreshing(Protocol):
@@ -59,7 +62,7 @@ class RollupKeeper(Duty):
             counted = await rollups.refresh()
             took_s = time.monotonic() - began_s
             if counted is not None:
-                self._metrics.set(Metric.ROLLUP_LAG, took_s)
+                self._metrics.set(Metric.ROLLUP_LAG, took_s + counted.behind_s)
                 self._metrics.count(Metric.ROLLUP_QUARTERS, counted.quarters)
                 self._metrics.observe(Metric.ROLLUP_SECONDS, took_s)
                 spell.went_well()
@@ -68,6 +71,7 @@ class RollupKeeper(Duty):
                         "quarters counted",
                         quarters=counted.quarters,
                         rows=counted.rows,
+                        waiting=counted.waiting,
                         took_s=round(took_s, 2),
                     )
             await spell.sleep(self._settings.rollups.every_s)
@@ -84,6 +88,6 @@ def opening(settings: Settings, metrics: Metrics) -> Opening:
     @asynccontextmanager
     async def connected(is_ours: Callable[[], bool]) -> AsyncIterator[Refreshing]:
         async with opened_store(store, metrics) as client:
-            yield Rollups(client, is_ours)
+            yield Rollups(client, is_ours, at_most_s=SHARE * settings.rollups.every_s)
 
     return connected
