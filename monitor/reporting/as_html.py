@@ -12,6 +12,7 @@ from monitor.reporting.document import Report
 from monitor.reporting.said_queries import said_parameters
 
 _TEMPLATE: Final = "report.html.j2"
+_LONGEST_WORD: Final = 18
 CONTENT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """No script runs and nothing is fetched, whatever a text in it says."""
 
@@ -21,12 +22,24 @@ def render(report: Report) -> str:
     return _template().render(report=report, policy=CONTENT_POLICY)
 
 
+def _unbroken(text: str) -> str:
+    """A figure stays on one line with its unit."""
+    return text.replace(" %", "\u00a0%").replace(" to ", "\u00a0to\u00a0").replace("▲ ", "▲\u00a0").replace("▼ ", "▼\u00a0")
+
+
+def _is_long(text: str) -> bool:
+    """Whether a word of it may be broken anywhere, or it would widen a printed page."""
+    return any(len(word) > _LONGEST_WORD for word in text.split())
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["parameters"] = said_parameters
+    environment.filters["unbroken"] = _unbroken
+    environment.filters["is_long"] = _is_long
     return environment
 
 

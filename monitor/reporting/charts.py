@@ -115,7 +115,7 @@ def rates_by_day(changes: Changes) -> Picture:
     over = "five weeks; this week is shaded" if has_past else "this week's days"
     return Picture(
         "chart-rates",
-        "Rates of all traffic by day",
+        f"Rates of all traffic by day, with 95 % intervals{', this week shaded' if has_past else ''}",
         f"Five line charts of the daily rates in per cent over {over}, with 95 % intervals as bars. The table after it has the same figures.",
         _svg(written, "rates"),
         Table(

@@ -56,7 +56,7 @@ def volume_section(facts: Facts, changes: Changes) -> Section:
                 Column("Tenant / model", is_number=False),
                 *map(
                     Column,
-                    ("Exchanges", "Last week", "Mean of four weeks", "To be scored", "Answered", "Coverage"),
+                    ("Exchanges", "Last week", "Four-week mean", "To be scored", "Answered", "Coverage"),
                 ),
             ),
             tuple(rows),
@@ -175,7 +175,7 @@ _COLUMNS: Final = (
     Column("Where", is_number=False),
     *map(
         Column,
-        ("This week", "95 % interval", "Of", "Last week", "Change", "Mean of four weeks", "Change from it"),
+        ("This week", "95 % interval", "Out of", "Last week", "Change", "Four-week mean", "Change from it"),
     ),
 )
 
