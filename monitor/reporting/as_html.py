@@ -24,7 +24,12 @@ def render(report: Report) -> str:
 
 def _unbroken(text: str) -> str:
     """A figure stays on one line with its unit."""
-    return text.replace(" %", "\u00a0%").replace(" to ", "\u00a0to\u00a0").replace("▲ ", "▲\u00a0").replace("▼ ", "▼\u00a0")
+    return (
+        text.replace(" %", "\u00a0%")
+        .replace(" to ", "\u00a0to\u00a0")
+        .replace("▲ ", "▲\u00a0")
+        .replace("▼ ", "▼\u00a0")
+    )
 
 
 def _is_long(text: str) -> bool:
