@@ -199,7 +199,7 @@ def heat_map(changes: Changes, measure: Measure, categories: Sequence[CellKey]) 
     )
     return Picture(
         f"chart-{salt.replace('_', '-')}",
-        f"{words.TITLES[measure]} by category and day, %; darker is higher, uncoloured is of fewer than {LEAST_IN_A_FIELD}",
+        f"{words.TITLES[measure]} by category and day, %",
         f"A grid of categories by days; each field holds the rate of {words.TITLES[measure].lower()} in per cent, darker where it is higher, up to "
         f"{words.share(top)}; without a colour where it is of fewer than {LEAST_IN_A_FIELD}. A dash: nothing to count. The table after it has the same figures.",
         _svg(written, salt),

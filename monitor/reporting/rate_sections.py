@@ -287,7 +287,11 @@ def heat_section(changes: Changes) -> Section:
             "Category by day",
             (Paragraph("No exchange of this week has a response that the guard labelled.", "quiet"),),
         )
-    return Section("heat", "Category by day", tuple(pictures))
+    legend = (
+        f"Each field is the rate of one category on one day, in per cent: darker is higher, in each picture by its own scale. Without a colour: of fewer "
+        f"than {charts.LEAST_IN_A_FIELD} exchanges, so mostly chance. –: nothing to count."
+    )
+    return Section("heat", "Category by day", (Paragraph(legend, "quiet", _QUERIES), *pictures))
 
 
 def _categories(keys: Sequence[CellKey]) -> list[CellKey]:
