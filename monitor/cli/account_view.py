@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.accounting import Account, ExchangeAccount, MessageAccount, State, TopicAccount
-from monitor.cli.visible import visible
+from monitor.wording.visible import visible
 
 _STYLES: dict[State, str] = {
     "balanced": "green",

@@ -15,9 +15,9 @@ from monitor.audit.pictures import PastPoint, layer_points
 from monitor.audit.records import meaning_of
 from monitor.audit.wording import place
 from monitor.cli.audit_shapes import AxiomLine
-from monitor.cli.figures import moment
 from monitor.cli.layer_plot import layer_plot
-from monitor.cli.visible import shortened, visible
+from monitor.wording.figures import moment
+from monitor.wording.visible import shortened, visible
 from schemas.audits import AuditChange, AuditRecord, AuditValue
 
 MOST_LAYERS: Final = 40

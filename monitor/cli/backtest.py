@@ -20,7 +20,6 @@ from monitor.adapters.kafka_admin import KafkaAdmin
 from monitor.adapters.past_windows import By, PastWindows
 from monitor.adapters.windows import WatchTables
 from monitor.cli.alerts_shapes import EvidenceDocument
-from monitor.cli.alerts_view import duration
 from monitor.cli.backtest_view import backtest_view
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.drift_shapes import BacktestDocument, FindingLine, ToldLine, TrialLine
@@ -35,6 +34,7 @@ from monitor.drift_settings import DriftSettings
 from monitor.errors import Misconfigured, Retryable
 from monitor.kafka_settings import KafkaSettings
 from monitor.settings import Settings
+from monitor.wording.figures import duration
 
 MOST_BUDGETS: Final = 6
 _COUNTED_S: Final = 60.0

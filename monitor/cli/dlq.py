@@ -20,7 +20,6 @@ from monitor.cli.exits import ExitCode
 from monitor.cli.parts import parts_here
 from monitor.cli.shapes import LetterCount, LetterDocument, LetterLine, LetterReplayDocument, LettersDocument
 from monitor.cli.times import SYNTAX, parse_time
-from monitor.cli.visible import visible
 from monitor.dead_letters import (
     DeadLetter,
     LetterId,
@@ -34,6 +33,7 @@ from monitor.dead_letters import (
 from monitor.errors import Misconfigured
 from monitor.kafka_settings import KafkaSettings
 from monitor.ports import Outbox, OutRecord
+from monitor.wording.visible import visible
 
 _SENT_AT_ONCE_BYTES: Final = 4_194_304
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

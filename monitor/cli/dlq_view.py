@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.console import output
-from monitor.cli.visible import visible
 from monitor.dead_letters import DeadLetter, ReplayPlan, Tally
+from monitor.wording.visible import visible
 
 
 def counts_table(tally: Tally) -> Table:

@@ -18,7 +18,8 @@ from monitor.cli.console import output, print_json
 from monitor.cli.drift_shapes import PlanDocument, PlanLine
 from monitor.cli.parts import parts_here
 from monitor.cli.plan_view import plan_view
-from monitor.cli.watch_state import newest, nothing_kept, watch_tables
+from monitor.cli.watch_state import nothing_kept, watch_tables
+from monitor.drift.kept import newest
 from monitor.drift.measures import RATES, Measure, k_of_n
 from monitor.drift.needs import SeasonNeed
 from monitor.drift.policy import DriftPolicy

@@ -10,10 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from monitor.cli.alerts_view import duration
 from monitor.cli.drift_shapes import PlanDocument, PlanLine
-from monitor.cli.figures import moment, number, rate_text
-from monitor.cli.visible import visible
+from monitor.drift.units import rate_text
+from monitor.wording.figures import duration, moment, number
+from monitor.wording.visible import visible
 
 FACTORS: Final = ("x1.5", "x2", "x3", "x0.5")
 WIDE: Final = 100

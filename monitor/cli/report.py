@@ -21,10 +21,10 @@ from monitor.cli.console import notes
 from monitor.cli.parts import parts_here
 from monitor.errors import Misconfigured
 from monitor.reporting import as_pdf
-from monitor.reporting.building import build
 from monitor.reporting.document import Report
 from monitor.reporting.formats import FORMATS, Format, file_name, rendered
-from monitor.reporting.gathering import STEPS, gather
+from monitor.reporting.gathering import STEPS
+from monitor.reporting.making import make
 from monitor.reporting.weeks import Week, read_week, read_zone
 from monitor.settings import Settings
 
@@ -82,7 +82,7 @@ def report(
     settings = parts_here().settings
     with ExitStack() as stack:
         tell = _progress(stack)
-        made = asyncio.run(make(settings, wanted, now, tenant=tenant, model=model, tell=tell))
+        made = asyncio.run(_made(settings, wanted, now, tenant=tenant, model=model, tell=tell))
         tell(STEPS, "writing it down")
         content = rendered(made, chosen)
     if out is None:
@@ -96,7 +96,7 @@ def report(
     notes().print(Text(made.summary), soft_wrap=True)
 
 
-async def make(
+async def _made(
     settings: Settings,
     week: Week,
     now: datetime,
@@ -105,13 +105,9 @@ async def make(
     model: str | None,
     tell: Callable[[int, str], None],
 ) -> Report:
-    """The report from the store that the settings name. Raises what the store raises."""
     async with await connect(settings.clickhouse) as store:
-        facts = await gather(
-            store, week, fleet=settings.kafka.group_prefix, now=now, tenant=tenant, model=model, tell=tell
-        )
-    tell(STEPS, "drawing")
-    return await asyncio.to_thread(build, facts)
+        fleet = settings.kafka.group_prefix
+        return await make(store, week, fleet=fleet, now=now, tenant=tenant, model=model, tell=tell)
 
 
 def read_format(form: str | None, out: Path | None) -> Format:

@@ -21,12 +21,12 @@ from monitor.cli.failures import Interrupted
 from monitor.cli.parts import ADDRESSES
 from monitor.cli.shapes import UpDocument
 from monitor.cli.stack_progress import StackProgress
-from monitor.cli.visible import visible
 from monitor.embedded.registry import Addresses
 from monitor.embedded.stack import STACK_DEFAULTS, Stack
 from monitor.errors import Misconfigured
 from monitor.settings import Settings, load
 from monitor.web.serving import Dashboard, serving
+from monitor.wording.visible import visible
 
 _TRY: Final = (
     ("watchkeeper replay FILE.jsonl", "send chat logs through it"),

@@ -38,7 +38,7 @@ STEPS: Final = 11
 """Questions that are asked: what progress counts by."""
 
 
-def _quiet(step: int, doing: str) -> None:
+def quiet(step: int, doing: str) -> None:
     """Progress that nobody looks at."""
 
 
@@ -65,7 +65,7 @@ async def gather(
     now: datetime,
     tenant: str | None = None,
     model: str | None = None,
-    tell: Callable[[int, str], None] = _quiet,
+    tell: Callable[[int, str], None] = quiet,
 ) -> Facts:
     """The facts of a week. `tell` is called before each question with its number, from 0 of STEPS. Raises as `Queries` does."""
     asking = _Asking(store, tell)

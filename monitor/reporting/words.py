@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from monitor.cli.figures import change_text, rate_text
-from monitor.cli.visible import visible
 from monitor.drift.measures import Measure
 from monitor.drift.wording import printable
 from monitor.reporting.facts import CellKey
+from monitor.wording.figures import points_text, share_text
+from monitor.wording.visible import visible
 
 LONGEST_TEXT: Final = 400
 NOTHING: Final = "—"
@@ -80,19 +80,19 @@ def text(hostile: str, most: int = LONGEST_TEXT) -> str:
 
 def share(value: float | None) -> str:
     """4.1 %; a dash of nothing."""
-    return NOTHING if value is None else rate_text("", value)
+    return NOTHING if value is None else share_text(value)
 
 
 def interval(low: float | None, high: float | None) -> str:
     """3.2–5.0 %."""
     if low is None or high is None:
         return NOTHING
-    return f"{rate_text('', low).removesuffix(' %')}–{rate_text('', high)}"
+    return f"{share_text(low).removesuffix(' %')}–{share_text(high)}"
 
 
 def points(value: float) -> str:
     """+3.2 points."""
-    return change_text("", value)
+    return points_text(value)
 
 
 def points_beside(change: float, rate: float) -> str:

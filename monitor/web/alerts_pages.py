@@ -10,9 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from monitor.cli.alert_actions import MOST_NOTE_CHARS, check_action, what_happens, write_action
-from monitor.cli.alert_facts import background_facts, health_facts, shift_facts
-from monitor.cli.alert_log import ENDED
+from monitor.adapters.alert_log import write_action
+from monitor.alerts.actions import MOST_NOTE_CHARS, check_action, what_happens
+from monitor.alerts.facts import background_facts, health_facts, shift_facts
+from monitor.alerts.log import ENDED
 from monitor.errors import Misconfigured, Retryable
 from monitor.web.asking import BadQueryError, number_of, shown
 from monitor.web.charts import evidence_chart

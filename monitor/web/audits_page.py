@@ -14,11 +14,11 @@ from starlette.responses import Response
 from monitor.adapters.audits import history_of, newest_records, record_of
 from monitor.audit.measures import Measure
 from monitor.audit.records import meaning_of
-from monitor.cli.visible import visible
 from monitor.errors import Misconfigured
 from monitor.web.asking import MOST_CHARS, BadQueryError
 from monitor.web.rendering import page
 from monitor.web.site import Site, answered
+from monitor.wording.visible import visible
 from schemas.audits import AuditPicture, AuditRecord, AuditValue
 
 LISTED: Final = 100

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from monitor.adapters.windows import WatchTables
-from monitor.cli.watch_state import newest
+from monitor.drift.kept import newest
 from monitor.drift.measures import Measure
 from monitor.drift.policy import DriftPolicy
 from monitor.drift.views import PlanRow, StreamState, StreamView

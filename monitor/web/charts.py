@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from monitor.cli.visible import visible
 from monitor.web.figures import Baseline, Figure
+from monitor.wording.visible import visible
 from schemas.evidence import DriftEvidence
 
 Series = tuple[str, Sequence[Figure]]

@@ -11,7 +11,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from monitor.cli.alert_log import ENDED
+from monitor.alerts.log import ENDED
 from monitor.web.asking import MEASURES, SPANS, Ask, By, read
 from monitor.web.baselines import Baselines
 from monitor.web.charts import rate_chart

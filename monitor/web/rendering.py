@@ -15,15 +15,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from monitor.cli.alerts_view import duration
-from monitor.cli.figures import change_text, moment, number, rate_text, times_text
-from monitor.cli.visible import shortened, visible
 from monitor.drift.measures import Measure
+from monitor.drift.units import change_text, rate_text
 from monitor.redaction import redact
 from monitor.version import watchkeeper_version
 from monitor.web.chartjs import chart_js
 from monitor.web.sessions import Session
 from monitor.web.site import Site
+from monitor.wording.figures import duration, moment, number, times_text
+from monitor.wording.visible import shortened, visible
 
 FOLDER: Final = Path(str(files("monitor.web")))
 STATIC: Final = FOLDER / "static"

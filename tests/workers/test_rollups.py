@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from monitor.adapters.rollups import Counted, Reach
-from monitor.cli.store_checks import BEHIND_AT_MOST, rollup_check
+from monitor.checking.store import BEHIND_AT_MOST, rollup_check
 from monitor.errors import Retryable
 from monitor.metrics import Metrics
 from monitor.rollup_settings import RollupSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from monitor.cli.alert_log import AlertLog, Done
+from monitor.alerts.log import AlertLog, Done
 from schemas.alert_actions import AlertAction, Verb
 from schemas.alerts import Alert, Source, alert_id
 from schemas.evidence import DriftEvidence, Interval, MixSplit, Planning, Point, Stratum, WatchedBy

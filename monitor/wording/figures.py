@@ -1,26 +1,24 @@
-"""Figures of a watch as people read them: rates, changes, multiples, counts and moments."""
+"""Figures as people read them: shares and their changes, multiples, counts, moments and spans."""
 
 from __future__ import annotations
 
 import math
-from datetime import datetime
-
-from monitor.drift.measures import Measure
+from datetime import datetime, timedelta
 
 
-def rate_text(measure: str, value: float, *, is_short: bool = False) -> str:
-    """`4.1 %`, `0.082 %`; of volume `1,234 an hour`, shortly `1,234`."""
-    if measure == Measure.VOLUME:
-        return number(value) if is_short else f"{number(value)} an hour"
-    return f"{_share(value)} %"
+def share_text(share: float) -> str:
+    """`4.1 %`, `0.082 %`."""
+    return f"{_share(share)} %"
 
 
-def change_text(measure: str, value: float, *, has_unit: bool = True) -> str:
-    """`+13.8 points` (per cent points), or of volume `+120 an hour`."""
-    sign = "+" if value >= 0 else "−"
-    if measure == Measure.VOLUME:
-        return f"{sign}{number(abs(value))}{' an hour' if has_unit else ''}"
-    return f"{sign}{_share(abs(value))}{' points' if has_unit else ''}"
+def points_text(change: float, *, has_unit: bool = True) -> str:
+    """The change of a share: `+13.8 points` (per cent points)."""
+    return f"{sign_of(change)}{_share(abs(change))}{' points' if has_unit else ''}"
+
+
+def sign_of(value: float) -> str:
+    """Of a change: nothing is none without."""
+    return "+" if value >= 0 else "−"
 
 
 def _share(value: float) -> str:
@@ -54,3 +52,12 @@ def number(value: float) -> str:
 def moment(at: datetime) -> str:
     """`2026-03-03 12:00:04 UTC`."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def duration(span: timedelta) -> str:
+    """A span in its largest unit of which there are two: `95 s`, `4 min`, `3 h`, `12 d`. None is below nought."""
+    seconds = max(0.0, span.total_seconds())
+    for unit_s, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * unit_s:
+            return f"{seconds / unit_s:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
-from monitor.cli.alerts_view import duration
-from monitor.cli.figures import change_text, moment, number, rate_text, times_text
 from monitor.drift.measures import Measure
+from monitor.drift.units import change_text, rate_text
+from monitor.wording.figures import duration, moment, number, times_text
 from schemas.alerts import Alert
 from schemas.evidence import DriftEvidence, Interval
 
