@@ -136,7 +136,8 @@ def calibrations_section(facts: Facts) -> Section:
 def _calibration_row(facts: Facts, one: CalibrationNow) -> tuple[Cell, ...]:
     zone = facts.week.zone
     thresholds = ", ".join(
-        f"{words.name(group) if group else one.rule} {value:.3g}" for group, value in one.thresholds.items()
+        f"{words.category(group) if group else one.rule} {value:.3g}"
+        for group, value in one.thresholds.items()
     )
     said = "; ".join(one.guarantees) or one.reason or words.NOTHING
     return (
