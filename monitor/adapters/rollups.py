@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import inf
 from typing import Final, Literal
 
 import msgspec
 
 from monitor.adapters.clickhouse import ClickHouse
 from monitor.rollups.cutting import batches, slices
+from monitor.rollups.waiting import EVER, Waiting, Written
 
 MARKS_TABLE: Final = "rollup_marks"
-SETTLED_AFTER: Final = timedelta(minutes=3)
-"""So long before the mark, what was written is looked at again: an insert is visible at its end, and counts by its beginning. No
-insert that is acknowledged takes longer (WATCHKEEPER_CLICKHOUSE__TIMEOUT_S), and servers' clocks differ by less."""
+WAY: Final = 1
+"""In which way quarters are counted: raised whenever what is counted of a row changes. What was counted in another way is counted anew, once,
+by the first refresh."""
 MOST_WRITTEN: Final = 1_000_000
 """Rows whose events are looked up at once: 8 bytes each, and a set of them."""
 MOST_SLICES: Final = 8
 """More looks than that, each at all events, cost more than to count all that there is."""
-MOST_COUNTED: Final = 4_000_000
-"""Rows that are counted at once, some 100 bytes each; each batch looks for its events among all, so there should be few."""
+MOST_COUNTED: Final = 1_000_000
+"""Rows that are counted at once, some 100 bytes each."""
 MOST_QUARTERS: Final = 200
+MOST_EAGER: Final = 500_000
+"""Rows of quarters that should be left alone for a while which a refresh counts nevertheless: a second's work. So small stores are up to date,
+and in a large one old logs cost no more than that."""
 MOST_COPIED: Final = 2_000_000
 """Old rows that are copied at once, about."""
 _HASHES: Final = 1 << 64
-_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +48,14 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What one refresh did: `quarters` counted anew from `rows`; it holds for what was written before `until`."""
+    """What one refresh did: `quarters` counted anew from `rows`. What was written before `until` is counted (None: nothing for sure), which is
+    `behind_s` ago; `waiting`: quarters that are left alone for a while, or for which there was no time."""
 
-    until: datetime
+    until: datetime | None
     quarters: int
     rows: int
+    waiting: int = 0
+    behind_s: float = 0.0
 
 
 def always() -> bool:
@@ -56,78 +65,136 @@ def always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rollups:
-    """The quarters of one store. `is_ours` is asked before each step that writes: false ends the work early, harmlessly."""
+    """The quarters of one store. `is_ours` is asked before each step that writes: false ends the work early, harmlessly. A refresh begins
+    nothing more once it has counted for `at_most_s`: the next one goes on."""
 
     store: ClickHouse
     is_ours: Callable[[], bool] = always
+    at_most_s: float = inf
     most_written: int = MOST_WRITTEN
     most_slices: int = MOST_SLICES
     most_counted: int = MOST_COUNTED
+    most_eager: int = MOST_EAGER
+    waiting: Waiting = field(default_factory=Waiting)
 
     async def reach(self) -> Reach:
         """How far it is."""
-        (row,) = await self.store.query("rollup_marks")
+        (row,) = await self.store.query("rollup_marks", way=WAY)
         return Reach(row["now"], row["counted"], row["filled"] is not None, row["stored"])
 
     async def refresh(self) -> Counted | None:
-        """Count all quarters anew of which something was written since the last time. None where `is_ours` ended it."""
+        """Count the quarters anew of which something was written since the last time, as far as they are due (`Waiting`). None where `is_ours`
+        ended it."""
         reach = await self.reach()
         if not reach.is_filled:
             if not await self.fill():
                 return None
             reach = await self.reach()
-        since = max(_EVER, reach.counted - SETTLED_AFTER) if reach.counted is not None else _EVER
-        written = [
-            (row["second"], row["row_count"])
-            for row in await self.store.query("rollup_written", since=since, until=reach.now)
-        ]
-        spans = slices(written, reach.now, most_rows=self.most_written)
-        touched: set[datetime] = set()
-        for begin, end in spans if len(spans) <= self.most_slices else ():
-            rows = await self.store.query("rollup_touched", since=max(begin, since), until=end)
-            touched |= {row["begins_at"] for row in rows}
-        if len(spans) > self.most_slices:
-            touched = await self._all(_EVER)
-        counted = await self._count(touched, reach.now)
-        if counted is not None and self.is_ours():
-            await self._note("counted", reach.now)
-        return counted
+        began_s = time.monotonic()
+        now = reach.now
+        written = await self._written(self.waiting.since(reach.counted), now)
+        touched = await self._touched(self.waiting.fresh(written), now)
+        self.waiting.touch(touched, reach.counted, now, seen=written)
+        counted, rows = 0, 0
+        async for batch, size in self._wanted(now):
+            spent_s = time.monotonic() - began_s
+            if counted and spent_s >= self.at_most_s:
+                break
+            if not await self._count(batch):
+                return None
+            for quarter in batch:
+                self.waiting.counted(quarter, reach.now + timedelta(seconds=spent_s))
+            counted, rows = counted + len(batch), rows + size
+        until = self.waiting.until()
+        if until is not None and self.is_ours():
+            await self._note("counted", until)
+        behind_s = (reach.now - until).total_seconds() if until else 0.0
+        return Counted(until, counted, rows, len(self.waiting), behind_s)
 
     async def rebuild(self, since: datetime) -> Counted | None:
         """Copy all rows again and count all quarters from `since` anew. Where rows have expired, what was counted stands."""
         if not await self.fill():
             return None
         now = (await self.reach()).now
-        return await self._count(await self._all(since), now)
+        await self._note_all_moved()
+        quarters, rows = sorted(await self._all(since)), 0
+        async for batch, size in self._batches(quarters, self.most_counted):
+            if not await self._count(batch):
+                return None
+            rows += size
+        return Counted(now, len(quarters), rows)
 
     async def fill(self) -> bool:
         """Copy rows that were stored before there were quarters. Whether it came to its end."""
         reach = await self.reach()
-        step = _HASHES // (1 + reach.stored // MOST_COPIED) + 1
-        for first in range(0, _HASHES if reach.stored else 0, step):
+        for first, last in self._parts_of(reach.stored):
             if not self.is_ours():
                 return False
-            await self.store.run("copy_occurrences", first=first, last=min(first + step, _HASHES) - 1)
+            await self.store.run("copy_occurrences", first=first, last=last)
         await self._note("filled", reach.now)
         return True
 
+    def _parts_of(self, stored: int) -> list[tuple[int, int]]:
+        """Spans of events' hashes with about MOST_COPIED of the `stored` rows each."""
+        step = _HASHES // (1 + stored // MOST_COPIED) + 1
+        return [(first, min(first + step, _HASHES) - 1) for first in range(0, _HASHES if stored else 0, step)]
+
+    async def _written(self, since: datetime, until: datetime) -> list[Written]:
+        rows = await self.store.query("rollup_written", since=since, until=until)
+        return [Written(row["second"], row["row_count"], row["print"]) for row in rows]
+
+    async def _touched(self, fresh: Sequence[Written], until: datetime) -> set[datetime]:
+        """The quarters that something has come for with what was written in these seconds."""
+        spans = slices([(one.second, one.rows) for one in fresh], until, most_rows=self.most_written)
+        if len(spans) > self.most_slices:
+            await self._note_all_moved()
+            return await self._all(EVER)
+        touched: set[datetime] = set()
+        for begin, end in spans:
+            await self.store.run("note_moved", since=begin, until=end)
+            rows = await self.store.query("rollup_touched", since=begin, until=end)
+            touched |= {row["begins_at"] for row in rows}
+        return touched
+
+    async def _note_all_moved(self) -> None:
+        for first, last in self._parts_of((await self.reach()).stored):
+            await self.store.run("note_all_moved", first=first, last=last)
+
     async def _all(self, since: datetime) -> set[datetime]:
-        rows = await self.store.query("rollup_quarters", since=max(_EVER, since.replace(microsecond=0)))
+        rows = await self.store.query("rollup_quarters", since=max(EVER, since.replace(microsecond=0)))
         return {row["begins_at"] for row in rows}
 
-    async def _count(self, quarters: Iterable[datetime], until: datetime) -> Counted | None:
-        wanted = sorted(quarters)
-        sizes: dict[datetime, int] = {}
-        for at in range(0, len(wanted), MOST_QUARTERS):
-            found = await self.store.query("rollup_sizes", quarters=wanted[at : at + MOST_QUARTERS])
-            sizes |= {row["begins_at"]: row["row_count"] for row in found}
-        for batch in batches(wanted, sizes, most_rows=self.most_counted, most_quarters=MOST_QUARTERS):
-            for statement in ("count_quarters", "count_quality", "count_patterns"):
-                if not self.is_ours():
-                    return None
-                await self.store.run(statement, quarters=batch)
-        return Counted(until, len(wanted), sum(sizes.values()))
+    async def _wanted(self, now: datetime) -> AsyncIterator[tuple[list[datetime], int]]:
+        """Batches to count now, with their rows: of all quarters that are due, then one of those that are left alone, if it is small."""
+        due, resting = self.waiting.split(now)
+        async for batch, size in self._batches(due, self.most_counted):
+            yield batch, size
+        async for batch, size in self._batches(resting[:MOST_QUARTERS], self.most_eager):
+            if size <= self.most_eager:
+                yield batch, size
+                return
+
+    async def _batches(
+        self, quarters: Sequence[datetime], most_rows: int
+    ) -> AsyncIterator[tuple[list[datetime], int]]:
+        """The quarters in this order, in batches that are counted at once, with the rows of each batch."""
+        for first in range(0, len(quarters), MOST_QUARTERS):
+            some = quarters[first : first + MOST_QUARTERS]
+            found = await self.store.query("rollup_sizes", quarters=some)
+            sizes: dict[datetime, int] = {row["begins_at"]: row["row_count"] for row in found}
+            for batch in batches(some, sizes, most_rows=most_rows, most_quarters=MOST_QUARTERS):
+                yield batch, sum(sizes.get(one, 0) for one in batch)
+
+    async def _count(self, quarters: Sequence[datetime]) -> bool:
+        """Count these anew; whether it came to its end."""
+        given = {"quarters": quarters, "counting": secrets.randbits(63)}
+        await self.store.run("find_repeated", **given)
+        for statement in ("count_quarters", "count_quality", "count_patterns"):
+            if not self.is_ours():
+                return False
+            await self.store.run(statement, **given)
+        return True
 
     async def _note(self, name: Literal["counted", "filled"], until: datetime) -> None:
-        row = {"name": name, "until": until}
+        row = {"name": name, "until": until, "way": WAY}
         await self.store.insert_into(MARKS_TABLE, [msgspec.json.encode(row)])

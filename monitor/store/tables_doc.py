@@ -31,6 +31,7 @@ _OBJECT: Final = re.compile(
 )
 _ALTERED: Final = re.compile(r"ALTER TABLE (\w+)\n")
 _ADDED: Final = re.compile(r"^    ADD COLUMN IF NOT EXISTS (.+) AFTER (\w+),?$", re.MULTILINE)
+_DESCRIBED: Final = re.compile(rf"^    COMMENT COLUMN IF EXISTS (\w+) ({_STRING}),?$", re.MULTILINE)
 _COLUMN: Final = re.compile(rf"^    (\w+)\s+(.+?) COMMENT ({_STRING})", re.DOTALL)
 _TYPE: Final = re.compile(r"\w+(?:\((?:[^()]|\([^()]*\))*\))?")
 _COMMENT: Final = re.compile(rf"^COMMENT ({_STRING})\s*$", re.MULTILINE)
@@ -75,11 +76,14 @@ def tables() -> list[Table]:
 
 
 def with_added(before: Table, statement: str) -> Table:
-    """The table after an ALTER that adds columns. What it changes of those that are there is no reader's concern."""
+    """The table after an ALTER that adds columns, or says better what they mean. What else it changes of those that are there is no reader's
+    concern."""
     columns = list(before.columns)
     for declaration, after in _ADDED.findall(statement):
         place = [column.name for column in columns].index(after) + 1
         columns.insert(place, _column(f"    {declaration}"))
+    meanings = {name: _text(literal) for name, literal in _DESCRIBED.findall(statement)}
+    columns = [replace(column, meaning=meanings.get(column.name, column.meaning)) for column in columns]
     return replace(before, columns=tuple(columns))
 
 

@@ -238,7 +238,8 @@ OF_THE_WATCH = {
 OF_LIVE_ANCHORS = {"audit_live_candidates"}
 """tests/integration/test_audit_commands.py."""
 OF_ROLLUPS = {
-    *("copy_occurrences", "count_quarters", "count_quality", "count_patterns"),
+    *("copy_occurrences", "note_moved", "note_all_moved", "find_repeated"),
+    *("count_quarters", "count_quality", "count_patterns"),
     *("rollup_marks", "rollup_written", "rollup_touched", "rollup_quarters", "rollup_sizes"),
     *("report_days", "report_reach", "report_guards", "report_refusal_quality", "report_examples"),
     "report_patterns",

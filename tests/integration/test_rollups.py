@@ -22,7 +22,7 @@ from tests.stores import NOW, new_store, rows, unanswered, verdict
 QUARTER: Final = timedelta(minutes=15)
 TABLES: Final = (
     *("verdict_rows", "arrivals", "occurrences", "event_quarters", "judgement_rows", "judgement_arrivals"),
-    *("quarter_rows", "quality_rows", "pattern_rows", "rollup_marks"),
+    *("moved_events", "repeated_events", "quarter_rows", "quality_rows", "pattern_rows", "rollup_marks"),
 )
 HOSTILE: Final = """<b>'; DROP TABLE "x" --</b>"""
 LONG: Final[dict[str, Any]] = {

@@ -5,29 +5,20 @@ INSERT INTO quality_rows
      computed_at)
 WITH
     (SELECT greatest(toUInt64(toUnixTimestamp64Micro(now64(6))), max(version) + 1) FROM quality_rows WHERE begins_at IN {quarters:Array(DateTime('UTC'))}) AS next,
-    several AS
-    (
-        SELECT event_hash FROM occurrences WHERE begins_at IN {quarters:Array(DateTime('UTC'))} AND event_hash IN (SELECT event_hash FROM occurrences WHERE begins_at IN {quarters:Array(DateTime('UTC'))} AND judge_decision = 'asked') GROUP BY event_hash HAVING count() > 1
-        UNION ALL
-        SELECT event_hash FROM event_quarters
-        WHERE event_hash IN (SELECT event_hash FROM occurrences WHERE begins_at IN {quarters:Array(DateTime('UTC'))} AND judge_decision = 'asked')
-        GROUP BY event_hash
-        HAVING min(begins_at) < max(begins_at)
-    ),
-    best AS
-    (
-        SELECT event_hash, event_check, max(precedence)
-        FROM occurrences
-        WHERE (begins_at, event_hash) IN (SELECT begins_at, event_hash FROM event_quarters WHERE event_hash IN (SELECT event_hash FROM several))
-        GROUP BY event_hash, event_check
-    ),
     asked AS
     (
         SELECT begins_at, event_hash, event_check, toString(tenant) AS tenant, toString(model) AS model, toString(category) AS category,
                sampling_probability
+        FROM occurrences
+        WHERE begins_at IN {quarters:Array(DateTime('UTC'))} AND judge_decision = 'asked'
+          AND event_hash NOT IN (SELECT event_hash FROM repeated_events WHERE counting = {counting:UInt64})
+        UNION ALL
+        SELECT begins_at, event_hash, event_check, toString(tenant) AS tenant, toString(model) AS model, toString(category) AS category,
+               sampling_probability
         FROM occurrences FINAL
         WHERE begins_at IN {quarters:Array(DateTime('UTC'))} AND judge_decision = 'asked'
-          AND (event_hash NOT IN (SELECT event_hash FROM several) OR (event_hash, event_check, precedence) IN (SELECT * FROM best))
+          AND (event_hash, event_check, precedence) IN
+              (SELECT event_hash, event_check, precedence FROM repeated_events WHERE counting = {counting:UInt64})
     ),
     judged AS
     (

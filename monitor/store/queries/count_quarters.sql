@@ -1,5 +1,5 @@
--- Counts whole quarters of an hour anew, all under one version. Of an event with one row, as nearly all are, that row counts. Of one
--- with several, in this quarter or in another (`event_quarters` says so), the best of all does.
+-- Counts whole quarters of an hour anew, all under one version. Of an event with one row, as nearly all are, that row counts; they are read
+-- as they lie. Of one with several, here or in another quarter, the best of all does (find_repeated.sql), and what stands twice goes.
 INSERT INTO quarter_rows
     (is_total, begins_at, tenant, model, category, guard_name, guard_version, guard_prompt_hash, calibration_version,
      places, events, late, truncated, provider_refusals, content_filtered, skipped, unknown, errors, to_be_scored,
@@ -10,23 +10,6 @@ INSERT INTO quarter_rows
      response_harm_n, response_harm_d, response_harm_w2, response_harm_n2, first_arrived_at, version, computed_at)
 WITH
     (SELECT greatest(toUInt64(toUnixTimestamp64Micro(now64(6))), max(version) + 1) FROM quarter_rows WHERE begins_at IN {quarters:Array(DateTime('UTC'))}) AS next,
-    several AS
-    (
-        SELECT event_hash FROM occurrences WHERE begins_at IN {quarters:Array(DateTime('UTC'))} GROUP BY event_hash HAVING count() > 1
-        UNION ALL
-        SELECT event_hash FROM event_quarters
-        WHERE event_hash IN (SELECT event_hash FROM occurrences WHERE begins_at IN {quarters:Array(DateTime('UTC'))})
-        GROUP BY event_hash
-        HAVING min(begins_at) < max(begins_at)
-    ),
-    best AS
-    (
-        SELECT event_hash, event_check, max(precedence)
-        FROM occurrences
-        WHERE (begins_at, event_hash) IN (SELECT begins_at, event_hash FROM event_quarters WHERE event_hash IN (SELECT event_hash FROM several))
-        GROUP BY event_hash, event_check
-    ),
-    event_hash NOT IN (SELECT event_hash FROM several) OR (event_hash, event_check, precedence) IN (SELECT * FROM best) AS counts,
     if(sampling_probability > 0, 1 / sampling_probability, 0) AS weight,
     ifNull(prompt_harmful, false) AS is_prompt_harmful,
     ifNull(refused, false) AS is_refused,
@@ -82,8 +65,24 @@ SELECT
     sumIf(weight * weight, is_answered),
     sumIf(weight * weight, is_answered AND is_response_harmful),
     NULL, next, now('UTC')
-FROM occurrences FINAL
-WHERE begins_at IN {quarters:Array(DateTime('UTC'))}
+FROM
+(
+    SELECT begins_at, tenant, model, category, guard_name, guard_version, guard_prompt_hash, calibration_version, is_late, truncated,
+           provider_refusal, content_filtered, status, prompt_harmful, refused, response_harmful, has_response, sampling_probability,
+           judge_decision, judge_probability, true AS counts
+    FROM occurrences
+    WHERE begins_at IN {quarters:Array(DateTime('UTC'))}
+      AND event_hash NOT IN (SELECT event_hash FROM repeated_events WHERE counting = {counting:UInt64})
+    UNION ALL
+    SELECT begins_at, tenant, model, category, guard_name, guard_version, guard_prompt_hash, calibration_version, is_late, truncated,
+           provider_refusal, content_filtered, status, prompt_harmful, refused, response_harmful, has_response, sampling_probability,
+           judge_decision, judge_probability,
+           (event_hash, event_check, precedence) IN
+               (SELECT event_hash, event_check, precedence FROM repeated_events WHERE counting = {counting:UInt64}) AS counts
+    FROM occurrences FINAL
+    WHERE begins_at IN {quarters:Array(DateTime('UTC'))}
+      AND event_hash IN (SELECT event_hash FROM repeated_events WHERE counting = {counting:UInt64})
+)
 GROUP BY begins_at, tenant, model, category, guard_name, guard_version, guard_prompt_hash, calibration_version
 UNION ALL
 SELECT

@@ -94,6 +94,8 @@ def test_every_table_that_grows_with_the_traffic_forgets() -> None:
         "report_deliveries": 400,
         "occurrences": 90,
         "event_quarters": 92,
+        "moved_events": 92,
+        "repeated_events": 1,
         "judgement_arrivals": 90,
         "quarter_rows": 400,
         "quality_rows": 400,
