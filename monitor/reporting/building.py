@@ -124,10 +124,11 @@ def _notes(facts: Facts, changes: Changes) -> tuple[Paragraph, ...]:
             )
         )
     if week.hours != 168:
-        how = "forward" if week.hours < 168 else "back"
+        by = abs(week.hours - 168)
         notes.append(
             Paragraph(
-                f"The clocks of {week.zone_name} go {how} in this week: it has {week.hours} hours, and one of its days {'23' if week.hours < 168 else '25'}.",
+                f"The clocks of {week.zone_name} go {'forward' if week.hours < 168 else 'back'} in this week, by {by:g} {'hour' if by == 1 else 'hours'}: it "
+                f"has {week.hours:g} hours instead of 168, and one of its days is {'shorter' if week.hours < 168 else 'longer'}.",
                 "",
             )
         )

@@ -238,13 +238,18 @@ def test_a_change_of_the_clocks_is_said() -> None:
     spring = Week(date(2026, 3, 23), ZoneInfo("Europe/Berlin"))
     notes = [note.text for note in build(facts_of(synthetic_rows(spring), spring)).notes]
     assert (
-        "The clocks of Europe/Berlin go forward in this week: it has 167 hours, and one of its days 23."
+        "The clocks of Europe/Berlin go forward in this week, by 1 hour: it has 167 hours instead of 168, and one of its days is shorter."
         in notes
     )
     autumn = Week(date(2026, 10, 19), ZoneInfo("Europe/Berlin"))
     assert any(
-        "go back in this week: it has 169 hours" in note.text for note in build(facts_of([], autumn)).notes
+        "go back in this week, by 1 hour: it has 169 hours" in note.text
+        for note in build(facts_of([], autumn)).notes
     )
+    half = Week(date(2026, 9, 28), ZoneInfo("Australia/Lord_Howe"))
+    assert any("by 0.5 hours: it has 167.5 hours" in note.text for note in build(facts_of([], half)).notes)
+    left_out = Week(date(2011, 12, 26), ZoneInfo("Pacific/Apia"))
+    assert any("it has 144 hours" in note.text for note in build(facts_of([], left_out)).notes)
 
 
 def test_one_event_and_one_category_make_a_report() -> None:
