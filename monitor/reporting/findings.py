@@ -322,7 +322,7 @@ def _of_audits(facts: Facts, changes: Changes) -> list[Finding]:
                 "audit",
                 f"Inside {words.name(model)}, safe and unsafe prompts lie {'further apart' if change > 0 else 'closer together'} than at the "
                 f"audit before: their separation (J) at {words.name(value.layer)} went from {value.before or 0.0:.3f} to {value.value or 0.0:.3f} "
-                f"({_signed(change)}{bounds}) in the audit of {words.moment(value.at, facts.week.zone)} with the prompts {words.name(anchors)}.",
+                f"({_signed(change)}{bounds}) in the audit of {words.moment(value.at, facts.week.zone)} with the prompt set “{words.name(anchors)}”.",
                 max(SHARES["audit"] * traffic, 1.0),
                 ("report_audits",),
                 "worse" if change < 0 else "changed",

@@ -17,7 +17,7 @@ from monitor.reporting.facts import EVERYTHING, Grid, Reach
 from monitor.reporting.said_queries import said_parameters
 from tests.fakes.reporting import WEEK, day_row, facts_of, full_facts, synthetic_rows
 
-ANSWERED = {
+ANSWERED: dict[str, Any] = {
     "events": 40, "answered": 40, "to_be_scored": 40, "refusal_n": 4, "refusal_d": 40, "refusal_w2": 40, "over_refusal_n": 2, "over_refusal_d": 30,
     "over_refusal_w2": 30, "under_refusal_n": 1, "under_refusal_d": 10, "under_refusal_w2": 10, "prompt_harm_n": 10, "prompt_harm_d": 40,
     "prompt_harm_w2": 40, "response_harm_n": 1, "response_harm_d": 40, "response_harm_w2": 40,
@@ -74,7 +74,7 @@ def test_a_name_may_be_anything(name: str) -> None:
     ],
 )
 def test_a_week_without_an_answer_of_the_guard_says_so_and_has_no_rate(
-    counts: dict[str, float], row: str
+    counts: dict[str, Any], row: str
 ) -> None:
     report = build(facts_of([of(category="", events=7, to_be_scored=7, **counts)]))
     assert "The guard answered none of this week's exchanges" in said(report)
