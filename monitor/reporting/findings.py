@@ -136,7 +136,8 @@ def could_have_seen(changes: Changes) -> str:
         # Benjamini and Hochberg mark a single true change at this level.
         z = NormalDist().inv_cdf(1 - LEVEL / changes.tests / 2)
         seen = (z + _POWER) * change.error
-        low, high = words.share(change.before.value), words.share((change.before.value or 0.0) + seen)
+        before = change.before.value or 0.0
+        low, high = wording.percents(before, min(before + seen, 1.0))
         said.append(f"{words.TITLES[measure].lower()} going from {low} to {high}")
     if not said:
         this, past = changes.days_with_traffic()

@@ -266,11 +266,16 @@ def _by_category_table(facts: Facts, changes: Changes) -> Table | None:
     ranked = sorted(judged, key=lambda slug: -max(rate.judged for rate in judged[slug]))[:MOST_CATEGORIES]
     if not ranked:
         return None
+    answered = [
+        measure
+        for measure in RATES
+        if any(rates[RATE_NAMES.index(measure.value)].judged for rates in judged.values())
+    ]
     rows = tuple(
         (
             Cell(words.category(slug)),
             Cell(*_most_judged(judged[slug])),
-            *(_corrected_cell(judged[slug][RATE_NAMES.index(measure.value)]) for measure in RATES),
+            *(_corrected_cell(judged[slug][RATE_NAMES.index(measure.value)]) for measure in answered),
         )
         for slug in sorted(ranked, key=lambda slug: (order.get(slug, len(order)), slug))
     )
@@ -280,7 +285,7 @@ def _by_category_table(facts: Facts, changes: Changes) -> Table | None:
         "Rates corrected by the judge, by category",
         (
             Column("Category", is_number=False),
-            *map(Column, ("Judged", *(words.TITLES[measure] for measure in RATES))),
+            *map(Column, ("Judged", *(words.TITLES[measure] for measure in answered))),
         ),
         rows,
         ("report_patterns",),
@@ -288,6 +293,9 @@ def _by_category_table(facts: Facts, changes: Changes) -> Table | None:
             part
             for part in (
                 _AS_ABOVE,
+                f"The judge says nothing of {' and '.join(words.TITLES[measure].lower() for measure in RATES if measure not in answered)}."
+                if len(answered) < len(RATES)
+                else "",
                 f"The {MOST_CATEGORIES} of {len(judged)} categories of which most was judged are shown."
                 if len(judged) > len(ranked)
                 else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -171,6 +172,18 @@ def test_corrected_rates_stand_by_category_or_the_reason_why_there_are_none() ->
     assert rows["cyberattacks"] == ["3", *["3 judged, 20 needed"] * 5]
     assert "Not shown, since none of it was judged: toxic language hate speech, " in shown.note
     assert "and 2 more." in shown.note
+    rates = {
+        slug: tuple(replace(one, judged=0) if place else one for place, one in enumerate(of))
+        for slug, of in full_facts().corrected_by_category.items()
+    }
+    silent = table(
+        build(replace(full_facts(), corrected_by_category=rates)), "judge", "corrected-by-category"
+    )
+    assert len(silent.columns) == 3
+    assert (
+        "The judge says nothing of over-refusal and under-refusal and harmful responses and harmful prompts."
+        in silent.note
+    )
     nobody = build(facts_of(synthetic_rows()))
     assert not any(isinstance(one, Table) for one in nobody.section("judge").blocks)
 
