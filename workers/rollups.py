@@ -23,6 +23,8 @@ log = structlog.get_logger("watchkeeper.rollups")
 
 POLL_S: Final = 0.5
 CLOSE_WITHIN_S: Final = 10.0
+SHARE: Final = 0.5
+"""Of the time between two refreshes: a refresh begins to count nothing more after so much."""
 
 
 class Overseeing(Protocol):
@@ -121,7 +123,7 @@ class RollupKeeper(Service):
                 counted = await rollups.refresh()
                 took_s = time.monotonic() - began_s
                 if counted is not None:
-                    self._metrics.set(Metric.ROLLUP_LAG, took_s)
+                    self._metrics.set(Metric.ROLLUP_LAG, took_s + counted.behind_s)
                     self._metrics.count(Metric.ROLLUP_QUARTERS, counted.quarters)
                     self._metrics.observe(Metric.ROLLUP_SECONDS, took_s)
                     if counted.quarters:
@@ -129,6 +131,7 @@ class RollupKeeper(Service):
                             "quarters counted",
                             quarters=counted.quarters,
                             rows=counted.rows,
+                            waiting=counted.waiting,
                             took_s=round(took_s, 2),
                         )
                 await self._wait(self._settings.rollups.every_s, is_ours)
@@ -148,6 +151,6 @@ def opening(settings: Settings, metrics: Metrics) -> Opening:
         async with await connect(store, metrics=metrics) as client:
             if settings.clickhouse.migrate_on_start:
                 await client.migrate()
-            yield Rollups(client, is_ours)
+            yield Rollups(client, is_ours, at_most_s=SHARE * settings.rollups.every_s)
 
     return connected

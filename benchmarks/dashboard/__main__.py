@@ -1,8 +1,8 @@
-"""`python -m benchmarks.dashboard`: how long the dashboard's queries take, and how soon its first page is drawn.
+"""`python -m benchmarks.dashboard [--verdicts N] [--only-queries]`: how long the dashboard's queries take, and how soon its first page is drawn.
 
-A store of 24 hours is made in the engine: VERDICTS exchanges, their quarters of an hour as the workers count them, and
-WINDOWS closed windows of five seconds with every cell of 14 categories, 3 models and 2 tenants. Each query is asked ROUNDS times over HTTP, as the
-pages ask it, without what the pages keep; the best counts, since the machine may be busy. Then a browser opens the overview ROUNDS times: from the start of the
+A store of 24 hours is made in the engine: N exchanges, and RARE of one more tenant in a month, their quarters of an hour as the workers count
+them, and WINDOWS closed windows of five seconds with every cell of 14 categories, 3 models and 2 tenants. Each query is asked ROUNDS times over
+HTTP, as the pages ask it; the events of a filter span after span of arrival, until there are enough, without what the pages keep; the best counts, since the machine may be busy. Then a browser opens the overview ROUNDS times: from the start of the
 navigation until the charts are drawn (`charts-drawn` of static/charts.js). Needs Chromium for that.
 
 Exits 1 where a query of a view takes longer than QUERY_MS, or the overview longer than RENDER_MS.
@@ -10,6 +10,7 @@ Exits 1 where a query of a view takes longer than QUERY_MS, or the overview long
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import shutil
 import sys
@@ -31,13 +32,14 @@ from monitor.embedded.clickhouse import ClickHousePart
 from monitor.embedded.kafka import KafkaPart
 from monitor.settings import Settings
 from monitor.web.asking import SPANS, Ask
-from monitor.web.events_pages import BACK, SCANNED
+from monitor.web.events_pages import BACK, LIMIT
 from monitor.web.serving import serving
 from schemas.taxonomy import CATEGORIES
 from tests.integration.browser.stage import MODELS, TENANTS, settings_of
-from tests.stores import new_store
+from tests.stores import new_store, verdict
 
-VERDICTS: Final = 1_000_000
+RARE: Final = 10
+NONE: Final = "no_such_category"
 SPAN: Final = timedelta(hours=24)
 WINDOW_S: Final = 5
 WINDOWS: Final = int(SPAN.total_seconds()) // WINDOW_S
@@ -49,18 +51,25 @@ RENDER_MS: Final = 1_000.0
 Asked = tuple[str, dict[str, Any]]
 
 
-async def fill(store: ClickHouse, fleet: str, now: datetime) -> None:
+async def fill(store: ClickHouse, fleet: str, now: datetime, verdicts: int) -> None:
     """The day before `now`."""
     statement = (Path(benchmarks.report_speed.__file__).parent / "generate.sql").read_text(encoding="utf-8")
-    for first in range(0, VERDICTS, BLOCK):
+    for first in range(0, verdicts, BLOCK):
         given = {
             "until": now,
             "span_s": int(SPAN.total_seconds()),
-            "total": VERDICTS,
+            "total": verdicts,
             "first": first,
             "count": BLOCK,
         }
         await store._client.command(statement, parameters=given)
+    days = [timedelta(days=3 * number) for number in range(RARE)]
+    moments = [now - SPAN - back for back in days]
+    rare = [
+        verdict(f"rare-{number}", tenant="rare", arrived_at=at, occurred_at=at, source_offset=number)
+        for number, at in enumerate(moments)
+    ]
+    await store.insert([one.to_bytes() for one in rare])
     await Rollups(store).refresh()
     windows = (Path(__file__).parent / "generate_windows.sql").read_text(encoding="utf-8")
     given = {
@@ -92,12 +101,6 @@ def queries(fleet: str, now: datetime) -> dict[str, list[Asked]]:
                 ("dashboard_names", {"fleet": fleet, **names}),
             ]
         )
-    lately = {"since": now - BACK[0], "until": now, "limit": 50}
-    everything: dict[str, list[str]] = {"tenants": [], "models": [], "categories": []}
-    found["events"] = [("dashboard_event_ids", {**lately, **everything, "scan": 100, "found": "any"})]
-    found["events, harmful"] = [
-        ("dashboard_event_ids", {**lately, **everything, "scan": SCANNED, "found": "harmful"})
-    ]
     found["pipeline"] = [
         ("dashboard_coverage", {"fleet": fleet, "since": now - timedelta(hours=1), "until": now}),
         ("dashboard_letters", {"since": now - timedelta(days=1), "until": now}),
@@ -128,13 +131,42 @@ async def measure_queries(store: ClickHouse, fleet: str, now: datetime) -> float
             took = await best_ms(lambda name=name, given=given: store.query(name, **given))  # type: ignore[misc]  # a default of a lambda
             longest = max(longest, took)
             print(f"{view:<38} {name:<26} {len(rows):>7,} {took:>7.1f}  {took / QUERY_MS:.2f}", flush=True)
-            if name == "dashboard_event_ids":
-                ids = [row["event_id"] for row in rows]
-                took = await best_ms(lambda ids=ids: store.query("dashboard_events_of", ids=ids))  # type: ignore[misc]  # a default of a lambda
-                longest = max(longest, took)
-                print(
-                    f"{view:<38} {'dashboard_events_of':<26} {len(ids):>7,} {took:>7.1f}  {took / QUERY_MS:.2f}"
-                )
+    for view, wanted in EVENTS.items():
+        longest = max(longest, await measure_events(store, view, wanted, now))
+    return longest
+
+
+EVERYTHING: Final[dict[str, Any]] = {"found": "any", "tenants": [], "models": [], "categories": []}
+EVENTS: Final[dict[str, dict[str, Any]]] = {
+    "events": EVERYTHING,
+    "events, harmful": {**EVERYTHING, "found": "harmful"},
+    "events, complied, one tenant": {**EVERYTHING, "found": "complied", "tenants": ["tenant-3"]},
+    f"events, a tenant with {RARE} in a month": {**EVERYTHING, "tenants": ["rare"]},
+    "events, a category with none": {**EVERYTHING, "categories": [NONE]},
+}
+
+
+async def measure_events(store: ClickHouse, view: str, wanted: dict[str, Any], now: datetime) -> float:
+    """Asks as `/events` does, with what is wanted; prints each query, and all of the view; returns the longest one's time."""
+    longest, whole, rows, hashes = 0.0, 0.0, 0, list[int]()
+    for back in BACK:
+        asked = {"since": now - back, "until": now, **wanted}
+        hashes = [
+            row["event_hash"] for row in await store.query("dashboard_event_ids", limit=2 * LIMIT, **asked)
+        ]
+        took = await best_ms(lambda asked=asked: store.query("dashboard_event_ids", limit=2 * LIMIT, **asked))  # type: ignore[misc]  # a default of a lambda
+        longest, whole = max(longest, took), whole + took
+        print(
+            f"{view:<38} {f'ids of {back.total_seconds() / 3600:g} h':<26} {len(hashes):>7,} {took:>7.1f}  {took / QUERY_MS:.2f}"
+        )
+        if len(hashes) >= LIMIT or back == BACK[-1]:
+            given = {**asked, "hashes": hashes, "limit": LIMIT}
+            rows = len(await store.query("dashboard_events_found", **given))
+            took = await best_ms(lambda given=given: store.query("dashboard_events_found", **given))  # type: ignore[misc]  # a default of a lambda
+            longest, whole = max(longest, took), whole + took
+            print(f"{view:<38} {'dashboard_events_found':<26} {rows:>7,} {took:>7.1f}  {took / QUERY_MS:.2f}")
+            break
+    print(f"{view:<38} {'all of it':<26} {rows:>7,} {whole:>7.1f}", flush=True)
     return longest
 
 
@@ -172,6 +204,10 @@ async def measure_pages(settings: Settings) -> float:
 
 async def main() -> int:
     """The exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard")
+    parser.add_argument("--verdicts", type=int, default=1_000_000)
+    parser.add_argument("--only-queries", action="store_true", help="draw no pages")
+    given = parser.parse_args()
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -183,15 +219,15 @@ async def main() -> int:
             settings = settings_of(kafka.address, engine.address, store._settings.database)
             await ensure_topics(settings.kafka)
             began = time.perf_counter()
-            await fill(store, settings.kafka.group_prefix, now)
+            await fill(store, settings.kafka.group_prefix, now, given.verdicts)
             cells = len(CATEGORIES) * len(MODELS) * len(TENANTS)
             print(
-                f"24 hours: {VERDICTS:,} verdicts, {WINDOWS:,} closed windows of {WINDOW_S} s with {cells} cells, "
+                f"24 hours: {given.verdicts:,} verdicts, {WINDOWS:,} closed windows of {WINDOW_S} s with {cells} cells, "
                 f"made in {time.perf_counter() - began:.0f} s\n",
                 flush=True,
             )
             longest = await measure_queries(store, settings.kafka.group_prefix, now)
-            overview = await measure_pages(settings)
+            overview = 0.0 if given.only_queries else await measure_pages(settings)
     is_kept = longest <= QUERY_MS and overview <= RENDER_MS
     print(
         f"\nlimits: every query at most {QUERY_MS:.0f} ms ({longest:.0f}), the overview of 24 h at most {RENDER_MS:.0f} ms "

@@ -47,5 +47,8 @@ def rollup_check(reach: Reach) -> PartCheck:
     said = f"counted until {max(0, round(behind.total_seconds()))} s ago"
     if behind <= BEHIND_AT_MOST:
         return passed("clickhouse", name, said)
-    remedy = "see that a worker oversees (`watchkeeper check`, its log); reports miss what came since"
+    remedy = (
+        "see that a worker oversees (`watchkeeper check`, its log), or wait while old logs are replayed; "
+        "reports miss some of what came since"
+    )
     return warned("clickhouse", name, said, remedy)

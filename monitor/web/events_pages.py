@@ -36,9 +36,8 @@ KINDS: Final[Mapping[str, str]] = {
 }
 LIMIT: Final = 50
 MOST_LIMIT: Final = 200
-SCANNED: Final = 500
-"""Of the newest so many arrivals those that are wanted are shown: what a page costs doesn't grow with the store."""
-BACK: Final = (timedelta(minutes=15), timedelta(hours=6), timedelta(days=90))
+BACK: Final = (timedelta(minutes=15), timedelta(hours=6), timedelta(days=4), timedelta(days=90))
+"""So far back it is looked one after the other, until enough are found: what a page costs doesn't grow with the store."""
 
 
 async def events_page(request: Request) -> Response:
@@ -87,28 +86,24 @@ async def events_page(request: Request) -> Response:
         tenants=_names(names, "tenant", tenant),
         models=_names(names, "model", model),
         is_live=before is None,
-        scanned=SCANNED,
         oldest=rows[-1]["arrived_at"] if len(rows) == limit else None,
     )
 
 
 async def _newest(site: Site, until: datetime, limit: int, wanted: dict[str, Any]) -> Rows:
     """The newest that are wanted; looks further back only where too few came lately. Raises what the store raises."""
-    is_any = wanted["found"] == "any" and not (wanted["tenants"] or wanted["models"] or wanted["categories"])
-    scan = max(2 * limit, 100) if is_any else SCANNED
-    ids: Rows = []
+    found: Rows = []
     for back in BACK:
-        ids = await site.store.query(
-            "dashboard_event_ids",
-            since=_rounded(until - back),
-            until=until,
-            scan=scan,
-            limit=limit,
-            **wanted,
+        asked = {"since": _rounded(until - back), "until": until, **wanted}
+        hashes = await site.store.query("dashboard_event_ids", limit=2 * limit, **asked)
+        if len(hashes) < limit and back != BACK[-1]:
+            continue
+        found = await site.store.query(
+            "dashboard_events_found", hashes=[row["event_hash"] for row in hashes], limit=limit, **asked
         )
-        if len(ids) >= limit:
+        if len(found) == limit:
             break
-    return await site.store.query("dashboard_events_of", ids=[row["event_id"] for row in ids]) if ids else []
+    return found
 
 
 async def event_page(request: Request) -> Response:
@@ -137,7 +132,7 @@ async def event_page(request: Request) -> Response:
 
 
 def event_line(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of dashboard_events_of.sql as it is shown."""
+    """A row of dashboard_events_found.sql or dashboard_events_of.sql as it is shown."""
     policy = row["excerpt_policy"]
     return {
         "id": row["event_id"],

@@ -273,6 +273,7 @@ OF_THE_DASHBOARD = {
     *(
         "dashboard_event_ids",
         "dashboard_events_of",
+        "dashboard_events_found",
         "dashboard_event",
         "dashboard_judgement",
         "dashboard_letters",

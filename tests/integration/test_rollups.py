@@ -6,7 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -71,6 +71,7 @@ def deliveries(chance: random.Random) -> list[Verdict]:
                 "occurred_at": NOW + timedelta(minutes=minutes - chance.choice((0, 3, 100))),
                 "calibration_version": chance.choice((0, 3)),
                 "truncated": chance.random() < 0.2,
+                "judge_decision": chance.choice(("asked", "sampled_out")),
             }
             if chance.random() < 0.4:
                 status = chance.choice(("unknown", "error", "skipped"))
@@ -141,6 +142,38 @@ async def counted(store: ClickHouse) -> dict[Cell, Counter[str]]:
     }
 
 
+Pattern = tuple[datetime, str, str, bool, int]
+
+
+def repatterned(kept: Iterable[Verdict], judgements: dict[str, str]) -> Counter[Pattern]:
+    """Answered exchanges by whether a judge was asked, and what it says of the refusal: `judgements` are those that are ok, by event."""
+    found: Counter[Pattern] = Counter()
+    for one in kept:
+        if one.status == "ok":
+            is_asked = one.judge_decision == "asked"
+            said = judgements.get(one.event_id) if is_asked else None
+            opinion = -1 if said is None else int(said != "full_compliance")
+            found[quarter(one.occurred_at), one.tenant, one.category, is_asked, opinion] += 1
+    return found
+
+
+def rejudged(kept: Iterable[Verdict], judgements: dict[str, str]) -> Counter[tuple[datetime, str]]:
+    """Judgements of those that were to be judged, by when and whose."""
+    asked = [one for one in kept if one.judge_decision == "asked" and one.event_id in judgements]
+    return Counter((quarter(one.occurred_at), one.tenant) for one in asked)
+
+
+async def patterned(store: ClickHouse) -> Counter[Pattern]:
+    statement = """SELECT begins_at, tenant, category, is_chosen, judge_refused, sum(events) FROM judged_quarters
+        GROUP BY begins_at, tenant, category, is_chosen, judge_refused"""
+    return Counter({(r[0], r[1], r[2], r[3], r[4]): r[5] for r in await rows(store, statement)})
+
+
+async def judged_n(store: ClickHouse) -> Counter[tuple[datetime, str]]:
+    statement = "SELECT begins_at, tenant, sum(n) FROM refusal_quality WHERE measure = 'judged' GROUP BY begins_at, tenant"
+    return Counter({(r[0], r[1]): r[2] for r in await rows(store, statement)})
+
+
 async def deliver(store: ClickHouse, verdicts: Sequence[Verdict], chance: random.Random) -> None:
     for block in (verdicts[n : n + 40] for n in range(0, len(verdicts), 40)):
         for _ in range(chance.choice((1, 2))):
@@ -152,8 +185,10 @@ async def deliver(store: ClickHouse, verdicts: Sequence[Verdict], chance: random
 
 async def test_quarters_are_what_a_recount_gives_whatever_came_late_or_twice(store: ClickHouse) -> None:
     """Producer's repeats under another time and tenant, blocks inserted again, late rows, an answer that supersedes a failure, merges
-    that drop what lost before it was looked at: the same as counting the events one by one."""
+    that drop what lost before it was looked at, judgements before, with and after: the same as counting the events one by one."""
     chance = random.Random(1)
+    answers = {f"e{number}": chance.choice(("full_compliance", "direct_refusal")) for number in range(40)}
+    said: dict[str, str] = {}
     verdicts = deliveries(chance)
     chance.shuffle(verdicts)
     oracle, rollups = FakeStore(), Rollups(store)
@@ -163,8 +198,16 @@ async def test_quarters_are_what_a_recount_gives_whatever_came_late_or_twice(sto
     for part, counting in zip(parts, (rollups, rollups, in_bulk), strict=True):
         await oracle.insert([one.to_bytes() for one in part])
         await deliver(store, part, chance)
+        new = dict(chance.sample(sorted(answers.items()), 20))
+        await store.insert_into(
+            "judgement_rows", [judged(one, refusal_class=answer) for one, answer in new.items()]
+        )
+        said |= new
         await counting.refresh()
-        assert await counted(store) == recount(oracle.kept.values())
+        kept = oracle.kept.values()
+        assert await counted(store) == recount(kept)
+        assert await patterned(store) == repatterned(kept, said)
+        assert await judged_n(store) == rejudged(kept, said)
 
     places = {
         (one.event_id, quarter(one.occurred_at), one.source_partition, one.source_offset) for one in verdicts
@@ -193,6 +236,52 @@ async def test_a_quarter_is_written_whole_or_not_and_the_newest_one_counts(store
     assert await rows(store, parts) == [(2,)]
     assert await rows(store, "SELECT sum(events), uniqExact(begins_at) FROM quarters") == [(60, 21)]
     assert first.quarters == 21
+
+
+async def test_what_is_to_be_left_alone_holds_the_mark_back_and_who_takes_over_counts_it(
+    store: ClickHouse,
+) -> None:
+    """As for a store so large that nothing is counted out of turn."""
+    rollups = Rollups(store, most_eager=0)
+    await store.insert([verdict("a").to_bytes()])
+    first = await rollups.refresh()
+    await store.insert([verdict("b").to_bytes(), verdict("c", occurred_at=datetime.now(UTC)).to_bytes()])
+    second = await rollups.refresh()
+    third = await rollups.refresh()
+
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert (second.quarters, second.waiting, third.until == second.until) == (1, 1, True)
+    assert (await rollups.reach()).counted == second.until == first.until
+    assert await rows(store, "SELECT sum(events) FROM quarters") == [(2,)]
+    assert await Rollups(store).refresh() is not None
+    assert await rows(store, "SELECT sum(events) FROM quarters") == [(3,)]
+
+
+async def test_a_refresh_without_time_counts_a_batch_and_the_next_goes_on(store: ClickHouse) -> None:
+    await store.insert([verdict(f"e{n}", 20 * n).to_bytes() for n in range(3)])
+    rollups = Rollups(store, at_most_s=0, most_counted=1)
+
+    counts = [await rollups.refresh() for _ in range(3)]
+
+    assert [(one.quarters, one.waiting, one.until is None) for one in counts if one] == [
+        *((1, 2, True), (1, 1, True), (1, 0, False)),
+    ]
+
+
+async def test_a_store_that_was_counted_in_another_way_is_counted_anew(store: ClickHouse) -> None:
+    await store.insert([verdict("a").to_bytes()])
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    await store.insert_into(
+        "rollup_marks", [json.dumps({"name": "counted", "until": now.timestamp()}).encode()]
+    )
+
+    assert (await Rollups(store).reach()).counted is None
+    counted_anew = await Rollups(store).refresh()
+    assert counted_anew is not None
+    assert counted_anew.quarters == 1
+    assert (await Rollups(store).reach()).counted == counted_anew.until
 
 
 async def test_what_is_counted_of_rows_that_have_expired_stands(store: ClickHouse) -> None:

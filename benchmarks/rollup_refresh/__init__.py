@@ -1,0 +1,1 @@
+"""What keeping the quarters counted costs while traffic goes on (`python -m benchmarks.rollup_refresh`)."""

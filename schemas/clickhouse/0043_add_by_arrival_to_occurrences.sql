@@ -1,0 +1,2 @@
+ALTER TABLE occurrences
+    ADD INDEX IF NOT EXISTS by_arrival arrived_at TYPE minmax GRANULARITY 1

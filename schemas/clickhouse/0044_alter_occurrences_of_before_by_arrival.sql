@@ -1,0 +1,2 @@
+ALTER TABLE occurrences
+    MATERIALIZE INDEX IF EXISTS by_arrival
