@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from monitor.adapters.control import MOST_ALERTS, alert_in, newest
+from monitor.adapters.control import alert_in, newest, records_since
 from monitor.adapters.kafka import KafkaOutbox
-from monitor.adapters.kafka_admin import KafkaAdmin, Range, Record
+from monitor.adapters.kafka_admin import KafkaAdmin, Record
 from monitor.alerts.log import ORDER, AlertLog, Done
 from monitor.kafka_settings import KafkaSettings
 from monitor.ports import OutRecord
@@ -21,26 +21,17 @@ EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 async def read_alerts(admin: KafkaAdmin, settings: KafkaSettings, since: datetime) -> AlertLog:
     """What was written since then, of very much the newest. Raises Retryable, or Misconfigured without a topic of alerts."""
-    records = await _records(admin, settings.alerts_topic, since)
+    records = await records_since(admin, settings.alerts_topic, since)
     read = [alert_in(record) for record in records]
     alerts = newest([alert for alert in read if alert is not None], settings.group_prefix)
     actions: Sequence[Record] = ()
     if settings.alert_actions_topic in await admin.partitions():
-        actions = await _records(admin, settings.alert_actions_topic, EVER)
+        actions = await records_since(admin, settings.alert_actions_topic, EVER)
     return AlertLog(
         tuple(sorted(alerts, key=lambda alert: ORDER[alert.state])),
         _by_alert(actions, settings.group_prefix),
         sum(alert is None for alert in read),
     )
-
-
-async def _records(admin: KafkaAdmin, topic: str, since: datetime) -> list[Record]:
-    begins = await admin.offsets_at(topic, since)
-    ranges = {
-        number: Range(max(begins[number], offsets.start, offsets.end - MOST_ALERTS), offsets.end)
-        for number, offsets in (await admin.ranges(topic)).items()
-    }
-    return sorted([record async for record in admin.read(topic, ranges)], key=lambda one: one.timestamp)
 
 
 def _by_alert(records: Sequence[Record], fleet: str) -> dict[str, tuple[Done, ...]]:

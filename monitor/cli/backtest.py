@@ -298,7 +298,7 @@ def document_of(
 def _trial(trial: Trial, number: int, by_all: Sequence[Finding], days: float) -> TrialLine:
     shifts = trial.ledger.shifts
     waits = [told.noticed_after for one in by_all if (told := one.by_replay[number]) is not None]
-    states = Counter(stream.state for stream in trial.watch.streams())
+    states = sum((Counter(states) for states in trial.watch.streams_by_state().values()), Counter[str]())
     return TrialLine(
         budget_per_month=trial.policy.budget_per_month,
         alerts=len(shifts),

@@ -25,8 +25,9 @@ from monitor.reporting.document import Report
 from monitor.reporting.formats import FORMATS, Format, file_name, rendered
 from monitor.reporting.gathering import STEPS
 from monitor.reporting.making import make
-from monitor.reporting.weeks import Week, read_week, read_zone
+from monitor.reporting.weeks import Week, read_week
 from monitor.settings import Settings
+from monitor.time_zones import read_zone
 
 
 def report(

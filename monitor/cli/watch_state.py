@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 from monitor.adapters.clickhouse import connect
 from monitor.adapters.windows import WatchTables
-from monitor.drift.watch import Watch
 from monitor.errors import Misconfigured
 from monitor.settings import Settings, variable
 
@@ -38,11 +36,3 @@ def nothing_kept(settings: Settings, last_end: datetime | None) -> Misconfigured
         "no window has been closed yet",
         "start workers, and wait for traffic: `watchkeeper check` says how every part is",
     )
-
-
-def streams_by_state(watch: Watch) -> dict[str, dict[str, int]]:
-    """How many streams there are, by measure and state."""
-    counts: dict[str, Counter[str]] = {}
-    for stream in watch.streams():
-        counts.setdefault(stream.key.measure.value, Counter())[stream.state] += 1
-    return {measure: dict(states) for measure, states in counts.items()}

@@ -14,7 +14,6 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from monitor.drift import wording
 from monitor.drift.kinds import KINDS as DRIFT_KINDS
 from monitor.drift.measures import MEASURE_OF, Measure
 from monitor.intervals import wilson
@@ -23,6 +22,7 @@ from monitor.reporting.changes import RATES, Change, Changes
 from monitor.reporting.document import Finding, Tone
 from monitor.reporting.facts import EVERYTHING, AuditValue, CellKey, Facts, Told
 from monitor.reporting.significance import LEVEL
+from monitor.wording.figures import shares_apart
 from schemas.evidence import DriftEvidence
 from schemas.taxonomy import BENIGN
 
@@ -137,7 +137,7 @@ def could_have_seen(changes: Changes) -> str:
         z = NormalDist().inv_cdf(1 - LEVEL / changes.tests / 2)
         seen = (z + _POWER) * change.error
         before = change.before.value or 0.0
-        low, high = wording.percents(before, min(before + seen, 1.0))
+        low, high = shares_apart(before, min(before + seen, 1.0))
         said.append(f"{words.TITLES[measure].lower()} going from {low} to {high}")
     if not said:
         this, past = changes.days_with_traffic()
@@ -279,7 +279,7 @@ def _of_letters(facts: Facts, changes: Changes) -> list[Finding]:
     _, high = wilson(before, before + earlier)
     if low <= high or share < 0.001:
         return []
-    one, two = wording.percents(share_before, share)
+    one, two = shares_apart(share_before, share)
     worst = max(facts.letters, key=lambda letter: letter.now)
     return [
         Finding(

@@ -11,6 +11,7 @@ from monitor.reporting import words
 from monitor.reporting.changes import RATES, Change
 from monitor.reporting.facts import Told
 from monitor.reporting.weeks import Week
+from monitor.wording.figures import shares_apart
 from schemas.evidence import DriftEvidence
 
 _MEANT: Final[Mapping[Measure, str]] = {
@@ -23,7 +24,7 @@ _MEANT: Final[Mapping[Measure, str]] = {
 def of_change(change: Change) -> str:
     """A rate of a week against an earlier one."""
     measure, now = change.measure, change.now
-    before, after = wording.percents(change.before.value or 0.0, now.value or 0.0)
+    before, after = shares_apart(change.before.value or 0.0, now.value or 0.0)
     earlier = "last week" if change.versus == "last week" else "in the four weeks before"
     noun, did = words.CONCERNED[measure]
     more = abs(change.change) * now.denominator
@@ -44,7 +45,7 @@ def of_shift(alert: Told, evidence: DriftEvidence, week: Week) -> str:
     if measure not in RATES and measure is not Measure.COVERAGE:
         figures = wording.title(alert.kind, measure, place, evidence).rpartition(" since ")[0]
         return f"{figures} {since}."
-    before, after = wording.percents(evidence.rate_before.value, evidence.rate_after.value)
+    before, after = shares_apart(evidence.rate_before.value, evidence.rate_after.value)
     change = evidence.rate_change
     said = (
         f"{_subject(measure, place)} {'rose' if evidence.direction == 'up' else 'fell'} from {before} to {after}, "

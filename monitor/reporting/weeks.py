@@ -79,19 +79,6 @@ class Week:
         return f"{first.day} to {last.day} {last:%B} {last.year}"
 
 
-def read_zone(name: str) -> ZoneInfo:
-    """The time zone of that IANA name. Raises Misconfigured."""
-    try:
-        if not name.isascii():
-            raise ValueError  # the same answer as for any other name that there isn't
-        return ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        shown = name if name.isascii() and name.isprintable() and len(name) <= 60 else "that"
-        raise Misconfigured(
-            f"there is no time zone {shown!r}", "name one as IANA does, like Europe/Berlin, or UTC"
-        ) from None
-
-
 def read_week(text: str, zone: ZoneInfo, now: datetime) -> Week:
     """The week that `2026-W47`, `this` or `last` names. Raises Misconfigured, also for a week that its year doesn't have."""
     wanted = text.strip()

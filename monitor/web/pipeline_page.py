@@ -82,10 +82,6 @@ async def pipeline_page(request: Request) -> Response:
             for _, span in SPANS
         )
     )
-    states: dict[str, dict[str, int]] = {}
-    for stream in expected.streams:
-        by_state = states.setdefault(stream.key.measure.value, {})
-        by_state[stream.state] = by_state.get(stream.state, 0) + 1
     ends_at = last.value[0]["ends_at"] if last.value else None
     return page(
         request,
@@ -111,6 +107,6 @@ async def pipeline_page(request: Request) -> Response:
         letters=letters.value or [],
         ends_at=ends_at,
         position=expected.position,
-        states=states,
+        states=expected.states,
         streams=site.hub.streams,
     )

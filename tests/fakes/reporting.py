@@ -170,7 +170,7 @@ def an_alert(**given: Any) -> Told:
         state="firing",
         started_at=datetime(2026, 11, 18, 14, 2, tzinfo=UTC),
         ended_at=None,
-        title="Over-refusal of northwind / atlas-mini / benign rose from 3.9 % to 14 % (×4.1 odds, 95 % 3–5.6) since 14:02 UTC",
+        title="Over-refusal of northwind / atlas-mini / benign rose from 3.9 % to 14.2 % (×4.1 odds, 95 % 3–5.6) since 14:02 UTC",
         place={"tenant": "northwind", "model": "atlas-mini", "category": "benign"},
         remedy="ask what changed in the model or its system prompt at that time; the sample shows harmless requests that are refused",
         evidence=evidence(),

@@ -61,6 +61,7 @@ def test_the_import_contract_has_every_arrow_and_no_exception() -> None:
         "workers -> monitor -> schemas",
         "nobody imports the Triton model repository",
         "only workers know Faust",
+        "no circles",
         "nobody but the command line knows the command line",
         "what runs beside a model server needs little of ours",
         "words, alerts as they are read, and reports do no I/O",

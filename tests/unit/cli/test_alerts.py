@@ -63,14 +63,14 @@ def test_alerts_are_listed_with_ids_states_and_remedies() -> None:
     assert (
         rendered(alerts_view(shown, NOW), 200)
         == """\
-! db3b9cf5  rate_shift  for 12 min  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21 %
+! db3b9cf5  rate_shift  for 12 min  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21.3 %
   → see what changed at 12:00:00 UTC: a prompt, a model, a customer
 ✗ abababab  worker_stalled  for 12 min  muted until 03-03 14:13  moderation has made no progress in partitions 0-3 of chat.logs for 42 s, waiting for the guard
   → see whether Triton answers and what it is busy with: `watchkeeper check`
-! cdcdcdcd  rate_shift  for 12 min, no data since 12:01:35  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21 %
+! cdcdcdcd  rate_shift  for 12 min, no data since 12:01:35  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21.3 %
   → see what changed at 12:00:00 UTC: a prompt, a model, a customer
-✓ efefefef  rate_shift  acknowledged after 10 min, 2 min ago  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21 %
-✓ 01010101  rate_shift  over after 10 min, 2 min ago  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21 %
+✓ efefefef  rate_shift  acknowledged after 10 min, 2 min ago  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21.3 %
+✓ 01010101  rate_shift  over after 10 min, 2 min ago  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21.3 %
 3 records can't be read by this release: a newer one wrote them. Update this one to see them.
 2 alerts firing, 1 without data.  `watchkeeper alerts show ID` explains one."""
     )
@@ -90,7 +90,7 @@ def test_a_shift_is_explained_at_60_columns() -> None:
         == """\
 ! rate_shift  warning, firing for 12 min
 refusal of northwind · atlas-mini · benign rose from 5.2 %
-to 21 %
+to 21.3 %
 
 what      refused, of all that has a response
 where     tenant northwind, model atlas-mini, category
@@ -118,7 +118,7 @@ refusal over time (UTC)
        │││││││││││││││││││││
        │●│●●│●●│●●│●●│●●│●●│
        │╌●╌╌●╌╌●╌╌●╌╌●╌╌●╌╌●╌╌╌╌╌╌╌╌
- 0.0 % ┤
+   0 % ┤
        └────────────────────▲───────
         11:56:12        12:00:00
         ● observed  │ 95 % interval  ╌ expected  ▲ change

@@ -94,7 +94,7 @@ def test_what_changed_comes_first_and_the_surest_large_thing_before_the_others(f
         "Five things changed and matter, most important first. Shifts are told by a watch that is set to 1 false alarm a month at most."
     )
     assert full.findings[0].text.startswith(
-        "Over-refusal of northwind / atlas-mini / benign (harmless prompts that were refused) rose from 3.9 % to 14 %, by 10.0 points (95 % interval "
+        "Over-refusal of northwind / atlas-mini / benign (harmless prompts that were refused) rose from 3.9 % to 14.2 %, by 10.0 points (95 % interval "
         "8.0 to 12.0), since Wed 18 November, 14:02 (by arrival). By the time it was told, about 41 more of 410 harmless prompts were refused than"
     )
     assert full.findings[0].text.endswith("It goes on.")

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from monitor.errors import Misconfigured
-from monitor.reporting.weeks import Week, read_week, read_zone
+from monitor.reporting.weeks import Week, read_week
+from monitor.time_zones import read_zone
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 27, 22, tzinfo=UTC)
