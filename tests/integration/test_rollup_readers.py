@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from monitor.adapters.clickhouse import ClickHouse
 from monitor.adapters.rollups import Rollups
 from monitor.embedded.clickhouse import ClickHousePart
 from monitor.intervals import wilson
+from monitor.reporting.facts import MOST_CATEGORIES, MOST_MODELS, MOST_TENANTS
 from monitor.settings import variable
 from tests.grafana import choice, expand, statements, variables
 from tests.integration.commands import watchkeeper
@@ -29,6 +30,15 @@ async def database(clickhouse_part: ClickHousePart) -> AsyncIterator[ClickHouse]
         yield made
 
 
+OF_ALL: dict[str, Any] = {
+    "week": datetime(2020, 1, 1, tzinfo=UTC),
+    "tenants": MOST_TENANTS,
+    "models": MOST_MODELS,
+    "categories": MOST_CATEGORIES,
+}
+"""What report_days.sql is asked besides: nobody is added up."""
+
+
 @pytest.fixture
 async def store(database: ClickHouse) -> ClickHouse:
     return await emptied(database)
@@ -40,7 +50,7 @@ async def test_one_event_of_one_category_and_one_that_is_yet_to_come_are_counted
         [answered("one", 0, harmful=False, refused=True, occurred_at=NOW, **at(0, 1)).to_bytes()]
     )
     await Rollups(store).refresh()
-    (row,) = await store.query("report_days", **{**LONG, "zone": "UTC"})
+    (row,) = await store.query("report_days", **LONG, **OF_ALL, zone="UTC")
     assert (
         row["category_key"],
         row["events"],
@@ -81,7 +91,7 @@ async def test_one_event_of_one_category_and_one_that_is_yet_to_come_are_counted
 
 
 async def test_nothing_and_only_unknowns_are_answers_too(store: ClickHouse) -> None:
-    asked = {**LONG, "zone": "UTC"}
+    asked = {**LONG, **OF_ALL, "zone": "UTC"}
     assert await store.query("report_days", **asked) == []
     assert await store.query("report_guards", **LONG) == []
     assert await store.query("report_refusal_quality", **LONG) == []
@@ -112,6 +122,30 @@ async def test_nothing_and_only_unknowns_are_answers_too(store: ClickHouse) -> N
     assert (reach["waiting"], reach["newest_arrived_at"]) == (0, NOW)
 
 
+async def test_all_but_the_busiest_are_added_up_under_no_name(store: ClickHouse) -> None:
+    """The busiest by the events of the week alone; who is asked for is always among them."""
+    tenants = ("busy", "busy", "next", HOSTILE)
+    await store.insert(
+        [
+            answered(
+                f"e{number}", 0, harmful=False, refused=True, tenant=tenant, model=f"m{number % 2}"
+            ).to_bytes()
+            for number, tenant in enumerate(tenants)
+        ]
+    )
+    await Rollups(store).refresh()
+
+    async def events(**given: Any) -> dict[tuple[str | None, str | None], int]:
+        rows = await store.query("report_days", **LONG | OF_ALL | {"zone": "UTC"} | given)
+        return {(row["tenant_key"], row["model_key"]): row["events"] for row in rows}
+
+    assert await events(models=0) == {("busy", None): 2, ("next", None): 1, (HOSTILE, None): 1}
+    assert await events(models=0, tenants=1) == {("busy", None): 2, (None, None): 2}
+    assert await events(models=1, tenants=0) == {(None, "m0"): 2, (None, None): 2}
+    assert await events(models=0, tenants=1, tenant=HOSTILE) == {(HOSTILE, None): 1}
+    assert await events(models=0, tenants=1, week=LONG["until"]) == {(None, None): 4}
+
+
 async def test_days_are_those_of_the_time_zone_through_a_change_of_clocks(store: ClickHouse) -> None:
     """Berlin set its clocks back on 26 October 2025 at 01:00 UTC; Kathmandu is 5:45 ahead."""
     moments = (
@@ -139,6 +173,7 @@ async def test_days_are_those_of_the_time_zone_through_a_change_of_clocks(store:
             "tenant": HOSTILE,
             "model": "",
             "zone": zone,
+            **OF_ALL,
         }
         found: Counter[date] = Counter()
         for row in await store.query("report_days", **asked | given):
