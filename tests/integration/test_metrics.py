@@ -76,9 +76,14 @@ async def scraped(workers: WorkersPart) -> Scrape:
 async def test_what_a_worker_counts_is_what_went_in(
     tmp_path: Path, kafka_part: KafkaPart, triton_part: TritonPart, clickhouse_part: ClickHousePart
 ) -> None:
-    # The watch writes windows as time passes, which are rows too.
+    # The watch writes windows as time passes, and whoever counts quarters its marks, which are rows too.
     deployment = Deployment(
-        tmp_path, kafka_part, triton_part, clickhouse_part, WATCHKEEPER_DRIFT__ENABLED="false"
+        tmp_path,
+        kafka_part,
+        triton_part,
+        clickhouse_part,
+        WATCHKEEPER_DRIFT__ENABLED="false",
+        WATCHKEEPER_ROLLUPS__ENABLED="false",
     )
     async with deployment.workers as workers:
         values = [*BAD, *BAD, *(chat_log(f"m{i}", prompt=f"{CANARY} {i}?") for i in range(GOOD))]
