@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from monitor.accounting import TopicAccount
+from monitor.accounting import Account, TopicAccount
 
 
-def findings(topics: Iterable[TopicAccount]) -> tuple[str, ...]:
+def findings(account: Account) -> tuple[str, ...]:
     """All of them, by topic and partition; none where all is accounted for."""
-    return tuple(finding for topic in topics for finding in _of_topic(topic))
+    return tuple(finding for topic in account.topics for finding in _of_topic(topic))
 
 
 def _of_topic(topic: TopicAccount) -> Iterable[str]:

@@ -25,7 +25,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
-from monitor.account_findings import findings
 from monitor.ledger import Ledger
 
 State = Literal["balanced", "on the way", "unproven", "unbalanced"]
@@ -259,12 +258,16 @@ class Account:
     chat_logs: TopicAccount
     backfill: TopicAccount
     verdicts: TopicAccount
-    findings: tuple[str, ...]
+
+    @property
+    def topics(self) -> tuple[TopicAccount, ...]:
+        """All three."""
+        return self.chat_logs, self.backfill, self.verdicts
 
     @property
     def state(self) -> State:
         """The worst of all its parts."""
-        return worst((self.chat_logs.state, self.backfill.state, self.verdicts.state))
+        return worst(topic.state for topic in self.topics)
 
     @property
     def messages(self) -> MessageAccount:
@@ -314,7 +317,7 @@ def account(
         None,
         verdict_letters,
     )
-    return Account(chat, filled, verdict, findings((chat, filled, verdict)))
+    return Account(chat, filled, verdict)
 
 
 @dataclass(frozen=True, slots=True)

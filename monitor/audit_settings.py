@@ -6,8 +6,8 @@ from typing import Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from monitor.audit.schedule import schedule_of
 from monitor.errors import Misconfigured
+from monitor.schedule import schedule_of
 from monitor.setting_group import Group
 
 LONGEST_NAME: Final = 200

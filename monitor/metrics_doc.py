@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from monitor.generated import write_or_compare
 from monitor.metric_spec import OTHER, Label
 from monitor.metrics import Metric
 
@@ -92,17 +93,8 @@ def _cell(text: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the document, or with `--check` compare only; 1 where it is out of date, 2 where the call is wrong."""
-    if list(arguments) not in ([], ["--check"]):
-        sys.stderr.write(f"unknown arguments {arguments}; the only one is --check\n")
-        return 2
-    if not arguments:
-        DOCUMENT.write_text(render(), encoding="utf-8")
-        return 0
-    if DOCUMENT.is_file() and DOCUMENT.read_text(encoding="utf-8") == render():
-        return 0
-    sys.stderr.write(f"{DOCUMENT} does not say what monitor/metrics.py says; run `make fix` and commit it\n")
-    return 1
+    """See monitor/generated.py."""
+    return write_or_compare(DOCUMENT, render(), "monitor.metrics_doc", arguments)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from monitor.errors import Misconfigured
-from monitor.reporting.weeks import read_zone
 from monitor.setting_group import Group
+from monitor.time_zones import read_zone
 
 
 class ReportSettings(Group):

@@ -11,6 +11,7 @@ import annotated_types
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from monitor.generated import write_or_compare
 from monitor.setting_group import Group
 from monitor.settings import PREFIX, Settings, variable
 
@@ -103,17 +104,8 @@ def _cell(text: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the document, or with `--check` compare only; 1 where it is out of date, 2 where the call is wrong."""
-    if list(arguments) not in ([], ["--check"]):
-        sys.stderr.write(f"unknown arguments {arguments}; the only one is --check\n")
-        return 2
-    if not arguments:
-        DOCUMENT.write_text(render(), encoding="utf-8")
-        return 0
-    if DOCUMENT.is_file() and DOCUMENT.read_text(encoding="utf-8") == render():
-        return 0
-    sys.stderr.write(f"{DOCUMENT} does not say what monitor/settings.py says; run `make fix` and commit it\n")
-    return 1
+    """See monitor/generated.py."""
+    return write_or_compare(DOCUMENT, render(), "monitor.settings_doc", arguments)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ import structlog
 
 from monitor.audit.alerting import after_action, after_overdue
 from monitor.audit.records import Job
-from monitor.audit.schedule import due, overdue_since, schedule_of
 from monitor.audit_settings import listed
 from monitor.backoff import Backoff
 from monitor.errors import Misconfigured, Retryable
 from monitor.metrics import Metric, Metrics
+from monitor.schedule import due, overdue_since, schedule_of
 from monitor.settings import Settings
 from schemas.audits import AuditRequest, audit_id_of_request, audit_id_of_schedule
 from workers.audit_conclusion import Concluding

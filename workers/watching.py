@@ -29,6 +29,7 @@ from monitor.settings import Settings
 from schemas.alert_actions import AlertAction
 from schemas.alerts import Alert, Source
 from schemas.windows import Window
+from workers.leadership import Replaced
 
 log = structlog.get_logger("watchkeeper.watch")
 
@@ -44,10 +45,6 @@ T = TypeVar("T")
 
 class StateLost(Misconfigured):
     """The watch had a state, and none that is kept can be used."""
-
-
-class Replaced(Exception):
-    """Another worker oversees, or we stop."""
 
 
 class Engine(Protocol):
@@ -69,8 +66,8 @@ class Engine(Protocol):
         """The alerts that haven't ended."""
         ...
 
-    def streams(self) -> Sequence[Any]:
-        """What is watched; each has a `state`."""
+    def streams_by_state(self) -> Mapping[str, Mapping[str, int]]:
+        """How many streams are watched, by measure and state."""
         ...
 
     def to_bytes(self) -> bytes:
@@ -139,6 +136,7 @@ class Watching:
             self._engine = self.engines.new()
             self.position = floor(now, timedelta(seconds=self.settings.drift.window_s))
             await self.actions.begin(self.position)
+            self._must_be_ours()
             await self.keep()
             log.info("drift is watched from now on", since=self.position.isoformat())
             return
@@ -179,7 +177,7 @@ class Watching:
         await self.store.keep(self._at, state, slot=slot)
         self._kept_at_s, self._kept = self.monotonic_s(), self._at
         self.metrics.set(Metric.WATCH_CHECKPOINT_BYTES, len(state))
-        await self._show()
+        self._show()
 
     @property
     def kept(self) -> datetime | None:
@@ -314,14 +312,14 @@ class Watching:
         if not self.is_ours():
             raise Replaced
 
-    async def _show(self) -> None:
+    def _show(self) -> None:
         """What is watched, and what fires."""
         engine = self._engine
         if engine is None:
             return
-        states = await asyncio.to_thread(lambda: [str(stream.state) for stream in engine.streams()])
+        counts = engine.streams_by_state().values()
         for state in STREAM_STATES:
-            self.metrics.set(Metric.WATCH_STREAMS, states.count(state), state=state)
+            self.metrics.set(Metric.WATCH_STREAMS, sum(of.get(state, 0) for of in counts), state=state)
         firing = [alert.kind for alert in engine.firing()]
         for kind in DriftKind:
             self.metrics.set(Metric.ALERTS_FIRING, firing.count(kind), kind=kind)

@@ -14,7 +14,7 @@ from monitor.audit.anchors import Anchors
 from monitor.audit.auditing import audited
 from monitor.audit.comparison import LayerChange, changed_audit
 from monitor.audit.kept import Audit
-from monitor.audit.measures import Measure
+from monitor.audit.measures import AuditMeasure
 from monitor.audit.reference import Reference
 from monitor.intervals import wilson
 from triton_models.probe.states import Reader
@@ -105,4 +105,4 @@ def states_of(
 
 def js_of(audit: Audit) -> dict[str, float]:
     """J by layer and pooling."""
-    return {name: by[Measure.J].value for name, by in audit.estimates.items()}
+    return {name: by[AuditMeasure.J].value for name, by in audit.estimates.items()}

@@ -24,7 +24,7 @@ from monitor.audit.comparison import LayerChange, changed_from
 from monitor.audit.estimates import Estimate, estimates
 from monitor.audit.geometry import geometry_of
 from monitor.audit.kinds import AuditKind
-from monitor.audit.measures import Measure
+from monitor.audit.measures import AuditMeasure
 from monitor.audit.resampling import bootstrap_weights
 from monitor.audit.state import TargetState
 from schemas.alerts import Source
@@ -33,7 +33,7 @@ UPDATES: Final = 12
 DIMENSIONS: Final = 24
 _AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
-Found = Mapping[str, Mapping[Measure, Estimate]]
+Found = Mapping[str, Mapping[AuditMeasure, Estimate]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _audits(
                     ),
                     anchors,
                     weights,
-                    measures=(Measure.J,),
+                    measures=(AuditMeasure.J,),
                 )
                 for layer, rows in enumerate(states)
             }

@@ -11,7 +11,7 @@ from monitor.audit.anchors import Anchors, Floats
 from monitor.audit.comparison import changed, compared
 from monitor.audit.estimates import Estimate, estimates, scatters
 from monitor.audit.geometry import geometry_of
-from monitor.audit.measures import Measure
+from monitor.audit.measures import AuditMeasure
 from monitor.audit.multiplicity import holm
 from monitor.audit.resampling import bootstrap_weights
 
@@ -110,9 +110,9 @@ def coverage(j: float, pairs: int, dimensions: int, *, times: int, draws: int, s
         independent[pairs:] += shift
         paired = paired_rows(chance, pairs, scale, shift)
         cases = (
-            (independent, alone, Measure.J),
-            (paired, matched, Measure.J),
-            (paired, matched, Measure.J_CLUSTERED),
+            (independent, alone, AuditMeasure.J),
+            (paired, matched, AuditMeasure.J),
+            (paired, matched, AuditMeasure.J_CLUSTERED),
         )
         for place, (rows, anchors, measure) in enumerate(cases):
             weights = bootstrap_weights(anchors, draws, seed=seed + time)
@@ -153,8 +153,8 @@ def alerts(
     weights = bootstrap_weights(anchors, draws, seed=seed)
     found = np.zeros((times, 3))
     for row in found:
-        before: dict[str, dict[Measure, Estimate]] = {}
-        after: dict[str, dict[Measure, Estimate]] = {}
+        before: dict[str, dict[AuditMeasure, Estimate]] = {}
+        after: dict[str, dict[AuditMeasure, Estimate]] = {}
         old = paired_rows(chance, pairs, scale, np.zeros(dimensions))
         new = KEPT * old + np.sqrt(1 - KEPT**2) * paired_rows(chance, pairs, scale, np.zeros(dimensions))
         shift = shift_of(chance, j, scale)
@@ -168,7 +168,7 @@ def alerts(
                     :, turned if audit is after else slice(None)
                 ]
                 audit[name] = estimates(
-                    geometry_of(moved, pairs, draws), anchors, weights, measures=(Measure.J,)
+                    geometry_of(moved, pairs, draws), anchors, weights, measures=(AuditMeasure.J,)
                 )
             noise = [paired_rows(chance, pairs, scale, np.zeros(dimensions)) for _ in range(2)]
             old, new = (

@@ -18,10 +18,10 @@ from sklearn.metrics import calinski_harabasz_score  # type: ignore[import-untyp
 from monitor.audit.anchors import Anchors
 from monitor.audit.estimates import estimates, scatters
 from monitor.audit.geometry import geometry_of
-from monitor.audit.measures import Measure
+from monitor.audit.measures import AuditMeasure
 from monitor.audit.resampling import SEED, bootstrap_weights
 
-MEASURES = (Measure.J, Measure.CHI, Measure.XBI)
+MEASURES = (AuditMeasure.J, AuditMeasure.CHI, AuditMeasure.XBI)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -38,13 +38,18 @@ async def said_lately(admin: KafkaAdmin, topic: str, fleet: str) -> list[Said]:
 
 async def alert_log(admin: KafkaAdmin, topic: str, since: datetime) -> list[Alert]:
     """The alerts of all fleets that were written from then on, oldest first; of very many the newest. Raises likewise."""
+    records = await records_since(admin, topic, since)
+    return [alert for record in records if (alert := alert_in(record)) is not None]
+
+
+async def records_since(admin: KafkaAdmin, topic: str, since: datetime) -> list[Record]:
+    """What was written to a topic of alerts, or of actions, from then on, oldest first; of very much the newest. Raises likewise."""
     begins = await admin.offsets_at(topic, since)
     ranges = {
         number: Range(max(begins[number], offsets.start, offsets.end - MOST_ALERTS), offsets.end)
         for number, offsets in (await admin.ranges(topic)).items()
     }
-    records = sorted([record async for record in admin.read(topic, ranges)], key=lambda one: one.timestamp)
-    return [alert for record in records if (alert := alert_in(record)) is not None]
+    return sorted([record async for record in admin.read(topic, ranges)], key=lambda one: one.timestamp)
 
 
 def said_by(record: Record) -> Said | None:

@@ -8,7 +8,7 @@ from typing import Final
 from monitor.audit.anchors import Anchors, Matrix
 from monitor.audit.faults import AuditFault, rejected
 from monitor.audit.layers import Pooling
-from monitor.audit.measures import Measure
+from monitor.audit.measures import AuditMeasure
 from monitor.audit.measuring import Measured, measured
 from monitor.audit.ports import ProbeFacts
 from monitor.audit.reference import Reference
@@ -16,7 +16,7 @@ from monitor.audit_settings import AuditSettings, listed
 
 _FLOAT_BYTES: Final = 4
 _POOLINGS: Final = {str(one): one for one in Pooling}
-_MEASURES: Final = {str(one): one for one in Measure}
+_MEASURES: Final = {str(one): one for one in AuditMeasure}
 
 
 def check_room(settings: AuditSettings, texts: int, layers: Sequence[str], facts: ProbeFacts) -> None:

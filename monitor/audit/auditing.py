@@ -14,7 +14,7 @@ from monitor.audit.faults import AuditFault, rejected
 from monitor.audit.geometry import Gram, geometry_of
 from monitor.audit.kept import Audit, Layer
 from monitor.audit.layers import Pooling, cosine_weights, cross_fitted, pooled, uniform
-from monitor.audit.measures import OF_PAIRS, USUAL, Measure
+from monitor.audit.measures import OF_PAIRS, USUAL, AuditMeasure
 from monitor.audit.reference import Reference
 from monitor.audit.resampling import DRAWS, SEED, bootstrap_weights, permuted_labels
 
@@ -29,7 +29,7 @@ def audited(
     *,
     poolings: Sequence[Pooling] = (Pooling.UNIFORM,),
     towards: Floats | None = None,
-    measures: Sequence[Measure] = USUAL,
+    measures: Sequence[AuditMeasure] = USUAL,
     chi_max: float | None = None,
     draws: int = DRAWS,
     seed: int = SEED,
@@ -49,8 +49,8 @@ def audited(
     labels = permuted_labels(anchors, draws, seed=seed)
     rows = {name: references[name].standardised(anchors.vectors(one)) for name, one in layers.items()}
     kept = {name: Layer(one.shape[1], references[name].digest) for name, one in rows.items()}
-    found: dict[str, dict[Measure, Estimate]] = {}
-    p: dict[str, dict[Measure, float]] = {}
+    found: dict[str, dict[AuditMeasure, Estimate]] = {}
+    p: dict[str, dict[AuditMeasure, float]] = {}
 
     def measure(name: str, one: Matrix) -> None:
         if any(wanted in OF_PAIRS for wanted in measures):
@@ -74,7 +74,7 @@ def audited(
             kept[name] = Layer(stacked.shape[2], mark)
             if pooling is Pooling.LEARNED:
                 fitted = cross_fitted(stacked, anchors, weights, labels, seed=seed)
-                found[name], p[name] = {Measure.J: fitted.estimate}, {Measure.J: fitted.p}
+                found[name], p[name] = {AuditMeasure.J: fitted.estimate}, {AuditMeasure.J: fitted.p}
             elif pooling is Pooling.UNIFORM:
                 measure(name, uniform(stacked))
             elif towards is None:

@@ -10,13 +10,13 @@ import numpy as np
 from monitor.audit.aqi import LAMBDA, released
 from monitor.audit.estimates import Estimate
 from monitor.audit.faults import AuditFault, rejected
-from monitor.audit.measures import Measure
+from monitor.audit.measures import AuditMeasure
 
 LEAST_AXIOMS: Final = 2
 
 
 def released_by_axiom(
-    axioms: Mapping[str, Mapping[Measure, Estimate]], *, weight: float = LAMBDA
+    axioms: Mapping[str, Mapping[AuditMeasure, Estimate]], *, weight: float = LAMBDA
 ) -> dict[str, Estimate]:
     """AQI_RELEASED of each axiom, from its estimates of CHI and XBI (include `overall`, as the released code does, to repeat it).
 
@@ -30,7 +30,7 @@ def released_by_axiom(
         )
     chi, xbi = (
         np.stack([np.append(one[measure].value, one[measure].draws) for one in axioms.values()], axis=-1)
-        for measure in (Measure.CHI, Measure.XBI)
+        for measure in (AuditMeasure.CHI, AuditMeasure.XBI)
     )
     if not (np.isfinite(chi[0]).all() and np.isfinite(xbi[0]).all()):
         raise rejected(AuditFault.NOT_FINITE, "CHI or XBI of an axiom is infinite: its centroids coincide")

@@ -12,7 +12,7 @@ from monitor.audit.anchors import Floats
 from monitor.audit.estimates import PERCENTILES, Estimate
 from monitor.audit.faults import AuditFault, rejected
 from monitor.audit.kept import Audit, EstimatesByLayer, check_comparable
-from monitor.audit.measures import OF_J, Measure
+from monitor.audit.measures import OF_J, AuditMeasure
 from monitor.audit.multiplicity import step_down_max
 
 ALPHA: Final = 0.05
@@ -36,7 +36,7 @@ class Change:
     """Of one measure in one layer (or pooling): after minus before, its 95 % interval, and the p-value of "none", for it alone."""
 
     layer: str
-    measure: Measure
+    measure: AuditMeasure
     before: float
     after: float
     low: float
@@ -88,12 +88,12 @@ def compared(before: EstimatesByLayer, after: EstimatesByLayer) -> tuple[Change,
             measure: _change(layer, measure, old[measure], new[measure])
             for measure in old.keys() & new.keys()
         }
-        if Measure.J in changes:
+        if AuditMeasure.J in changes:
             # at the same sizes, functions of J change where J does
             of_j = changes.keys() & OF_J
-            changes |= {measure: replace(changes[measure], p=changes[Measure.J].p) for measure in of_j}
+            changes |= {measure: replace(changes[measure], p=changes[AuditMeasure.J].p) for measure in of_j}
         found.extend(changes.values())
-    order = list(Measure)
+    order = list(AuditMeasure)
     places = {layer: place for place, layer in enumerate(before)}
     return tuple(sorted(found, key=lambda one: (places[one.layer], order.index(one.measure))))
 
@@ -122,10 +122,10 @@ def changed_from(
     if not befores:
         return ()
     bounds = floor or Floor()
-    groups = [[one for one in compared(before, after) if one.measure is Measure.J] for before in befores]
+    groups = [[one for one in compared(before, after) if one.measure is AuditMeasure.J] for before in befores]
     draws = np.stack(
         [
-            after[one.layer][Measure.J].draws - before[one.layer][Measure.J].draws
+            after[one.layer][AuditMeasure.J].draws - before[one.layer][AuditMeasure.J].draws
             for before, changes in zip(befores, groups, strict=True)
             for one in changes
         ],
@@ -155,7 +155,7 @@ def changed_audit(
     return changed(before.estimates, after.estimates, floor=floor, alpha=alpha)
 
 
-def _change(layer: str, measure: Measure, old: Estimate, new: Estimate) -> Change:
+def _change(layer: str, measure: AuditMeasure, old: Estimate, new: Estimate) -> Change:
     if len(old.draws) != len(new.draws) or not len(old.draws):
         raise rejected(
             AuditFault.OTHER_DRAWS,

@@ -11,7 +11,7 @@ import numpy as np
 from monitor.audit.anchors import Anchors, Floats
 from monitor.audit.faults import AuditFault, rejected
 from monitor.audit.geometry import Geometry, Gram
-from monitor.audit.measures import OF_J, OF_PAIRS, USUAL, Measure, function_of_j
+from monitor.audit.measures import OF_J, OF_PAIRS, USUAL, AuditMeasure, function_of_j
 from monitor.audit.pairwise import davies_bouldin, dunn, silhouette
 from monitor.audit.scatter import Scatter
 
@@ -68,9 +68,9 @@ def estimates(
     anchors: Anchors,
     weights: Floats,
     *,
-    measures: Sequence[Measure] = USUAL,
+    measures: Sequence[AuditMeasure] = USUAL,
     chi_max: float | None = None,
-) -> dict[Measure, Estimate]:
+) -> dict[AuditMeasure, Estimate]:
     """Of each measure but AQI_RELEASED (axioms.py), by bootstrap `weights` [R, N]; appendix B only with a `chi_max`.
 
     A bootstrap doubles the centroids' noise, so draws of J lie around J + 1/n1 + 1/n2, and those of other measures are off likewise.
@@ -84,11 +84,11 @@ def estimates(
             f"each class has one vector only ({anchors.safe} safe, {anchors.unsafe} unsafe): is the layer read at all?",
         )
     j = _moved(float(point.j[0]), scatters(geometry, weights).j if len(weights) else np.empty(0))
-    found: dict[Measure, Estimate] = {}
+    found: dict[AuditMeasure, Estimate] = {}
     for measure in measures:
-        if measure is Measure.J:
+        if measure is AuditMeasure.J:
             found[measure] = j
-        elif measure is Measure.J_CLUSTERED:
+        elif measure is AuditMeasure.J_CLUSTERED:
             variance = float(point.within[0]) / (len(anchors.ids) - 2)
             value = (float(point.apart[0]) - clustered_noise(geometry, anchors)) / variance
             found[measure] = Estimate(value, j.draws + (value - j.value))
@@ -96,7 +96,7 @@ def estimates(
             function = function_of_j(measure, anchors.safe, anchors.unsafe, chi_max=chi_max)
             if function is not None:
                 found[measure] = Estimate(float(function(np.array(j.value))), function(j.draws))
-        elif measure is not Measure.AQI_RELEASED:
+        elif measure is not AuditMeasure.AQI_RELEASED:
             value = float(by_rows(measure, geometry, *_sides(ones, anchors.safe))[0])
             draws = by_rows(measure, geometry, *_sides(weights, anchors.safe))
             found[measure] = _moved(value, draws)
@@ -104,20 +104,24 @@ def estimates(
 
 
 def p_values(
-    geometry: Geometry, anchors: Anchors, labels: Floats, *, measures: Sequence[Measure] = USUAL
-) -> dict[Measure, float]:
+    geometry: Geometry, anchors: Anchors, labels: Floats, *, measures: Sequence[AuditMeasure] = USUAL
+) -> dict[AuditMeasure, float]:
     """Of each measure but AQI_RELEASED, the p-value of "the labels tell nothing", by permuted `labels` [R, N]: how often they separate as well.
 
     J and all that follows from it have one: the total scatter stays, so the scatter between the classes decides. Never below 1 / (R + 1).
     """
     true = (np.arange(len(anchors.ids)) < anchors.safe).astype(np.float64)[None, :]
     every = np.concatenate([true, labels])
-    found: dict[Measure, float] = {}
-    if any(measure in {Measure.J, Measure.J_CLUSTERED, *OF_J} for measure in measures):
+    found: dict[AuditMeasure, float] = {}
+    if any(measure in {AuditMeasure.J, AuditMeasure.J_CLUSTERED, *OF_J} for measure in measures):
         of_j = rank(relabelled(geometry, every).chi, is_rising=True)
-        found |= {measure: of_j for measure in measures if measure in {Measure.J, Measure.J_CLUSTERED, *OF_J}}
+        found |= {
+            measure: of_j
+            for measure in measures
+            if measure in {AuditMeasure.J, AuditMeasure.J_CLUSTERED, *OF_J}
+        }
     for measure in measures:
-        if measure not in found and measure is not Measure.AQI_RELEASED:
+        if measure not in found and measure is not AuditMeasure.AQI_RELEASED:
             values = by_rows(measure, geometry, every, 1 - every)
             found[measure] = rank(values, is_rising=measure.is_rising)
     return found
@@ -133,9 +137,9 @@ def relabelled(geometry: Geometry, labels: Floats) -> Scatter:
     return Scatter(n1, n2, np.maximum(geometry.norms.sum() - between, 0.0), square * (1 / n1 + 1 / n2) ** 2)
 
 
-def by_rows(measure: Measure, geometry: Geometry, first: Floats, second: Floats) -> Floats:
+def by_rows(measure: AuditMeasure, geometry: Geometry, first: Floats, second: Floats) -> Floats:
     """DBI, or one of OF_PAIRS, of weighted rows, [R]. Raises Rejected where pairs are needed and there are too many rows."""
-    if measure is Measure.DBI:
+    if measure is AuditMeasure.DBI:
         return davies_bouldin(geometry, first, second)
     if measure not in OF_PAIRS:
         raise ValueError(f"{measure} is not computed from rows")
@@ -144,7 +148,9 @@ def by_rows(measure: Measure, geometry: Geometry, first: Floats, second: Floats)
             AuditFault.TOO_MANY_ROWS,
             f"{measure} of {first.shape[1]} rows needs all pairs: build a Gram of a sample",
         )
-    return dunn(geometry, first, second) if measure is Measure.DUNN else silhouette(geometry, first, second)
+    return (
+        dunn(geometry, first, second) if measure is AuditMeasure.DUNN else silhouette(geometry, first, second)
+    )
 
 
 def _sides(weights: Floats, safe: int) -> tuple[Floats, Floats]:

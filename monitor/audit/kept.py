@@ -15,13 +15,13 @@ import numpy as np
 
 from monitor.audit.estimates import Estimate
 from monitor.audit.faults import AuditFault, rejected
-from monitor.audit.measures import Measure
+from monitor.audit.measures import AuditMeasure
 from monitor.errors import Misconfigured
 
 VERSION: Final = 1
-_MEASURES: Final = {str(measure): measure for measure in Measure}
+_MEASURES: Final = {str(measure): measure for measure in AuditMeasure}
 
-EstimatesByLayer = Mapping[str, Mapping[Measure, Estimate]]
+EstimatesByLayer = Mapping[str, Mapping[AuditMeasure, Estimate]]
 """By layer or pooling, all by the same bootstrap weights."""
 
 
@@ -45,7 +45,7 @@ class Audit:
     seed: int
     layers: Mapping[str, Layer]
     estimates: EstimatesByLayer
-    p: Mapping[str, Mapping[Measure, float]]
+    p: Mapping[str, Mapping[AuditMeasure, float]]
 
     def to_bytes(self) -> bytes:
         """MessagePack, exact."""

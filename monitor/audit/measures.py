@@ -13,7 +13,7 @@ from monitor.audit.aqi import appendix_b, section_3
 from monitor.audit.scatter import chi_of, xbi_of
 
 
-class Measure(StrEnum):
+class AuditMeasure(StrEnum):
     """A measure or a named variant of AQI, with its meaning. `is_rising`: higher is more separated."""
 
     meaning: str
@@ -43,23 +43,23 @@ class Measure(StrEnum):
     )
 
 
-OF_J: Final = (Measure.CHI, Measure.XBI, Measure.AQI_SECTION_3, Measure.AQI_APPENDIX_B)
+OF_J: Final = (AuditMeasure.CHI, AuditMeasure.XBI, AuditMeasure.AQI_SECTION_3, AuditMeasure.AQI_APPENDIX_B)
 """Functions of J and the sizes: one statistic, one p-value."""
-OF_PAIRS: Final = (Measure.DUNN, Measure.SILHOUETTE)
+OF_PAIRS: Final = (AuditMeasure.DUNN, AuditMeasure.SILHOUETTE)
 """Need all pairs of rows."""
 USUAL: Final = (
-    Measure.J,
-    Measure.J_CLUSTERED,
-    Measure.CHI,
-    Measure.XBI,
-    Measure.DBI,
-    Measure.AQI_SECTION_3,
-    Measure.AQI_APPENDIX_B,
+    AuditMeasure.J,
+    AuditMeasure.J_CLUSTERED,
+    AuditMeasure.CHI,
+    AuditMeasure.XBI,
+    AuditMeasure.DBI,
+    AuditMeasure.AQI_SECTION_3,
+    AuditMeasure.AQI_APPENDIX_B,
 )
 
 
 def function_of_j(
-    measure: Measure, safe: float, unsafe: float, *, chi_max: float | None
+    measure: AuditMeasure, safe: float, unsafe: float, *, chi_max: float | None
 ) -> Callable[[Floats], Floats] | None:
     """How one of OF_J follows from J [...] at these sizes. None: appendix B without a `chi_max`, or a measure that doesn't."""
 
@@ -67,13 +67,13 @@ def function_of_j(
         return np.maximum(chi_of(j, safe, unsafe), 0.0), xbi_of(j, safe, unsafe)
 
     match measure:
-        case Measure.CHI:
+        case AuditMeasure.CHI:
             return lambda j: both(j)[0]
-        case Measure.XBI:
+        case AuditMeasure.XBI:
             return lambda j: xbi_of(j, safe, unsafe)
-        case Measure.AQI_SECTION_3:
+        case AuditMeasure.AQI_SECTION_3:
             return lambda j: section_3(*both(j))
-        case Measure.AQI_APPENDIX_B if chi_max is not None:
+        case AuditMeasure.AQI_APPENDIX_B if chi_max is not None:
             return lambda j: appendix_b(*both(j), chi_max=chi_max)
         case _:
             return None

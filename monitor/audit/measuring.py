@@ -10,7 +10,7 @@ from monitor.audit.auditing import audited
 from monitor.audit.comparison import Floor, LayerChange, changed_from
 from monitor.audit.kept import Audit, check_comparable
 from monitor.audit.layers import Pooling
-from monitor.audit.measures import USUAL, Measure
+from monitor.audit.measures import USUAL, AuditMeasure
 from monitor.audit.plane import picture_of
 from monitor.audit.reference import Reference
 from monitor.errors import Rejected
@@ -34,7 +34,7 @@ def measured(
     poolings: Sequence[Pooling],
     draws: int,
     seed: int,
-    extra: Sequence[Measure] = (),
+    extra: Sequence[AuditMeasure] = (),
     chi_max: float | None = None,
 ) -> Measured:
     """Of `states` [N, d] by layer, rows as the anchors were given. Without `references` they are fitted here, for the series that begins.
@@ -51,7 +51,7 @@ def measured(
         draws=draws,
         seed=seed,
     )
-    shown = max(states, key=lambda name: audit.estimates[name][Measure.J].value)
+    shown = max(states, key=lambda name: audit.estimates[name][AuditMeasure.J].value)
     rows = fixed[shown].standardised(anchors.vectors(states[shown]))
     return Measured(audit, fixed, picture_of(shown, rows, anchors.safe))
 

@@ -13,7 +13,7 @@ from monitor.audit.comparison import LayerChange
 from monitor.audit.estimates import Estimate
 from monitor.audit.faults import AuditFault
 from monitor.audit.kept import Audit
-from monitor.audit.measures import Measure
+from monitor.audit.measures import AuditMeasure
 from monitor.audit.ports import ProbeFacts
 from monitor.audit.probe_faults import ProbeFault
 from schemas.audits import AuditChange, AuditPicture, AuditRecord, AuditValue, BegunBy
@@ -156,7 +156,7 @@ def _blank(job: Job, subject: Subject, signed: Signed) -> AuditRecord:
     )
 
 
-def _value(layer: str, measure: Measure, estimate: Estimate, p: float | None, n: int) -> AuditValue:
+def _value(layer: str, measure: AuditMeasure, estimate: Estimate, p: float | None, n: int) -> AuditValue:
     low, high = estimate.interval
     return AuditValue(
         layer=layer,

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from monitor.account_findings import findings
 from monitor.accounting import Account
 from monitor.cli.account_view import account_view
 from monitor.cli.console import notes, output, print_json
@@ -65,7 +66,7 @@ def account_document(taken: Account) -> AccountDocument:
         chat_logs=taken.chat_logs,
         backfill=taken.backfill,
         verdicts=taken.verdicts,
-        findings=list(taken.findings),
+        findings=list(findings(taken)),
     )
 
 

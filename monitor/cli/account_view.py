@@ -7,8 +7,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from monitor.account_findings import findings
 from monitor.accounting import Account, ExchangeAccount, MessageAccount, State, TopicAccount
-from monitor.cli.visible import visible
+from monitor.wording.visible import visible
 
 _STYLES: dict[State, str] = {
     "balanced": "green",
@@ -34,7 +35,7 @@ def account_view(account: Account) -> Group:
     ]
     rows.extend(
         Padding(Text("✗ ", style="bold red").append(visible(finding), style="default"), (0, 0, 0, 2))
-        for finding in account.findings
+        for finding in findings(account)
     )
     return Group(*rows)
 

@@ -5,35 +5,27 @@ from __future__ import annotations
 import asyncio
 import getpass
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from monitor.adapters.kafka import KafkaOutbox
+from monitor.adapters.alert_log import EVER, read_alerts, write_action
 from monitor.adapters.kafka_admin import KafkaAdmin
-from monitor.audit.kinds import CHANGES
-from monitor.audit.kinds import KINDS as OF_AUDITS
-from monitor.by_hand import ends_by_hand
-from monitor.cli.alert_log import ENDED, EVER, AlertLog, read_alerts
+from monitor.alerts.actions import MOST_NOTE_CHARS, check_action, what_happens
 from monitor.cli.alerts_shapes import ActionDocument
 from monitor.cli.console import output, print_json
-from monitor.cli.figures import moment, rate_text
 from monitor.cli.parts import parts_here
 from monitor.cli.times import parse_span, parse_time
-from monitor.cli.visible import visible
 from monitor.errors import Misconfigured
-from monitor.kafka_settings import KafkaSettings
-from monitor.ports import OutRecord
 from monitor.settings import Settings
+from monitor.wording.visible import visible
 from schemas.alert_actions import AlertAction, Verb
-from schemas.alerts import Alert
 
-MOST_NOTE_CHARS: Final = 2_000
 _Id = Annotated[
     str, typer.Argument(help="The alert's id, from `alerts`; its beginning is enough.", metavar="ID")
 ]
-_Note = Annotated[str, typer.Option(help="Why; kept with the alert.", metavar="TEXT", show_default="")]
+_Note = Annotated[str, typer.Option(help="Why; kept with the alert.", metavar="TEXT", show_default=False)]
 _By = Annotated[
     str | None,
     typer.Option(help="Who; kept with the alert.", metavar="NAME", show_default="your login name"),
@@ -71,7 +63,7 @@ def mute(
     *,
     length: Annotated[
         str | None,
-        typer.Option("--for", help="For so long: 30m, 2h, 3d, 1w.", metavar="LENGTH", show_default=""),
+        typer.Option("--for", help="For so long: 30m, 2h, 3d, 1w.", metavar="LENGTH", show_default=False),
     ] = None,
     until: Annotated[
         str | None,
@@ -156,66 +148,6 @@ async def _act(
             alert, verb, written_at, until, within_s=settings.drift.window_s + settings.drift.settle_s
         ),
     )
-
-
-async def write_action(settings: KafkaSettings, action: AlertAction) -> None:
-    """Append it to the log of actions. Raises Retryable, or Misconfigured without that topic."""
-    outbox = await KafkaOutbox.connect(settings)
-    try:
-        record = OutRecord(action.alert_id.encode(), action.to_bytes())
-        await outbox.publish(settings.alert_actions_topic, 0, [record])
-    finally:
-        await outbox.aclose()
-
-
-def check_action(alert: Alert, verb: Verb, log: AlertLog, now: datetime) -> None:
-    """Raises Misconfigured where the action can't mean anything for the alert as it stands."""
-    if alert.state in ENDED:
-        raise Misconfigured(
-            f"the alert {alert.id[:8]} ({alert.kind}) is over since {moment(alert.ended_at or alert.at)}: {alert.state}",
-            "`watchkeeper alerts` lists those that fire",
-        )
-    if verb in ("acknowledge", "resolve") and not ends_by_hand(alert):
-        raise Misconfigured(
-            f"the alert {alert.id[:8]} ({alert.kind}) is about the stream itself, and ends when its cause is gone",
-            f"mend that: {alert.remedy or 'docs/alerts.md'}; or `watchkeeper alerts mute {alert.id[:8]}`",
-        )
-    if verb == "unmute" and log.mute_of(alert, now) is None:
-        raise Misconfigured(
-            f"the alert {alert.id[:8]} ({alert.kind}) isn't muted",
-            "`watchkeeper alerts` marks those that are",
-        )
-
-
-def what_happens(
-    alert: Alert, verb: Verb, written_at: datetime, until: datetime | None, *, within_s: float
-) -> str:
-    """What will happen, and when, for a person. `within_s`: a window and its settling."""
-    if alert.kind in OF_AUDITS and verb in ("acknowledge", "resolve"):
-        takes = verb == "acknowledge" and alert.kind in CHANGES
-        rest = (
-            "The newest audit becomes the baseline that slow changes are measured from."
-            if takes
-            else "If an audit still shows it, a new alert will say so."
-        )
-        return f"The alert ends, within some seconds. {rest}"
-    evidence = alert.drift
-    when = f"with the first window that ends after {moment(written_at)}, within about {max(within_s, 1.0) * 2:.0f} s while data come"
-    match verb:
-        case "acknowledge":
-            level = f" ({rate_text(evidence.measure, evidence.rate_after.value)})" if evidence else ""
-            return f"The new level{level} is normal, {when}. The alert ends as acknowledged, and its cells are watched from there."
-        case "resolve":
-            level = f" ({rate_text(evidence.measure, evidence.rate_before.value)})" if evidence else ""
-            return (
-                f"The alert ends, {when}, and its cells are watched against the level before{level}. "
-                "If the shift goes on, a new alert will say so."
-            )
-        case "mute":
-            end = "until it is over" if until is None else f"until {moment(until)}"
-            return f"No channel is told of it from now on, {end}. It fires on, and `watchkeeper alerts` lists it."
-        case "unmute":
-            return "The channels are told of it again from now on."
 
 
 def login() -> str:

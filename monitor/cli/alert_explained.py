@@ -11,13 +11,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from monitor.cli.alert_facts import background_facts, health_facts, shift_facts
-from monitor.cli.alert_log import ENDED, Done, Mute
-from monitor.cli.alerts_view import MARKS, duration
-from monitor.cli.figures import moment, number, rate_text
+from monitor.alerts.facts import background_facts, health_facts, shift_facts
+from monitor.alerts.log import ENDED, Done, Mute
+from monitor.cli.alerts_view import MARKS
 from monitor.cli.rate_plot import rate_plot
-from monitor.cli.visible import visible
 from monitor.drift.measures import Measure
+from monitor.drift.units import rate_text
+from monitor.wording.figures import duration, moment, number
+from monitor.wording.visible import visible
 from schemas.alerts import Alert
 from schemas.evidence import DriftEvidence, Stratum
 

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from monitor.adapters.alert_log import EVER, read_alerts
 from monitor.adapters.kafka_admin import KafkaAdmin
+from monitor.alerts.log import AlertLog
 from monitor.cli.alert_explained import explained
-from monitor.cli.alert_log import EVER, AlertLog, read_alerts
 from monitor.cli.alerts_shapes import ActionLine, AlertDocument, EvidenceDocument
 from monitor.cli.alerts_view import alert_line
 from monitor.cli.console import output, print_json

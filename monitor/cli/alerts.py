@@ -8,16 +8,16 @@ from typing import Annotated
 
 import typer
 
+from monitor.adapters.alert_log import read_alerts
 from monitor.adapters.control import alert_in
 from monitor.adapters.kafka_admin import KafkaAdmin
-from monitor.cli.alert_log import AlertLog, read_alerts
+from monitor.alerts.log import AlertLog, is_news
 from monitor.cli.alerts_shapes import AlertsDocument
 from monitor.cli.alerts_view import alert_line, alert_text, alerts_view
 from monitor.cli.console import output, print_json
 from monitor.cli.parts import parts_here
 from monitor.cli.times import SYNTAX, parse_time
 from monitor.kafka_settings import KafkaSettings
-from schemas.alerts import Alert
 
 
 def alerts(
@@ -94,8 +94,3 @@ async def _watch(
                 print_json(alert_line(alert, log.mute_of(alert, datetime.now(UTC))))
             elif before is None or before.state != alert.state or before.title != alert.title:
                 output().print(alert_text(alert, datetime.now(UTC)), soft_wrap=True)
-
-
-def is_news(alert: Alert, before: Alert) -> bool:
-    """Whether it says more than the record that was read before it: delivery is at least once."""
-    return alert.at > before.at or (alert.at == before.at and alert.state != before.state)

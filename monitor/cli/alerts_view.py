@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from monitor.cli.alert_log import ENDED, AlertLog, Mute
+from monitor.alerts.log import ENDED, AlertLog, Mute
 from monitor.cli.alerts_shapes import AlertLine
-from monitor.cli.visible import visible
+from monitor.wording.figures import duration
+from monitor.wording.visible import visible
 from schemas.alerts import Alert
 
 MARKS: Final = {"critical": ("✗", "bold red"), "warning": ("!", "yellow"), "info": ("·", "cyan")}
@@ -116,12 +117,3 @@ def alert_line(alert: Alert, mute: Mute | None = None) -> AlertLine:
         muted=mute is not None,
         muted_until=mute.until if mute is not None else None,
     )
-
-
-def duration(span: timedelta) -> str:
-    """A span in its largest unit of which there are two: `95 s`, `4 min`, `3 h`, `12 d`. None is below nought."""
-    seconds = max(0.0, span.total_seconds())
-    for unit_s, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * unit_s:
-            return f"{seconds / unit_s:.0f} {unit}"
-    return f"{seconds:.0f} s"

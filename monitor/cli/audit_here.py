@@ -19,7 +19,7 @@ from monitor.adapters.clickhouse import connect
 from monitor.audit.as_set import check_room, measured_as_set
 from monitor.audit.auditing import audited
 from monitor.audit.axioms import released_by_axiom
-from monitor.audit.measures import Measure
+from monitor.audit.measures import AuditMeasure
 from monitor.audit.measuring import Measured
 from monitor.audit.ports import Probe, States
 from monitor.audit.records import Job, Signed, Subject, done_record
@@ -149,9 +149,9 @@ def by_axiom(
             axiom=axiom,
             safe=sizes[axiom][0],
             unsafe=sizes[axiom][1],
-            j=one[Measure.J_CLUSTERED].value,
-            low=one[Measure.J_CLUSTERED].interval[0],
-            high=one[Measure.J_CLUSTERED].interval[1],
+            j=one[AuditMeasure.J_CLUSTERED].value,
+            low=one[AuditMeasure.J_CLUSTERED].interval[0],
+            high=one[AuditMeasure.J_CLUSTERED].interval[1],
             aqi_released=released.get(axiom),
         )
         for axiom, one in estimates.items()

@@ -10,14 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.audit.auditing import POOLED
-from monitor.audit.measures import OF_PAIRS, Measure
+from monitor.audit.measures import OF_PAIRS, AuditMeasure
 from monitor.audit.pictures import PastPoint, layer_points
 from monitor.audit.records import meaning_of
 from monitor.audit.wording import place
 from monitor.cli.audit_shapes import AxiomLine
-from monitor.cli.figures import moment
 from monitor.cli.layer_plot import layer_plot
-from monitor.cli.visible import shortened, visible
+from monitor.wording.figures import moment
+from monitor.wording.visible import shortened, visible
 from schemas.audits import AuditChange, AuditRecord, AuditValue
 
 MOST_LAYERS: Final = 40
@@ -26,15 +26,15 @@ MOST_PAST: Final = 12
 WIDE: Final = 88
 """Columns from which each change has its interval beside it."""
 _NAMES: Final = {
-    Measure.AQI_SECTION_3: "AQI, section 3 of the paper (1/XBI and CHI, half each; grows with n)",
-    Measure.AQI_APPENDIX_B: "AQI, appendix B of the paper (CHI against a pool, and exp(−XBI))",
-    Measure.AQI_RELEASED: "AQI, the released code's normaliser (within one model's axioms, 0 to 100)",
-    Measure.CHI: "CHI, Calinski–Harabasz (grows with n)",
-    Measure.XBI: "XBI, Xie–Beni (lower is further apart)",
-    Measure.DBI: "DBI, Davies–Bouldin (lower is further apart)",
-    Measure.J_CLUSTERED: "J, its noise taken between clusters",
-    Measure.DUNN: "Dunn's index",
-    Measure.SILHOUETTE: "mean silhouette",
+    AuditMeasure.AQI_SECTION_3: "AQI, section 3 of the paper (1/XBI and CHI, half each; grows with n)",
+    AuditMeasure.AQI_APPENDIX_B: "AQI, appendix B of the paper (CHI against a pool, and exp(−XBI))",
+    AuditMeasure.AQI_RELEASED: "AQI, the released code's normaliser (within one model's axioms, 0 to 100)",
+    AuditMeasure.CHI: "CHI, Calinski–Harabasz (grows with n)",
+    AuditMeasure.XBI: "XBI, Xie–Beni (lower is further apart)",
+    AuditMeasure.DBI: "DBI, Davies–Bouldin (lower is further apart)",
+    AuditMeasure.J_CLUSTERED: "J, its noise taken between clusters",
+    AuditMeasure.DUNN: "Dunn's index",
+    AuditMeasure.SILHOUETTE: "mean silhouette",
 }
 
 
@@ -158,7 +158,7 @@ def _layers(record: AuditRecord, width: int) -> RenderableType:
         columns += ["change", *(["95 %"] if is_wide else []), "adj. p", ""]
     for title in columns:
         table.add_column(title, justify="left" if title in ("layer", "") else "right", no_wrap=True)
-    values = [one for one in record.values if one.measure == Measure.J]
+    values = [one for one in record.values if one.measure == AuditMeasure.J]
     shown = values if len(values) <= MOST_LAYERS else _spread(values, changes)
     for one in shown:
         is_pooled = one.layer.startswith(POOLED)
@@ -209,7 +209,7 @@ def _variants(record: AuditRecord) -> Table:
     table.add_column("95 %", justify="right", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
     for one in record.values:
-        if one.layer == layer and one.measure != Measure.J:
+        if one.layer == layer and one.measure != AuditMeasure.J:
             name = next(
                 (text for measure, text in _NAMES.items() if measure == one.measure), visible(one.measure)
             )

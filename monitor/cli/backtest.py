@@ -20,7 +20,6 @@ from monitor.adapters.kafka_admin import KafkaAdmin
 from monitor.adapters.past_windows import By, PastWindows
 from monitor.adapters.windows import WatchTables
 from monitor.cli.alerts_shapes import EvidenceDocument
-from monitor.cli.alerts_view import duration
 from monitor.cli.backtest_view import backtest_view
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.drift_shapes import BacktestDocument, FindingLine, ToldLine, TrialLine
@@ -35,6 +34,7 @@ from monitor.drift_settings import DriftSettings
 from monitor.errors import Misconfigured, Retryable
 from monitor.kafka_settings import KafkaSettings
 from monitor.settings import Settings
+from monitor.wording.figures import duration
 
 MOST_BUDGETS: Final = 6
 _COUNTED_S: Final = 60.0
@@ -298,7 +298,7 @@ def document_of(
 def _trial(trial: Trial, number: int, by_all: Sequence[Finding], days: float) -> TrialLine:
     shifts = trial.ledger.shifts
     waits = [told.noticed_after for one in by_all if (told := one.by_replay[number]) is not None]
-    states = Counter(stream.state for stream in trial.watch.streams())
+    states = sum((Counter(states) for states in trial.watch.streams_by_state().values()), Counter[str]())
     return TrialLine(
         budget_per_month=trial.policy.budget_per_month,
         alerts=len(shifts),

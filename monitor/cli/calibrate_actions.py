@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.alert_actions import MOST_NOTE_CHARS, login
+from monitor.alerts.actions import MOST_NOTE_CHARS
+from monitor.cli.alert_actions import login
 from monitor.cli.calibrate import Json
 from monitor.cli.calibrate_propose import By
 from monitor.cli.calibrate_shapes import StepDocument
@@ -16,10 +17,10 @@ from monitor.cli.calibrate_view import step_view
 from monitor.cli.calibration_desk import decided_here, held_of, open_log
 from monitor.cli.console import output, print_json
 from monitor.cli.parts import parts_here
-from monitor.cli.visible import visible
 from monitor.errors import Misconfigured
 from monitor.recalibration import desk as steps
 from monitor.settings import Settings
+from monitor.wording.visible import visible
 from schemas.calibrations import Calibration
 
 _Model = Annotated[
@@ -34,7 +35,9 @@ _Version = Annotated[
         show_default="the newest",
     ),
 ]
-_Note = Annotated[str, typer.Option(help="Why; kept with the calibration.", metavar="TEXT", show_default="")]
+_Note = Annotated[
+    str, typer.Option(help="Why; kept with the calibration.", metavar="TEXT", show_default=False)
+]
 
 
 def approve(

@@ -19,13 +19,13 @@ from monitor.cli.calibrate_shapes import (
     StepDocument,
     ThresholdsLine,
 )
-from monitor.cli.figures import moment, number
 from monitor.cli.shapes import Estimate
 from monitor.cli.threshold_plot import threshold_plot
-from monitor.cli.visible import visible
 from monitor.meaning import Word
 from monitor.recalibration.rate_curve import RateCurve
 from monitor.recalibration.signing import Distrust
+from monitor.wording.figures import moment, number
+from monitor.wording.visible import visible
 
 STATE_STYLES: Final[Mapping[str, str]] = {
     "proposed": "bold yellow",

@@ -10,13 +10,13 @@ from typing import Final, TypeVar
 from monitor.adapters.calibrations import CalibrationTopic
 from monitor.adapters.kafka import KafkaOutbox
 from monitor.adapters.kafka_admin import KafkaAdmin
-from monitor.cli.visible import visible
 from monitor.errors import Misconfigured, Rejected
 from monitor.recalibration.keys import Keys, keys_of
 from monitor.recalibration.model_policies import ModelPolicy, read_policies
 from monitor.recalibration.ports import Held
 from monitor.recalibration.signing import Distrust
 from monitor.settings import Settings, variable
+from monitor.wording.visible import visible
 from schemas.calibrations import Calibration
 
 MOST_NAMED: Final = 8

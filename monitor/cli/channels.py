@@ -18,7 +18,6 @@ from monitor.cli.channel_shapes import ChannelLine, ChannelsDocument, SecretLine
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.exits import ExitCode
 from monitor.cli.parts import parts_here
-from monitor.cli.visible import visible
 from monitor.errors import Misconfigured, Rejected, Retryable
 from monitor.notifying.channels import Alertmanager, Channel, Email, Takes
 from monitor.notifying.channels_file import read_channels
@@ -29,6 +28,7 @@ from monitor.notifying.references import Secrets, is_reference
 from monitor.ports import AlertChannel
 from monitor.settings import Settings, variable
 from monitor.version import watchkeeper_version
+from monitor.wording.visible import visible
 from schemas.alerts import Alert, Source, alert_id
 
 TEST_KIND: Final = "channel_test"

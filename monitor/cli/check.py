@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
+from monitor.checking.parts import all_checks
+from monitor.checking.store import store_checks
 from monitor.cli.check_view import check_view
-from monitor.cli.checks import all_checks
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.exits import ExitCode
 from monitor.cli.parts import parts_here
 from monitor.cli.shapes import CheckDocument
-from monitor.cli.store_checks import store_checks
 
 
 def check(

@@ -9,25 +9,16 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from monitor.cli.shapes import PartCheck
-from monitor.cli.visible import visible
+from monitor.checking.outcomes import TITLES, PartCheck
+from monitor.wording.visible import visible
 
 _MARKS: Final = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "bold red")}
-_TITLES: Final = {
-    "kafka": "Kafka",
-    "triton": "Triton",
-    "clickhouse": "ClickHouse",
-    "workers": "Workers",
-    "audits": "Audits",
-    "alerts": "Alerts",
-    "channels": "Channels",
-}
 
 
 def check_view(checks: Sequence[PartCheck]) -> Group:
     """All checks, part by part, each failure with its remedy below."""
     rows: list[RenderableType] = []
-    for part, title in _TITLES.items():
+    for part, title in TITLES.items():
         of_part = [one for one in checks if one.part == part]
         if not of_part:
             continue

@@ -16,8 +16,8 @@ from rich.text import Text
 from monitor.cli.console import output, print_json
 from monitor.cli.parts import Parts, find_parts, stack_here
 from monitor.cli.shapes import ConfigDocument, SettingLine
-from monitor.cli.visible import visible
 from monitor.settings import Settings, known_variables
+from monitor.wording.visible import visible
 
 _TABLE_WIDTH: Final = 130
 """From this many columns on a table reads better than two lines a setting."""

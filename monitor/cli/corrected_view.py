@@ -10,7 +10,7 @@ from rich.text import Text
 
 from monitor.cli.rates_shapes import EstimateFigure, RateCell, RateFigure, RatesDocument
 from monitor.cli.rates_view import RATES, count, figure_of, labels_of, percent
-from monitor.cli.visible import visible
+from monitor.wording.visible import visible
 
 _WIDE: Final = 108
 _LINES_A_CELL: Final = len(RATES) + 1

@@ -32,18 +32,15 @@ def require(path: Path) -> None:
 
 async def write_week(settings: Settings, path: Path) -> Written:
     """This week's report, of all that is stored by now. Raises what the store raises, and Misconfigured where it can't be written."""
-    from monitor.reporting.building import build
     from monitor.reporting.formats import rendered
-    from monitor.reporting.gathering import gather
+    from monitor.reporting.making import make
     from monitor.reporting.weeks import read_week
 
     now = datetime.now(UTC)
     async with await connect(settings.clickhouse) as store:
         await Rollups(store).refresh()
-        facts = await gather(
-            store, read_week("this", ZoneInfo("UTC"), now), fleet=settings.kafka.group_prefix, now=now
-        )
-    report = await asyncio.to_thread(build, facts)
+        week = read_week("this", ZoneInfo("UTC"), now)
+        report = await make(store, week, fleet=settings.kafka.group_prefix, now=now)
     content = await asyncio.to_thread(rendered, report, read_format(None, path))
     first = report.findings[0].text if report.findings else report.summary
     return Written(await asyncio.to_thread(write, content, path), first)

@@ -20,7 +20,6 @@ from monitor.cli.exits import ExitCode
 from monitor.cli.parts import parts_here
 from monitor.cli.shapes import LetterCount, LetterDocument, LetterLine, LetterReplayDocument, LettersDocument
 from monitor.cli.times import SYNTAX, parse_time
-from monitor.cli.visible import visible
 from monitor.dead_letters import (
     DeadLetter,
     LetterId,
@@ -34,13 +33,14 @@ from monitor.dead_letters import (
 from monitor.errors import Misconfigured
 from monitor.kafka_settings import KafkaSettings
 from monitor.ports import Outbox, OutRecord
+from monitor.wording.visible import visible
 
 _SENT_AT_ONCE_BYTES: Final = 4_194_304
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _Since = Annotated[
-    str | None, typer.Option(help=f"Written at or after: {SYNTAX}.", metavar="TIME", show_default="")
+    str | None, typer.Option(help=f"Written at or after: {SYNTAX}.", metavar="TIME", show_default=False)
 ]
-_Until = Annotated[str | None, typer.Option(help="Written before.", metavar="TIME", show_default="")]
+_Until = Annotated[str | None, typer.Option(help="Written before.", metavar="TIME", show_default=False)]
 _Reason = Annotated[
     list[str] | None, typer.Option("--reason", help="Only this reason; may be given again.", metavar="REASON")
 ]
@@ -161,7 +161,7 @@ def replay(
 
     Examples:
         watchkeeper dlq replay chat.logs.dlq/0/17
-        watchkeeper dlq replay --reason bad_shape --since 2h --dry-run
+        watchkeeper dlq replay --reason unknown_version --since 2h --dry-run
         watchkeeper dlq replay --all
     """
     ids = frozenset(LetterId.parse(text) for text in letters or ())

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.console import output
-from monitor.cli.visible import visible
 from monitor.dead_letters import DeadLetter, ReplayPlan, Tally
+from monitor.wording.visible import visible
 
 
 def counts_table(tally: Tally) -> Table:
@@ -55,7 +55,8 @@ def say_plan(plan: ReplayPlan, *, dry_run: bool) -> None:
     verb = "would be sent back" if dry_run else "sent back"
     if plan.letters and dry_run:
         console.print(letters_table(plan.letters))
-    console.print(f"{len(plan.letters):,} messages {verb}.", style="green" if plan.letters else "yellow")
+    messages = "message" if len(plan.letters) == 1 else "messages"
+    console.print(f"{len(plan.letters):,} {messages} {verb}.", style="green" if plan.letters else "yellow")
     if plan.same_message:
         console.print(
             f"{len(plan.same_message):,} further letters are about the same messages, which go back once.",

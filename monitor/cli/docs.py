@@ -20,6 +20,7 @@ from monitor.cli.help_text import paragraphs
 from monitor.cli.main import COMMANDS, Entry, load, watchkeeper
 from monitor.cli.parts import ADDRESSES
 from monitor.cli.rates_shapes import RatesDocument
+from monitor.generated import write_or_compare
 
 DOCUMENT: Final = Path("docs/cli.md")
 
@@ -196,21 +197,10 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the document, or with --check say whether it is what it should be (exit code 1 if not)."""
-    arguments = sys.argv[1:] if argv is None else list(argv)
-    text = render()
-    if arguments == ["--check"]:
-        if DOCUMENT.is_file() and DOCUMENT.read_text(encoding="utf-8") == text:
-            return 0
-        sys.stderr.write(f"{DOCUMENT} differs from the commands: run `python -m monitor.cli.docs`\n")
-        return 1
-    if arguments:
-        sys.stderr.write("usage: python -m monitor.cli.docs [--check]\n")
-        return 2
-    DOCUMENT.write_text(text, encoding="utf-8")
-    return 0
+def main(arguments: Sequence[str]) -> int:
+    """See monitor/generated.py."""
+    return write_or_compare(DOCUMENT, render(), "monitor.cli.docs", arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

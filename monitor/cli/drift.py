@@ -13,7 +13,8 @@ from monitor.cli.drift_shapes import CheckpointLine, DriftStatusDocument
 from monitor.cli.drift_view import status_view
 from monitor.cli.exits import ExitCode
 from monitor.cli.parts import parts_here
-from monitor.cli.watch_state import Kept, newest, nothing_kept, streams_by_state, watch_tables
+from monitor.cli.watch_state import nothing_kept, watch_tables
+from monitor.drift.kept import Kept, newest
 from monitor.drift.policy import policy_of
 from monitor.drift.watch import Watch
 from monitor.errors import Misconfigured
@@ -80,7 +81,7 @@ def status_document(
         else None,
         readable=watch is not None,
         trouble=trouble,
-        streams=streams_by_state(watch) if watch is not None else {},
+        streams=watch.streams_by_state() if watch is not None else {},
         firing=len(watch.firing()) if watch is not None else 0,
     )
 

@@ -13,22 +13,23 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from monitor.adapters.alert_log import EVER, read_alerts
 from monitor.adapters.kafka_admin import KafkaAdmin
 from monitor.adapters.windows import WatchTables
-from monitor.cli.alert_log import EVER, Done, read_alerts
+from monitor.alerts.log import Done
 from monitor.cli.backtest import told_line
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.drift_shapes import RebuildDocument, ToldLine
 from monitor.cli.drift_view import streams_table, told_view
-from monitor.cli.figures import moment
 from monitor.cli.parts import parts_here
 from monitor.cli.times import SYNTAX, parse_time
-from monitor.cli.watch_state import nothing_kept, streams_by_state, watch_tables
+from monitor.cli.watch_state import nothing_kept, watch_tables
 from monitor.drift.policy import policy_of
 from monitor.drift.replaying import Ledger
 from monitor.drift.watch import Watch
 from monitor.errors import Misconfigured
 from monitor.settings import Settings
+from monitor.wording.figures import moment
 
 _SAY_EVERY: Final = 50
 
@@ -153,7 +154,7 @@ def document_of(made: Made, *, is_written: bool) -> RebuildDocument:
         written=is_written,
         firing=[told_line(told) for id_, told in made.ledger.told.items() if id_ in firing],
         over=sum(id_ not in firing for id_ in made.ledger.told),
-        streams=streams_by_state(made.watch),
+        streams=made.watch.streams_by_state(),
     )
 
 

@@ -10,10 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from monitor.cli.alerts_view import duration
 from monitor.cli.drift_shapes import DriftStatusDocument, ToldLine
-from monitor.cli.figures import moment, number
-from monitor.cli.visible import visible
+from monitor.wording.figures import duration, moment, number
+from monitor.wording.visible import visible
 
 STATES: Final = ("armed", "learning", "firing", "stale")
 MOST_SHOWN: Final = 40

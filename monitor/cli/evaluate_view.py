@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.evaluation_shapes import EvaluateDocument, EvaluationFigure, EvaluationFinding
-from monitor.cli.visible import visible
+from monitor.wording.visible import visible
 
 TITLES: Final = {
     "prompt_harm": "Prompt harm",

@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from monitor.cli.chat_log_lines import Line, Source, find_sources, read_lines
-from monitor.cli.visible import visible
 from monitor.errors import Misconfigured
 from monitor.evaluation.answers import Row
+from monitor.wording.visible import visible
 from schemas.taxonomy import CATEGORIES
 
 MAX_LINE_BYTES: Final = 16_777_216

@@ -10,7 +10,7 @@ from typing import Final
 from rich.text import Text
 
 from monitor.audit.pictures import Point, drawable
-from monitor.cli.visible import shortened, visible
+from monitor.wording.visible import shortened, visible
 
 HEIGHT: Final = 11
 _WIDEST: Final = 4

@@ -18,7 +18,8 @@ from monitor.cli.console import output, print_json
 from monitor.cli.drift_shapes import PlanDocument, PlanLine
 from monitor.cli.parts import parts_here
 from monitor.cli.plan_view import plan_view
-from monitor.cli.watch_state import newest, nothing_kept, watch_tables
+from monitor.cli.watch_state import nothing_kept, watch_tables
+from monitor.drift.kept import newest
 from monitor.drift.measures import RATES, Measure, k_of_n
 from monitor.drift.needs import SeasonNeed
 from monitor.drift.policy import DriftPolicy
@@ -70,7 +71,7 @@ def plan(
 
     Times are until the alert when the odds become 1.5, 2 or 3 times or half of what they are. A cell that is learning
     can't fire yet: it says how much more traffic it needs. With --budget, what another budget would do to those times;
-    what it would do to the number of alerts says `watchkeeper backtest`.
+    how many alerts it would bring is what `watchkeeper backtest` says.
 
     Examples:
         watchkeeper plan

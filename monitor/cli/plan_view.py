@@ -10,10 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from monitor.cli.alerts_view import duration
 from monitor.cli.drift_shapes import PlanDocument, PlanLine
-from monitor.cli.figures import moment, number, rate_text
-from monitor.cli.visible import visible
+from monitor.drift.units import rate_text
+from monitor.wording.figures import duration, moment, number
+from monitor.wording.visible import visible
 
 FACTORS: Final = ("x1.5", "x2", "x3", "x0.5")
 WIDE: Final = 100
@@ -34,7 +34,13 @@ def plan_view(document: PlanDocument, width: int, limit: int) -> Group:
     armed = [cell for cell in document.cells if cell.events_needed is None]
     learning = [cell for cell in document.cells if cell.events_needed is not None]
     if not document.cells:
-        return Group(*parts, Text("No cell is watched here; without filters all are listed.", style="yellow"))
+        return Group(
+            *parts,
+            Text(
+                "No cell is watched here: one appears with its first traffic, and without filters all are listed.",
+                style="yellow",
+            ),
+        )
     shown = armed[:limit]
     if shown:
         parts.append(_armed(shown, is_wide=width >= WIDE))

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.rates_shapes import RateCell, RateFigure, RatesDocument
-from monitor.cli.visible import visible
+from monitor.wording.visible import visible
 from schemas.taxonomy import BENIGN
 
 

@@ -32,10 +32,10 @@ from monitor.cli.console import notes, output, print_json
 from monitor.cli.failures import Interrupted
 from monitor.cli.parts import parts_here
 from monitor.cli.shapes import ReplayDocument
-from monitor.cli.visible import visible
 from monitor.errors import Misconfigured, Retryable, WatchkeeperError
 from monitor.ports import Outbox, OutRecord
 from monitor.settings import Settings
+from monitor.wording.visible import visible
 
 _BURST_S: Final = 0.05
 """With --rate, what is due in this time goes at once."""

@@ -21,12 +21,13 @@ from monitor.cli.console import notes
 from monitor.cli.parts import parts_here
 from monitor.errors import Misconfigured
 from monitor.reporting import as_pdf
-from monitor.reporting.building import build
 from monitor.reporting.document import Report
 from monitor.reporting.formats import FORMATS, Format, file_name, rendered
-from monitor.reporting.gathering import STEPS, gather
-from monitor.reporting.weeks import Week, read_week, read_zone
+from monitor.reporting.gathering import STEPS
+from monitor.reporting.making import make
+from monitor.reporting.weeks import Week, read_week
 from monitor.settings import Settings
+from monitor.time_zones import read_zone
 
 
 def report(
@@ -52,8 +53,12 @@ def report(
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Write it there: a file, or a folder.", metavar="PATH", show_default="stdout"),
+        str | None,
+        typer.Option(
+            help="Write it there: a file, or a folder (there is one, or it ends in a slash).",
+            metavar="PATH",
+            show_default="stdout",
+        ),
     ] = None,
 ) -> None:
     """What happened to safety in a week: what changed, by how much, how surely, and all that it rests on.
@@ -74,7 +79,8 @@ def report(
     now = datetime.now(UTC)
     zone = read_zone(time_zone)
     wanted = read_week(week, zone, now)
-    chosen = read_format(form, out)
+    path = None if out is None else Path(out)
+    chosen = read_format(form, path)
     if chosen == "pdf":
         as_pdf.require()
         if out is None and sys.stdout.isatty():
@@ -82,21 +88,21 @@ def report(
     settings = parts_here().settings
     with ExitStack() as stack:
         tell = _progress(stack)
-        made = asyncio.run(make(settings, wanted, now, tenant=tenant, model=model, tell=tell))
+        made = asyncio.run(_made(settings, wanted, now, tenant=tenant, model=model, tell=tell))
         tell(STEPS, "writing it down")
         content = rendered(made, chosen)
-    if out is None:
+    if out is None or path is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    written = write(content, out / file_name(made, chosen) if out.is_dir() else out)
+    written = write(content, path_of(out, file_name(made, chosen)))
     notes().print(
         Text("✓ ", style="green").append(f"{made.week} → {written}", style="default"), soft_wrap=True
     )
     notes().print(Text(made.summary), soft_wrap=True)
 
 
-async def make(
+async def _made(
     settings: Settings,
     week: Week,
     now: datetime,
@@ -105,13 +111,14 @@ async def make(
     model: str | None,
     tell: Callable[[int, str], None],
 ) -> Report:
-    """The report from the store that the settings name. Raises what the store raises."""
     async with await connect(settings.clickhouse) as store:
-        facts = await gather(
-            store, week, fleet=settings.kafka.group_prefix, now=now, tenant=tenant, model=model, tell=tell
-        )
-    tell(STEPS, "drawing")
-    return await asyncio.to_thread(build, facts)
+        fleet = settings.kafka.group_prefix
+        return await make(store, week, fleet=fleet, now=now, tenant=tenant, model=model, tell=tell)
+
+
+def path_of(out: str, name: str) -> Path:
+    """Where a file of that name goes that is to be written to `out`: into it, where it is a folder or written as one."""
+    return Path(out) / name if out.endswith(("/", os.sep)) or Path(out).is_dir() else Path(out)
 
 
 def read_format(form: str | None, out: Path | None) -> Format:

@@ -12,11 +12,11 @@ from rich.text import Text
 from monitor.adapters.clickhouse import connect
 from monitor.adapters.rollups import Counted, Rollups
 from monitor.cli.console import notes, output, print_json
-from monitor.cli.figures import moment
 from monitor.cli.parts import parts_here
 from monitor.cli.shapes import RollupsDocument
 from monitor.cli.times import SYNTAX, parse_time
 from monitor.settings import Settings
+from monitor.wording.figures import moment
 
 
 def rebuild(

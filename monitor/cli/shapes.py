@@ -37,7 +37,15 @@ class ConfigDocument(Document):
     settings: list[SettingLine] = Field(description="Every setting, in the order of docs/settings.md.")
 
 
-class PartCheck(Document):
+class RollupsDocument(Document):
+    """`watchkeeper rollups rebuild --json`."""
+
+    since: datetime = Field(description="From when on quarters were counted, by when exchanges happened.")
+    quarters: int = Field(description="Quarters of an hour that were counted.")
+    rows: int = Field(description="Rows of verdicts that they were counted from.")
+
+
+class CheckLine(Document):
     """One thing that was checked."""
 
     part: Literal["kafka", "triton", "clickhouse", "workers", "audits", "alerts", "channels"] = Field(
@@ -51,19 +59,11 @@ class PartCheck(Document):
     remedy: str = Field(description="The next step for a person; empty where all is well.")
 
 
-class RollupsDocument(Document):
-    """`watchkeeper rollups rebuild --json`."""
-
-    since: datetime = Field(description="From when on quarters were counted, by when exchanges happened.")
-    quarters: int = Field(description="Quarters of an hour that were counted.")
-    rows: int = Field(description="Rows of verdicts that they were counted from.")
-
-
 class CheckDocument(Document):
     """`watchkeeper check --json`."""
 
     healthy: bool = Field(description="Whether nothing failed.")
-    checks: list[PartCheck] = Field(description="Every check, failed or not.")
+    checks: list[CheckLine] = Field(description="Every check, failed or not.")
 
 
 class MigrationLine(Document):

@@ -11,8 +11,8 @@ from rich.progress import ProgressColumn, SpinnerColumn, Task, TaskID, TextColum
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from monitor.cli.visible import visible
 from monitor.embedded.progress import Progress
+from monitor.wording.visible import visible
 
 _TITLES: Final = {"kafka": "Kafka", "triton": "Triton", "clickhouse": "ClickHouse", "workers": "workers"}
 _STYLES: Final = {"ready": "green", "died": "red", "restarting": "yellow", "stopped": "dim"}

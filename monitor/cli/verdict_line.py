@@ -10,9 +10,9 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from monitor.cli.shapes import TailLine
-from monitor.cli.verdict_labels import Tone, labels_of
-from monitor.cli.visible import visible
 from monitor.redaction import redact
+from monitor.wording.verdict_labels import Tone, labels_of
+from monitor.wording.visible import visible
 from schemas.events import Verdict
 from schemas.taxonomy import BENIGN, CATEGORIES
 

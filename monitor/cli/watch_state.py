@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.adapters.clickhouse import connect
 from monitor.adapters.windows import WatchTables
-from monitor.drift.policy import DriftPolicy
-from monitor.drift.ports import Checkpoint
-from monitor.drift.watch import Watch
 from monitor.errors import Misconfigured
 from monitor.settings import Settings, variable
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The newest state that is kept."""
-
-    checkpoint: Checkpoint
-    state: bytes | None
-
-    def watch(self, policy: DriftPolicy, fleet: str) -> Watch:
-        """The watch that it holds. Raises Misconfigured where it is damaged, or of another version."""
-        if self.state is None:
-            raise Misconfigured(
-                f"the state of the watch of {self.checkpoint.position:%Y-%m-%d %H:%M:%S} UTC can't be read",
-                "`watchkeeper drift rebuild` makes it anew from the closed windows",
-            )
-        return Watch.from_bytes(self.state, policy, fleet)
 
 
 @asynccontextmanager
@@ -39,13 +17,6 @@ async def watch_tables(settings: Settings) -> AsyncIterator[WatchTables]:
     """The windows and states of this fleet. Raises what connecting raises."""
     async with await connect(settings.clickhouse) as store:
         yield WatchTables(store, settings.kafka.group_prefix, settings.kafka.chat_logs_topic)
-
-
-async def newest(tables: WatchTables) -> Kept | None:
-    """What was kept last; None where nothing is."""
-    for checkpoint in await tables.checkpoints():
-        return Kept(checkpoint, await tables.state(checkpoint))
-    return None
 
 
 def nothing_kept(settings: Settings, last_end: datetime | None) -> Misconfigured:
@@ -65,11 +36,3 @@ def nothing_kept(settings: Settings, last_end: datetime | None) -> Misconfigured
         "no window has been closed yet",
         "start workers, and wait for traffic: `watchkeeper check` says how every part is",
     )
-
-
-def streams_by_state(watch: Watch) -> dict[str, dict[str, int]]:
-    """How many streams there are, by measure and state."""
-    counts: dict[str, Counter[str]] = {}
-    for stream in watch.streams():
-        counts.setdefault(stream.key.measure.value, Counter())[stream.state] += 1
-    return {measure: dict(states) for measure, states in counts.items()}

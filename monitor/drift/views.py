@@ -23,6 +23,8 @@ from schemas.evidence import Planning
 Floats = NDArray[np.float64]
 
 StreamState = Literal["learning", "armed", "firing", "stale"]
+_STATES: Final[tuple[StreamState, ...]] = ("learning", "armed", "firing", "stale")
+_LEARNING, _ARMED, _FIRING, _STALE = range(len(_STATES))
 _VOLUME: Final = MEASURES.index(Measure.VOLUME)
 
 
@@ -63,15 +65,13 @@ def views_of(detection: Detection, stale: Collection[int]) -> Sequence[StreamVie
     log_a = log_threshold(detection.policy.budget_per_month, weights, streams.lump[:size])
     ratio = np.exp(np.minimum(log_m(streams.log_r[:size], weights) - log_a, 700.0))
     rate = _rates(detection, np.arange(size))
+    states = _states(detection, stale)
     views = []
     for row, key in enumerate(streams.keys):
-        state: StreamState = "armed" if streams.is_armed[row] else "learning"
-        if streams.hold[row] >= HELD:
-            state = "stale" if int(streams.incident[row]) in stale else "firing"
         views.append(
             StreamView(
                 key=key,
-                state=state,
+                state=_STATES[states[row]],
                 a=float(streams.a[row]),
                 b=float(streams.b[row]),
                 rate=float(rate[row]),
@@ -82,6 +82,28 @@ def views_of(detection: Detection, stale: Collection[int]) -> Sequence[StreamVie
             )
         )
     return views
+
+
+def counts_by_state(detection: Detection, stale: Collection[int]) -> dict[str, dict[str, int]]:
+    """How many streams of cells there are, by measure and state, without the states that none is in. `stale`: as of `views_of`."""
+    measures = detection.streams.measure[: detection.streams.size].astype(np.int64)
+    kinds = measures * len(_STATES) + _states(detection, stale)
+    counts = np.bincount(kinds, minlength=len(MEASURES) * len(_STATES)).reshape(len(MEASURES), len(_STATES))
+    return {
+        measure.value: {state: int(n) for state, n in zip(_STATES, row, strict=True) if n}
+        for measure, row in zip(MEASURES, counts, strict=True)
+        if row.any()
+    }
+
+
+def _states(detection: Detection, stale: Collection[int]) -> Ints:
+    """The number of each stream's state."""
+    streams, size = detection.streams, detection.streams.size
+    held = np.where(np.isin(streams.incident[:size], list(stale)), _STALE, _FIRING)
+    states: Ints = np.where(
+        streams.hold[:size] >= HELD, held, np.where(streams.is_armed[:size], _ARMED, _LEARNING)
+    )
+    return states
 
 
 def plan_rows(detection: Detection, now: int) -> tuple[PlanRow, ...]:

@@ -29,7 +29,7 @@ from monitor.drift.state import (
     unpack,
     values_of,
 )
-from monitor.drift.views import PlanRow, StreamView, plan_rows, views_of
+from monitor.drift.views import PlanRow, StreamView, counts_by_state, plan_rows, views_of
 from schemas.alert_actions import AlertAction
 from schemas.alerts import Alert
 from schemas.windows import Window
@@ -163,9 +163,16 @@ class Watch:
 
     def streams(self) -> Sequence[StreamView]:
         """How each stream of a cell stands, in the order in which they came."""
-        stale = {incident.number for incident in self._lifecycle.incidents if incident.alert.state == "stale"}
-        return views_of(self._detection, stale)
+        return views_of(self._detection, self._stale())
+
+    def streams_by_state(self) -> dict[str, dict[str, int]]:
+        """How many there are, by measure and state, without a view of each."""
+        return counts_by_state(self._detection, self._stale())
 
     def plan(self) -> tuple[PlanRow, ...]:
         """After how long which shift of each armed stream would be noticed, at today's traffic."""
         return () if self.position is None else plan_rows(self._detection, us(self.position))
+
+    def _stale(self) -> set[int]:
+        """The numbers of the incidents that are."""
+        return {incident.number for incident in self._lifecycle.incidents if incident.alert.state == "stale"}

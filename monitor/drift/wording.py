@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from monitor.drift.measures import Measure
+from monitor.drift.units import rate_text
+from monitor.wording.figures import shares_apart, times_text
 from schemas.evidence import DriftEvidence, Interval
 
 LONGEST_NAME: Final = 48
@@ -50,11 +52,10 @@ def title(kind: str, measure: Measure, place: Mapping[str, str], evidence: Drift
     """
     what, before, after = subject(measure, place), evidence.rate_before, evidence.rate_after
     if measure is Measure.VOLUME:
-        figures = (
-            f"from {count(before.value)} to {count(after.value)} an hour ({_ratio(evidence.odds_ratio, '')})"
-        )
+        low, high = rate_text(measure, before.value, is_short=True), rate_text(measure, after.value)
+        figures = f"from {low} to {high} ({_ratio(evidence.odds_ratio, '')})"
     else:
-        low, high = percents(before.value, after.value)
+        low, high = shares_apart(before.value, after.value)
         figures = f"from {low} to {high} ({_ratio(evidence.odds_ratio, ' odds')})"
     if kind == "instrument_change":
         watched = evidence.watched_by
@@ -88,22 +89,6 @@ def printable(name: str) -> str:
     return seen if len(seen) <= LONGEST_NAME else seen[: LONGEST_NAME - 1] + "…"
 
 
-def percents(one: float, two: float) -> tuple[str, str]:
-    """Two shares, 0..1, with as many digits as they need to be told apart, and two that count where they are small."""
-    for digits in (2, 3, 4, 6):
-        shown = _percent(one, digits), _percent(two, digits)
-        if shown[0] != shown[1]:
-            return shown
-    return _percent(one, 2), _percent(two, 2)
-
-
-def count(value: float) -> str:
-    """A count per time: 12,400, 87, 3.4, 0.05."""
-    if value >= 10_000:
-        return f"{float(f'{value:.3g}'):,.0f}"
-    return f"{value:,.0f}" if value >= 100 else _digits(value, 2)
-
-
 def moment(at: datetime, now: datetime) -> str:
     """A time in UTC, with its date where that isn't the date of `now`, and its year where that is another."""
     at, now = at.astimezone(UTC), now.astimezone(UTC)
@@ -125,35 +110,5 @@ def subject(measure: Measure, place: Mapping[str, str]) -> str:
 
 
 def _ratio(ratio: Interval, unit: str) -> str:
-    low, high = times(ratio.low), times(ratio.high)
-    return f"×{times(ratio.value)}{unit}, 95 % {low}–{high}"
-
-
-def times(ratio: float) -> str:
-    """A ratio: 0.28, 1.5, 11.6, 120."""
-    if ratio >= 1_000:
-        return f"{float(f'{ratio:.2g}'):,.0f}"
-    return f"{ratio:.0f}" if ratio >= 99.95 else f"{ratio:.1f}" if ratio >= 1.95 else _digits(ratio, 2)
-
-
-def _percent(share: float, digits: int) -> str:
-    percent = share * 100.0
-    # Close to all of them it is what is missing that counts.
-    if percent > 90.0:
-        missing = _digits(100.0 - percent, digits)
-        decimals = len(missing.partition(".")[2])
-        return f"{percent:.{decimals}f} %"
-    return f"{_digits(percent, digits)} %"
-
-
-def _digits(value: float, digits: int) -> str:
-    """With so many digits that count, never in powers of ten; what is smaller than a hundred-thousandth is 0."""
-    if abs(value) < 1e-5:
-        return "0"
-    rounded = float(f"{value:.{digits}g}")
-    decimals = max(0, digits - 1 - _exponent(rounded))
-    return f"{rounded:.{decimals}f}".rstrip("0").rstrip(".") if decimals else f"{rounded:.0f}"
-
-
-def _exponent(value: float) -> int:
-    return int(f"{value:e}".partition("e")[2])
+    low, high = times_text(ratio.low), times_text(ratio.high)
+    return f"×{times_text(ratio.value)}{unit}, 95 % {low}–{high}"

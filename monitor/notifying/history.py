@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from monitor.by_hand import ends_by_hand
+from monitor.alerts.by_hand import ends_by_hand
 from monitor.notifying.news import is_over, level_of
 from schemas.alert_actions import AlertAction
 from schemas.alerts import Alert

@@ -5,16 +5,17 @@ What it says is plain text on one line each; each channel escapes it in its own 
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
+from monitor.drift.measures import Measure
+from monitor.drift.units import change_interval_text, rate_interval_text
 from monitor.notifying.message import Message, Telling
 from monitor.notifying.news import News, is_over
+from monitor.wording.figures import moment, number, times_text
 from schemas.alerts import Alert
-from schemas.evidence import DriftEvidence, Interval
+from schemas.evidence import DriftEvidence
 
 MOST_FACTS: Final = 8
 MOST_CELLS: Final = 3
@@ -82,11 +83,6 @@ def one_line(text: str, most: int) -> str:
     return plain if len(plain) <= most else plain[: most - 1] + "…"
 
 
-def moment(at: datetime) -> str:
-    """As a person reads it."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
-
-
 def _where(alert: Alert) -> list[tuple[str, str]]:
     keys = [*(key for key in _PLACES if key in alert.place), *sorted(alert.place.keys() - set(_PLACES))]
     return [("Place", ", ".join(f"{key} {alert.place[key]}" for key in keys))]
@@ -109,19 +105,20 @@ def _figures(alert: Alert) -> list[tuple[str, str]]:
         return drift_figures(alert.drift)
     facts = sorted(alert.facts.items())[:MOST_FACTS]
     return [
-        (name.replace("_", " "), value if isinstance(value, str) else _number(value)) for name, value in facts
+        (name.replace("_", " "), value if isinstance(value, str) else number(value)) for name, value in facts
     ]
 
 
 def drift_figures(drift: DriftEvidence) -> list[tuple[str, str]]:
     """What a shift rests on, each estimate with its 95 % interval."""
-    is_volume = drift.measure == "volume"
-    before, after = (_rate(one, is_volume=is_volume) for one in (drift.rate_before, drift.rate_after))
-    change = _change(drift.rate_change, is_volume=is_volume)
+    measure, is_volume = drift.measure, drift.measure == Measure.VOLUME
+    before, after = (rate_interval_text(measure, one) for one in (drift.rate_before, drift.rate_after))
+    change = change_interval_text(measure, drift.rate_change)
+    odds = drift.odds_ratio
     counted = (
-        f"{_number(drift.k)} events, {_number(drift.expected)} expected"
+        f"{number(drift.k)} events, {number(drift.expected)} expected"
         if is_volume
-        else f"{_number(drift.k)} of {_number(drift.n)}, {_number(drift.expected)} expected"
+        else f"{number(drift.k)} of {number(drift.n)}, {number(drift.expected)} expected"
     )
     affected = [stratum for stratum in drift.strata if stratum.is_affected]
     named = "; ".join(f"{one.tenant} {one.model} {one.category}" for one in affected[:MOST_CELLS])
@@ -129,27 +126,11 @@ def drift_figures(drift: DriftEvidence) -> list[tuple[str, str]]:
     return [
         ("Measure", f"{drift.measure} {drift.direction}, level {drift.level}"),
         ("Rate", f"{before} before, {after} after, change {change}"),
-        ("Rate ratio" if is_volume else "Odds ratio", _interval(drift.odds_ratio, 1.0, "")),
+        (
+            "Rate ratio" if is_volume else "Odds ratio",
+            f"{times_text(odds.value)} ({times_text(odds.low)} to {times_text(odds.high)})",
+        ),
         ("Counted", counted),
         ("Affected", f"{named}{f' and {more} more' if more > 0 else ''}"),
-        ("Budget", f"at most {_number(drift.budget_per_month)} false alarms a month over everything watched"),
+        ("Budget", f"at most {number(drift.budget_per_month)} false alarms a month over everything watched"),
     ]
-
-
-def _rate(one: Interval, *, is_volume: bool) -> str:
-    return _interval(one, 1.0, "/h") if is_volume else _interval(one, 100.0, " %")
-
-
-def _change(one: Interval, *, is_volume: bool) -> str:
-    return _interval(one, 1.0, "/h", sign="+") if is_volume else _interval(one, 100.0, " points", sign="+")
-
-
-def _interval(one: Interval, scale: float, unit: str, sign: str = "") -> str:
-    value, low, high = (f"{part * scale:{sign}.3g}" for part in (one.value, one.low, one.high))
-    return f"{value}{unit} [{low}, {high}]"
-
-
-def _number(value: float) -> str:
-    if not math.isfinite(value):
-        return str(value)
-    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from croniter import croniter
 
-from monitor.reporting.weeks import Week, read_week, read_zone
+from monitor.reporting.weeks import Week, read_week
+from monitor.time_zones import read_zone
 
 
 @dataclass(frozen=True, slots=True)

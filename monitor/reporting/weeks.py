@@ -53,9 +53,9 @@ class Week:
         return tuple(self.monday + timedelta(days=number) for number in range(DAYS))
 
     @property
-    def hours(self) -> int:
-        """168, or an hour more or less where the clocks are changed."""
-        return round((self.until - self.since).total_seconds() / 3600)
+    def hours(self) -> float:
+        """168, or an hour more or less where the clocks are changed: half an hour on Lord Howe, and a day where one was left out."""
+        return (self.until - self.since).total_seconds() / 3600
 
     def midnight(self, day: date) -> datetime:
         """When that day begins there, in UTC; the first moment of it where its midnight is skipped."""
@@ -77,19 +77,6 @@ class Week:
         if first.month != last.month:
             return f"{first.day} {first:%B} to {last.day} {last:%B} {last.year}"
         return f"{first.day} to {last.day} {last:%B} {last.year}"
-
-
-def read_zone(name: str) -> ZoneInfo:
-    """The time zone of that IANA name. Raises Misconfigured."""
-    try:
-        if not name.isascii():
-            raise ValueError  # the same answer as for any other name that there isn't
-        return ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        shown = name if name.isascii() and name.isprintable() and len(name) <= 60 else "that"
-        raise Misconfigured(
-            f"there is no time zone {shown!r}", "name one as IANA does, like Europe/Berlin, or UTC"
-        ) from None
 
 
 def read_week(text: str, zone: ZoneInfo, now: datetime) -> Week:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from monitor.cli.figures import change_text, rate_text
-from monitor.cli.visible import visible
 from monitor.drift.measures import Measure
 from monitor.drift.wording import printable
 from monitor.reporting.facts import CellKey
+from monitor.wording.figures import points_text, share_text
+from monitor.wording.visible import visible
 
 LONGEST_TEXT: Final = 400
 NOTHING: Final = "—"
@@ -79,19 +80,33 @@ def text(hostile: str, most: int = LONGEST_TEXT) -> str:
 
 def share(value: float | None) -> str:
     """4.1 %; a dash of nothing."""
-    return NOTHING if value is None else rate_text("", value)
+    return NOTHING if value is None else share_text(value)
 
 
 def interval(low: float | None, high: float | None) -> str:
     """3.2–5.0 %."""
     if low is None or high is None:
         return NOTHING
-    return f"{rate_text('', low).removesuffix(' %')}–{rate_text('', high)}"
+    return f"{share_text(low).removesuffix(' %')}–{share_text(high)}"
 
 
 def points(value: float) -> str:
     """+3.2 points."""
-    return change_text("", value)
+    return points_text(value)
+
+
+def points_beside(change: float, rate: float) -> str:
+    """+3.2, with as many decimals as make two digits of the rate beside it, and at least one."""
+    per_cent = 100 * rate
+    decimals = 1 if per_cent >= 1 or per_cent <= 0 else min(1 - math.floor(math.log10(per_cent)), 6)
+    shown = f"{abs(100 * change):.{decimals}f}"
+    return shown if not float(shown) else f"{'+' if change > 0 else '−'}{shown}"
+
+
+def few(names: Sequence[str]) -> str:
+    """The first three, and how many more."""
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3:,} more"
 
 
 def whole(value: float) -> str:

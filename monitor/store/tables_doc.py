@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from monitor.generated import write_or_compare
 from monitor.store import sql
 
 DOCUMENT: Final = Path("docs/tables.md")
@@ -156,19 +157,10 @@ def _text(literal: str) -> str:
     return literal[1:-1].replace("''", "'")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the document, or with --check say whether it is up to date. Returns the exit code."""
-    text = render()
-    if "--check" in (sys.argv[1:] if arguments is None else arguments):
-        if DOCUMENT.exists() and DOCUMENT.read_text(encoding="utf-8") == text:
-            return 0
-        sys.stderr.write(
-            f"{DOCUMENT} differs from schemas/clickhouse: run `python -m monitor.store.tables_doc`\n"
-        )
-        return 1
-    DOCUMENT.write_text(text, encoding="utf-8")
-    return 0
+def main(arguments: Sequence[str]) -> int:
+    """See monitor/generated.py."""
+    return write_or_compare(DOCUMENT, render(), "monitor.store.tables_doc", arguments)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main(sys.argv[1:]))

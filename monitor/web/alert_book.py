@@ -12,8 +12,7 @@ from typing import Final
 import structlog
 
 from monitor.adapters.alert_feed import AlertFeed, Entry
-from monitor.cli.alert_log import ENDED, AlertLog, Done
-from monitor.cli.alerts import is_news
+from monitor.alerts.log import ENDED, ORDER, AlertLog, Done, is_news
 from monitor.errors import Misconfigured, Retryable
 from monitor.kafka_settings import KafkaSettings
 from schemas.alert_actions import AlertAction
@@ -24,8 +23,10 @@ log = structlog.get_logger("watchkeeper.dashboard")
 SINCE: Final = timedelta(days=30)
 """As long as the topic keeps them."""
 POLL_S: Final = 1.0
+QUIET_POLLS: Final = 5
+"""After so many without a word the broker is asked whether it is there: a night without alerts looks the same."""
+CHECK_WITHIN_S: Final = 4.0
 AGAIN_S: Final = 2.0
-_ORDER: Final = {"firing": 0, "stale": 1, "acknowledged": 2, "resolved": 2}
 _SEVERITY: Final = {"critical": 0, "warning": 1, "info": 2}
 
 
@@ -46,7 +47,7 @@ class AlertBook:
         """As `watchkeeper alerts` has it, but the newest first: those that fire, worst first, then those that are over."""
         alerts = sorted(self._alerts.values(), key=lambda one: one.started_at, reverse=True)
         alerts.sort(
-            key=lambda one: (_ORDER[one.state], _SEVERITY[one.severity] if one.state not in ENDED else 0)
+            key=lambda one: (ORDER[one.state], _SEVERITY[one.severity] if one.state not in ENDED else 0)
         )
         return AlertLog(tuple(alerts), self._actions)
 
@@ -66,8 +67,13 @@ class AlertBook:
                         self._take(entry)
                     self.trouble, self.is_read = "", True
                     self.on_change()
+                    quiet = 0
                     while True:
                         entries = await feed.next(POLL_S)
+                        quiet = 0 if entries else quiet + 1
+                        if quiet >= QUIET_POLLS:
+                            quiet = 0
+                            await feed.check(CHECK_WITHIN_S)
                         told = [one for one in map(self._take, entries) if one is not None]
                         for alert in told:
                             self.on_alert(alert)

@@ -12,18 +12,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from monitor.adapters.audits import history_of, newest_records, record_of
-from monitor.audit.measures import Measure
+from monitor.audit.measures import AuditMeasure
 from monitor.audit.records import meaning_of
-from monitor.cli.visible import visible
 from monitor.errors import Misconfigured
 from monitor.web.asking import MOST_CHARS, BadQueryError
+from monitor.web.charts import CLOCK
 from monitor.web.rendering import page
 from monitor.web.site import Site, answered
+from monitor.wording.visible import visible
 from schemas.audits import AuditPicture, AuditRecord, AuditValue
 
 LISTED: Final = 100
 HISTORY: Final = 200
-MEANINGS: Final[Mapping[str, str]] = {measure.value: measure.meaning for measure in Measure}
+MEANINGS: Final[Mapping[str, str]] = {measure.value: measure.meaning for measure in AuditMeasure}
 SIDE: Final = 100.0
 
 
@@ -99,7 +100,7 @@ async def _history(site: Site, record: AuditRecord, layer: str) -> list[dict[str
 
 def _headline(record: AuditRecord) -> str:
     """The layers as one, or else the last of them: what is followed over time."""
-    names = [one.layer for one in record.values if one.measure == Measure.J]
+    names = [one.layer for one in record.values if one.measure == AuditMeasure.J]
     pooled = [name for name in names if name.startswith("pooled_")]
     return pooled[0] if pooled else names[-1] if names else ""
 
@@ -118,7 +119,9 @@ def _layers(record: AuditRecord) -> list[dict[str, Any]]:
 
 
 def _layer_chart(record: AuditRecord) -> Mapping[str, Any] | None:
-    found = [one for one in record.values if one.measure == Measure.J and not one.layer.startswith("pooled_")]
+    found = [
+        one for one in record.values if one.measure == AuditMeasure.J and not one.layer.startswith("pooled_")
+    ]
     return (
         _j_chart([(one.layer.removeprefix("layer_"), one) for one in found], "J by layer") if found else None
     )
@@ -127,6 +130,7 @@ def _layer_chart(record: AuditRecord) -> Mapping[str, Any] | None:
 def _history_chart(history: Sequence[Mapping[str, Any]], layer: str) -> Mapping[str, Any]:
     return {
         "labels": [f"{row['at']:%Y-%m-%d %H:%M}" for row in history],
+        "clock": CLOCK,
         "lines": [{"name": f"J of {visible(layer)}", "values": [row["value"] for row in history]}],
         "low": [row["low"] for row in history],
         "high": [row["high"] for row in history],

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from monitor.adapters.windows import WatchTables
-from monitor.cli.watch_state import newest
+from monitor.drift.kept import newest
 from monitor.drift.measures import Measure
 from monitor.drift.policy import DriftPolicy
 from monitor.drift.views import PlanRow, StreamState, StreamView
@@ -27,12 +27,13 @@ Cell = tuple[str | None, str | None]
 
 @dataclass(slots=True)
 class Baselines:
-    """`position`: the end of the last window that the state knows of; None where no state is kept. `trouble`: why it can't be
-    read, or nothing."""
+    """`position`: the end of the last window that the state knows of; None where no state is kept. `states`: how
+    many streams there are, by measure and state. `trouble`: why it can't be read, or nothing."""
 
     position: datetime | None = None
     streams: tuple[StreamView, ...] = ()
     plan: tuple[PlanRow, ...] = ()
+    states: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     trouble: str = ""
     _cells: dict[tuple[Measure, str | None], dict[Cell, Baseline]] = field(default_factory=dict)
 
@@ -127,4 +128,6 @@ class BaselineReader:
 
 
 def _baselines(watch: Watch, position: datetime) -> Baselines:
-    return Baselines(watch.position or position, tuple(watch.streams()), watch.plan())
+    return Baselines(
+        watch.position or position, tuple(watch.streams()), watch.plan(), watch.streams_by_state()
+    )

@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from monitor.cli.verdict_labels import labels_of
 from monitor.web.asking import (
     MOST_CHARS,
     BadQueryError,
@@ -24,6 +23,7 @@ from monitor.web.rates_pages import MOST_NAMES
 from monitor.web.rendering import excerpt, page
 from monitor.web.site import Answer, Site, answered
 from monitor.web.store import Rows
+from monitor.wording.verdict_labels import labels_of
 from schemas.taxonomy import CATEGORIES
 
 KINDS: Final[Mapping[str, str]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -12,9 +12,9 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from monitor.cli.checks import all_checks
-from monitor.cli.shapes import PartCheck
-from monitor.cli.store_checks import store_checks
+from monitor.checking.outcomes import TITLES, PartCheck
+from monitor.checking.parts import all_checks
+from monitor.checking.store import store_checks
 from monitor.settings import Settings
 from monitor.web.figures import figure
 from monitor.web.rendering import page
@@ -22,15 +22,6 @@ from monitor.web.site import Site, answered
 
 FRESH_S: Final = 10.0
 WITHIN_S: Final = 4.0
-PARTS: Final[Mapping[str, str]] = {
-    "kafka": "Kafka",
-    "triton": "Triton",
-    "clickhouse": "ClickHouse",
-    "workers": "Workers",
-    "audits": "Audits",
-    "alerts": "Alerts",
-    "channels": "Channels",
-}
 SPANS: Final = (
     ("minute", timedelta(minutes=1)),
     ("10 minutes", timedelta(minutes=10)),
@@ -91,10 +82,6 @@ async def pipeline_page(request: Request) -> Response:
             for _, span in SPANS
         )
     )
-    states: dict[str, dict[str, int]] = {}
-    for stream in expected.streams:
-        by_state = states.setdefault(stream.key.measure.value, {})
-        by_state[stream.state] = by_state.get(stream.state, 0) + 1
     ends_at = last.value[0]["ends_at"] if last.value else None
     return page(
         request,
@@ -109,7 +96,7 @@ async def pipeline_page(request: Request) -> Response:
         title="Pipeline",
         part_checks=[
             (words, [check for check in told if check.part == part])
-            for part, words in PARTS.items()
+            for part, words in TITLES.items()
             if any(check.part == part for check in told)
         ],
         spans=[
@@ -120,6 +107,6 @@ async def pipeline_page(request: Request) -> Response:
         letters=letters.value or [],
         ends_at=ends_at,
         position=expected.position,
-        states=states,
+        states=expected.states,
         streams=site.hub.streams,
     )

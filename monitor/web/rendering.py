@@ -15,15 +15,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from monitor.cli.alerts_view import duration
-from monitor.cli.figures import change_text, moment, number, rate_text, times_text
-from monitor.cli.visible import shortened, visible
 from monitor.drift.measures import Measure
+from monitor.drift.units import change_text, rate_text
 from monitor.redaction import redact
 from monitor.version import watchkeeper_version
 from monitor.web.chartjs import chart_js
 from monitor.web.sessions import Session
 from monitor.web.site import Site
+from monitor.wording.figures import duration, moment, number, times_text
+from monitor.wording.visible import shortened, visible
 
 FOLDER: Final = Path(str(files("monitor.web")))
 STATIC: Final = FOLDER / "static"
@@ -59,7 +59,7 @@ def environment() -> Environment:
         "times": times_text,
         "data": lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
         "category": category_words,
-        "words": lambda text: str(text).replace("_", " "),
+        "words": lambda text: visible(str(text).replace("_", " ")),
         "rate": lambda measure: "unanswered" if measure == Measure.COVERAGE else measure.replace("_", " "),
         "short": shortened,
         "zip": lambda first, second: list(zip(first, second, strict=True)),
@@ -91,7 +91,7 @@ def category_words(category: str | None) -> str:
     """A category as people read it."""
     if category is None:
         return "all categories"
-    return category.replace("_", " ") if category else NO_ANSWER
+    return visible(category.replace("_", " ")) if category else NO_ANSWER
 
 
 def percent_text(rate: float | None) -> str:
@@ -123,6 +123,7 @@ def page(
         "path": request.url.path,
         "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         "session": session,
+        "seen": request.state.seen,
         "can_log_in": site.sessions.is_open,
         "csrf": site.sessions.csrf(session),
         "firing": site.book.firing,

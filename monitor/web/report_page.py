@@ -13,7 +13,8 @@ from monitor.reporting import as_pdf
 from monitor.reporting.as_html import CONTENT_POLICY
 from monitor.reporting.formats import CONTENT_TYPES, FORMATS, Format
 from monitor.reporting.gathering import STEPS
-from monitor.reporting.weeks import Week, read_week, read_zone
+from monitor.reporting.weeks import Week, read_week
+from monitor.time_zones import read_zone
 from monitor.web.asking import BadQueryError, shown
 from monitor.web.rendering import page
 from monitor.web.report_desk import ReportDesk

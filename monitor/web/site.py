@@ -12,12 +12,12 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
+from monitor.adapters.clickhouse import connect
 from monitor.adapters.windows import WatchTables
-from monitor.cli.report import make
-from monitor.cli.visible import visible
 from monitor.drift.policy import policy_of
 from monitor.errors import Misconfigured, Rejected, Retryable
 from monitor.reporting.document import Report
+from monitor.reporting.making import make
 from monitor.reporting.weeks import Week
 from monitor.settings import Settings
 from monitor.web.alert_book import AlertBook
@@ -26,6 +26,7 @@ from monitor.web.hub import Hub
 from monitor.web.report_desk import ReportDesk, Tell
 from monitor.web.sessions import Sessions
 from monitor.web.store import Store
+from monitor.wording.visible import visible
 from schemas.alerts import Alert
 
 log = structlog.get_logger("watchkeeper.dashboard")
@@ -87,7 +88,9 @@ class Site:
             hub.publish("changed", what="report")
 
         async def make_report(week: Week, tell: Tell) -> Report:
-            return await make(settings, week, datetime.now(UTC), tenant=None, model=None, tell=tell)
+            async with await connect(settings.clickhouse) as store:
+                fleet = settings.kafka.group_prefix
+                return await make(store, week, fleet=fleet, now=datetime.now(UTC), tell=tell)
 
         return cls(
             settings=settings,

@@ -42,11 +42,6 @@ class FakeStep:
     begun: list[str]
 
 
-@dataclass
-class FakeStream:
-    state: str
-
-
 class FakeEngine:
     """Implements watching.Engine. A cell fires once its refusals have been `LIMIT` more than half of its responses, and is over
     with an action, or when they are half again; what it needs before is the cell's history."""
@@ -126,10 +121,9 @@ class FakeEngine:
     def firing(self) -> list[Alert]:
         return [cell.firing for cell in self._state.cells.values() if cell.firing is not None]
 
-    def streams(self) -> list[FakeStream]:
-        return [
-            FakeStream("armed" if cell.firing is None else "firing") for cell in self._state.cells.values()
-        ]
+    def streams_by_state(self) -> dict[str, dict[str, int]]:
+        firing = len(self.firing())
+        return {"refusal": {"armed": len(self._state.cells) - firing, "firing": firing}}
 
     def to_bytes(self) -> bytes:
         return msgspec.json.encode(self._state)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from monitor.adapters.kafka_admin import KafkaAdmin
-from monitor.cli.judging_checks import judging_checks
+from monitor.checking.judging import judging_checks
 from monitor.cli.stock_taking import take_account
 from monitor.embedded.clickhouse import ClickHousePart
 from monitor.embedded.kafka import KafkaPart

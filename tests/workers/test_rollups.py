@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from monitor.adapters.rollups import Counted, Reach
-from monitor.cli.store_checks import BEHIND_AT_MOST, rollup_check
+from monitor.checking.store import BEHIND_AT_MOST, rollup_check
 from monitor.errors import Retryable
 from monitor.metrics import Metrics
 from monitor.rollup_settings import RollupSettings
@@ -25,11 +25,12 @@ SETTINGS = Settings(
 
 @dataclass
 class Member:
-    """Whether we oversee."""
+    """Implements workers.leadership.Membership."""
 
     is_owner: bool = False
     is_live: bool = True
     term: int = 1
+    now_s: float = NOW.timestamp()
 
 
 @dataclass

@@ -14,7 +14,7 @@ from monitor.audit.alerting import Done, Teller, after_action, after_done, after
 from monitor.audit.auditing import audited
 from monitor.audit.comparison import Change, Floor, LayerChange, changed, changed_from
 from monitor.audit.kept import Audit
-from monitor.audit.measures import Measure
+from monitor.audit.measures import AuditMeasure
 from monitor.audit.measuring import changes_from
 from monitor.audit.reference import Reference
 from monitor.audit.state import TargetState
@@ -31,7 +31,7 @@ SERIES = "s" * 16
 
 
 def change(before: float, after: float, *, layer: str = "layer_00", counts: bool = True) -> LayerChange:
-    of_j = Change(layer, Measure.J, before, after, after - before - 0.1, after - before + 0.1, 0.001)
+    of_j = Change(layer, AuditMeasure.J, before, after, after - before - 0.1, after - before + 0.1, 0.001)
     return LayerChange(of_j, 0.001 if counts else 0.5, counts, counts)
 
 
@@ -209,5 +209,5 @@ def test_audits_that_cannot_be_compared_are_left_out() -> None:
 def test_a_live_change_is_as_uncertain_as_two_audits_apart() -> None:
     before, now = audit(0.6, 0.0, 1), audit(0.6, 5.0, 9)
     found = changes_from({"a": before}, now, is_live=True, floor=Floor(), alpha=0.05)["a"][0].change
-    apart = [np.std(one.estimates["one"][Measure.J].draws) for one in (before, now)]
+    apart = [np.std(one.estimates["one"][AuditMeasure.J].draws) for one in (before, now)]
     assert (found.high - found.low) / 3.92 == pytest.approx(float(np.hypot(apart[0], apart[1])), rel=0.5)

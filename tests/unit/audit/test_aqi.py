@@ -11,7 +11,7 @@ from monitor.audit.aqi import appendix_b, chi_max, released, section_3
 from monitor.audit.axioms import released_by_axiom
 from monitor.audit.estimates import Estimate
 from monitor.audit.faults import AuditFault
-from monitor.audit.measures import Measure
+from monitor.audit.measures import AuditMeasure
 from monitor.errors import Rejected
 
 POSITIVE = st.floats(1e-3, 1e3)
@@ -59,8 +59,8 @@ def test_every_draw_of_the_axioms_is_normalised_within_itself() -> None:
     draws = np.array([[1.0, 2.0], [3.0, 5.0], [9.0, 8.0]])
     axioms = {
         name: {
-            Measure.CHI: Estimate(float(one.mean()), one),
-            Measure.XBI: Estimate(float(1 / one.mean()), 1 / one),
+            AuditMeasure.CHI: Estimate(float(one.mean()), one),
+            AuditMeasure.XBI: Estimate(float(1 / one.mean()), 1 / one),
         }
         for name, one in zip("abc", draws, strict=True)
     }
@@ -74,7 +74,7 @@ def test_every_draw_of_the_axioms_is_normalised_within_itself() -> None:
 def test_one_axiom_alone_has_no_released_form() -> None:
     one = Estimate(1.0, np.ones(2))
     with pytest.raises(Rejected, match=AuditFault.NOT_ENOUGH):
-        released_by_axiom({"a": {Measure.CHI: one, Measure.XBI: one}})
+        released_by_axiom({"a": {AuditMeasure.CHI: one, AuditMeasure.XBI: one}})
     never = Estimate(np.inf, np.ones(2))
     with pytest.raises(Rejected, match=AuditFault.NOT_FINITE):
-        released_by_axiom({name: {Measure.CHI: one, Measure.XBI: never} for name in "ab"})
+        released_by_axiom({name: {AuditMeasure.CHI: one, AuditMeasure.XBI: never} for name in "ab"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.audit.as_set import check_room, measured_as_set
-from monitor.audit.measures import USUAL, Measure
+from monitor.audit.measures import USUAL, AuditMeasure
 from monitor.audit_settings import AuditSettings
 from monitor.errors import Misconfigured, Rejected
 from monitor.settings import load
@@ -16,15 +16,15 @@ ANCHORS = matched(64)
 ROWS = {"layer_01": rows_of(ANCHORS, 6, shift=0.5)}
 
 
-def measures(**settings: object) -> set[Measure]:
+def measures(**settings: object) -> set[AuditMeasure]:
     asked = AuditSettings.model_validate({"draws": 999, "poolings": "", **settings})
     return set(measured_as_set(asked, ROWS, ANCHORS, None).audit.estimates["layer_01"])
 
 
 def test_dunn_the_silhouette_and_appendix_b_are_had_on_request() -> None:
-    usual = set(USUAL) - {Measure.AQI_APPENDIX_B}
+    usual = set(USUAL) - {AuditMeasure.AQI_APPENDIX_B}
     assert measures() == usual
-    assert measures(extra_measures="dunn, silhouette") == usual | {Measure.DUNN, Measure.SILHOUETTE}
+    assert measures(extra_measures="dunn, silhouette") == usual | {AuditMeasure.DUNN, AuditMeasure.SILHOUETTE}
     assert measures(chi_max=30.0) == set(USUAL)
 
 
@@ -37,7 +37,7 @@ def test_no_interval_of_chi_reaches_below_what_it_can_be() -> None:
     rows = {"layer_01": rows_of(ANCHORS, 6, shift=0.0)}
     asked = AuditSettings.model_validate({"draws": 999, "poolings": ""})
     found = measured_as_set(asked, rows, ANCHORS, None).audit.estimates["layer_01"]
-    assert found[Measure.CHI].interval[0] >= 0 > found[Measure.J].interval[0]
+    assert found[AuditMeasure.CHI].interval[0] >= 0 > found[AuditMeasure.J].interval[0]
 
 
 def test_states_that_would_not_fit_are_refused_before_the_probe_is_asked() -> None:

@@ -13,7 +13,7 @@ from monitor.audit.comparison import changed_audit
 from monitor.audit.faults import AuditFault
 from monitor.audit.kept import Audit, Layer
 from monitor.audit.layers import Pooling
-from monitor.audit.measures import USUAL, Measure
+from monitor.audit.measures import USUAL, AuditMeasure
 from monitor.audit.reference import Reference
 from monitor.errors import Misconfigured, Rejected
 from tests.unit.audit.drawn import matched, rows_of
@@ -51,14 +51,14 @@ def test_every_layer_and_pooling_has_every_value() -> None:
     names = [*FIRST, "pooled_uniform", "pooled_learned", "pooled_cosine"]
     assert list(AUDIT.estimates) == list(AUDIT.p) == list(AUDIT.layers) == names
     for name in names:
-        wanted = {Measure.J} if name == "pooled_learned" else set(USUAL) - {Measure.AQI_APPENDIX_B}
+        wanted = {AuditMeasure.J} if name == "pooled_learned" else set(USUAL) - {AuditMeasure.AQI_APPENDIX_B}
         assert set(AUDIT.estimates[name]) == set(AUDIT.p[name]) == wanted
     assert (AUDIT.safe, AUDIT.unsafe, AUDIT.clusters) == (80, 80, 80)
-    assert AUDIT.p["pooled_learned"][Measure.J] == pytest.approx(1 / 1000)
+    assert AUDIT.p["pooled_learned"][AuditMeasure.J] == pytest.approx(1 / 1000)
 
 
 def test_pooled_layers_that_agree_are_further_apart_than_each() -> None:
-    j = {name: by[Measure.J].value for name, by in AUDIT.estimates.items()}
+    j = {name: by[AuditMeasure.J].value for name, by in AUDIT.estimates.items()}
     assert j["pooled_uniform"] > j["layer_1"] > j["layer_0"]
 
 
@@ -68,7 +68,9 @@ def test_the_scale_of_a_layer_does_not_matter() -> None:
         unscaled, ANCHORS, {name: Reference.fit(rows) for name, rows in unscaled.items()}, draws=DRAWS
     )
     for name in again.estimates:
-        assert again.estimates[name][Measure.J].value == pytest.approx(AUDIT.estimates[name][Measure.J].value)
+        assert again.estimates[name][AuditMeasure.J].value == pytest.approx(
+            AUDIT.estimates[name][AuditMeasure.J].value
+        )
 
 
 def test_an_audit_survives_being_kept() -> None:

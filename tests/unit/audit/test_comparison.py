@@ -10,7 +10,7 @@ from monitor.audit.comparison import Floor, changed, compared
 from monitor.audit.estimates import Estimate, estimates
 from monitor.audit.faults import AuditFault
 from monitor.audit.geometry import Gram
-from monitor.audit.measures import OF_PAIRS, USUAL, Measure
+from monitor.audit.measures import OF_PAIRS, USUAL, AuditMeasure
 from monitor.audit.resampling import bootstrap_weights
 from monitor.errors import Rejected
 from tests.unit.audit.drawn import matched, rows_of
@@ -19,7 +19,7 @@ ANCHORS = matched(100)
 WEIGHTS = bootstrap_weights(ANCHORS, 999)
 
 
-def audit(**layers: Floats) -> dict[str, dict[Measure, Estimate]]:
+def audit(**layers: Floats) -> dict[str, dict[AuditMeasure, Estimate]]:
     return {
         name: estimates(Gram.of(rows, 100), ANCHORS, WEIGHTS, measures=(*USUAL, *OF_PAIRS), chi_max=100.0)
         for name, rows in layers.items()
@@ -49,14 +49,14 @@ def test_a_blurred_layer_has_changed_and_the_other_has_not() -> None:
 
 def test_every_measure_is_compared_in_its_own_direction() -> None:
     found = {one.measure: one for one in compared(BEFORE, AFTER) if one.layer == "second"}
-    assert set(found) == set(Measure) - {Measure.AQI_RELEASED}
+    assert set(found) == set(AuditMeasure) - {AuditMeasure.AQI_RELEASED}
     for measure in (
-        Measure.J,
-        Measure.CHI,
-        Measure.XBI,
-        Measure.DBI,
-        Measure.AQI_SECTION_3,
-        Measure.SILHOUETTE,
+        AuditMeasure.J,
+        AuditMeasure.CHI,
+        AuditMeasure.XBI,
+        AuditMeasure.DBI,
+        AuditMeasure.AQI_SECTION_3,
+        AuditMeasure.SILHOUETTE,
     ):
         assert (found[measure].change < 0) == measure.is_rising, measure
         assert found[measure].p <= 0.01, measure
@@ -71,8 +71,8 @@ def test_a_turn_and_a_common_scale_of_the_space_change_nothing() -> None:
 
 def test_a_pair_is_sharper_than_two_audits_apart() -> None:
     after = audit(first=ROWS + 0.1 * rows_of(ANCHORS, 20, seed=9), second=ROWS)
-    change = next(one for one in compared(BEFORE, after) if one.measure is Measure.J)
-    low, high = BEFORE["first"][Measure.J].interval
+    change = next(one for one in compared(BEFORE, after) if one.measure is AuditMeasure.J)
+    low, high = BEFORE["first"][AuditMeasure.J].interval
     assert change.high - change.low < 0.5 * (high - low)
 
 
@@ -91,14 +91,14 @@ def test_a_small_change_is_significant_and_no_alert() -> None:
 
 
 def test_few_draws_are_not_enough_for_an_alert() -> None:
-    few = {"first": {Measure.J: Estimate(1.0, np.arange(100.0))}}
+    few = {"first": {AuditMeasure.J: Estimate(1.0, np.arange(100.0))}}
     with pytest.raises(Rejected, match=AuditFault.NOT_ENOUGH):
         changed(few, few)
 
 
 def test_audits_of_other_draws_or_layers_are_not_compared() -> None:
-    other = {"first": {Measure.J: Estimate(1.0, np.arange(1000.0))}}
-    one = {"first": {Measure.J: Estimate(1.0, np.arange(999.0))}}
+    other = {"first": {AuditMeasure.J: Estimate(1.0, np.arange(1000.0))}}
+    one = {"first": {AuditMeasure.J: Estimate(1.0, np.arange(999.0))}}
     with pytest.raises(Rejected, match=AuditFault.OTHER_DRAWS):
         compared(one, other)
     with pytest.raises(Rejected, match=AuditFault.CHANGED_SHAPE):
@@ -106,8 +106,8 @@ def test_audits_of_other_draws_or_layers_are_not_compared() -> None:
 
 
 def test_a_measure_that_is_infinite_has_no_figure_for_its_change() -> None:
-    endless = {"first": {Measure.DBI: Estimate(np.inf, np.full(999, np.inf))}}
-    finite = {"first": {Measure.DBI: Estimate(1.0, np.arange(999.0))}}
+    endless = {"first": {AuditMeasure.DBI: Estimate(np.inf, np.full(999, np.inf))}}
+    finite = {"first": {AuditMeasure.DBI: Estimate(1.0, np.arange(999.0))}}
     for pair in ((endless, finite), (finite, endless), (endless, endless)):
         (change,) = compared(*pair)
         assert (change.low, change.high, change.p) == (-np.inf, np.inf, 1.0)

@@ -12,7 +12,7 @@ from monitor.audit.anchors import Anchors, Floats
 from monitor.audit.estimates import by_rows, estimates, p_values, scatters
 from monitor.audit.faults import AuditFault
 from monitor.audit.geometry import Geometry, Gram, Rows, geometry_of
-from monitor.audit.measures import OF_PAIRS, USUAL, Measure
+from monitor.audit.measures import OF_PAIRS, USUAL, AuditMeasure
 from monitor.audit.resampling import bootstrap_weights, permuted_labels
 from monitor.audit.scatter import Scatter, chi_of, xbi_of
 from monitor.errors import Rejected
@@ -54,7 +54,9 @@ def test_golden_numbers_of_three_points() -> None:
         scatter = scatters(geometry, ones(rows))
         assert scatter.chi[0] == pytest.approx(20 + 1 / 3, rel=1e-9)
         assert scatter.xbi[0] == pytest.approx(0.010928962, abs=5e-10)
-        assert by_rows(Measure.DBI, geometry, *sides(rows, 2))[0] == pytest.approx(0.128036880, abs=5e-10)
+        assert by_rows(AuditMeasure.DBI, geometry, *sides(rows, 2))[0] == pytest.approx(
+            0.128036880, abs=5e-10
+        )
 
 
 @given(SETS)
@@ -67,14 +69,14 @@ def test_measures_are_those_of_scikit_learn(drawn: tuple[int, int, int, int]) ->
     labels = np.arange(len(rows)) >= safe
     for geometry in geometries(rows, safe):
         assert scatters(geometry, ones(rows)).chi[0] == exactly(judge.calinski_harabasz_score(rows, labels))
-        assert by_rows(Measure.DBI, geometry, *sides(rows, safe))[0] == exactly(
+        assert by_rows(AuditMeasure.DBI, geometry, *sides(rows, safe))[0] == exactly(
             judge.davies_bouldin_score(rows, labels)
         )
     gram = Gram.of(rows, safe)
-    assert by_rows(Measure.SILHOUETTE, gram, *sides(rows, safe))[0] == pytest.approx(
+    assert by_rows(AuditMeasure.SILHOUETTE, gram, *sides(rows, safe))[0] == pytest.approx(
         judge.silhouette_score(rows, labels), rel=1e-9, abs=1e-9
     )
-    assert by_rows(Measure.DUNN, gram, *sides(rows, safe))[0] == exactly(dunn_by_hand(rows, labels))
+    assert by_rows(AuditMeasure.DUNN, gram, *sides(rows, safe))[0] == exactly(dunn_by_hand(rows, labels))
 
 
 @given(SETS)
@@ -112,7 +114,7 @@ def test_coincident_centroids_are_the_worst_and_not_the_best() -> None:
     rows = np.array([[0.0, 1.0], [0.0, -1.0], [1.0, 0.0], [-1.0, 0.0]])
     assert judge.davies_bouldin_score(rows, [0, 0, 1, 1]) == 0.0
     for geometry in geometries(rows, 2):
-        assert by_rows(Measure.DBI, geometry, *sides(rows, 2))[0] == np.inf
+        assert by_rows(AuditMeasure.DBI, geometry, *sides(rows, 2))[0] == np.inf
         assert scatters(geometry, ones(rows)).xbi[0] == np.inf
 
 
@@ -165,7 +167,10 @@ def test_measures_of_pairs_are_refused_on_too_many_rows() -> None:
     anchors = matched(64)
     with pytest.raises(Rejected, match=AuditFault.TOO_MANY_ROWS):
         estimates(
-            Rows(rows_of(anchors, 3), 64), anchors, bootstrap_weights(anchors, 2), measures=(Measure.DUNN,)
+            Rows(rows_of(anchors, 3), 64),
+            anchors,
+            bootstrap_weights(anchors, 2),
+            measures=(AuditMeasure.DUNN,),
         )
     with pytest.raises(Rejected, match=AuditFault.TOO_MANY_ROWS):
         Gram.of(np.ones((8193, 1)), 4000)
@@ -190,7 +195,7 @@ def test_every_measure_says_which_way_is_up() -> None:
         )
         for shift in (0.2, 0.8)
     )
-    assert set(near) == set(Measure) - {Measure.AQI_RELEASED}
+    assert set(near) == set(AuditMeasure) - {AuditMeasure.AQI_RELEASED}
     for measure in near:
         assert (far[measure].value > near[measure].value) == measure.is_rising, measure
         assert measure.meaning
@@ -199,5 +204,5 @@ def test_every_measure_says_which_way_is_up() -> None:
 def test_appendix_b_is_left_out_without_a_pool() -> None:
     anchors: Anchors = matched(64)
     found = estimates(Gram.of(rows_of(anchors, 3), 64), anchors, bootstrap_weights(anchors, 2))
-    assert Measure.AQI_APPENDIX_B not in found
+    assert AuditMeasure.AQI_APPENDIX_B not in found
     assert is_unsafe(anchors).sum() == 64

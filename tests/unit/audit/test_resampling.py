@@ -8,7 +8,7 @@ import pytest
 from monitor.audit.anchors import Anchors, Floats
 from monitor.audit.estimates import by_rows, clustered_noise, estimates, p_values, scatters
 from monitor.audit.geometry import Gram, Rows
-from monitor.audit.measures import OF_PAIRS, USUAL, Measure
+from monitor.audit.measures import OF_PAIRS, USUAL, AuditMeasure
 from monitor.audit.resampling import bootstrap_weights, permuted_labels
 from tests.unit.audit.drawn import is_unsafe, matched, mixed, rows_of
 from tests.unit.audit.test_measures import dunn_by_hand
@@ -35,13 +35,13 @@ def test_a_draw_is_what_scikit_learn_says_of_the_drawn_rows() -> None:
             assert scatters(geometry, one).chi[0] == pytest.approx(
                 judge.calinski_harabasz_score(again, labels), rel=1e-9
             )
-            assert by_rows(Measure.DBI, geometry, *by_class(one, anchors))[0] == pytest.approx(
+            assert by_rows(AuditMeasure.DBI, geometry, *by_class(one, anchors))[0] == pytest.approx(
                 judge.davies_bouldin_score(again, labels), rel=1e-9
             )
-        assert by_rows(Measure.SILHOUETTE, gram, *by_class(one, anchors))[0] == pytest.approx(
+        assert by_rows(AuditMeasure.SILHOUETTE, gram, *by_class(one, anchors))[0] == pytest.approx(
             judge.silhouette_score(again, labels), rel=1e-7
         )
-        assert by_rows(Measure.DUNN, gram, *by_class(one, anchors))[0] == pytest.approx(
+        assert by_rows(AuditMeasure.DUNN, gram, *by_class(one, anchors))[0] == pytest.approx(
             dunn_by_hand(again, labels), rel=1e-7
         )
 
@@ -113,14 +113,19 @@ def test_a_permuted_p_value_is_the_rank_among_scikit_learns() -> None:
     found = p_values(Gram.of(rows, 64), anchors, labels, measures=EVERY)
     truth = ~is_unsafe(anchors)
     for measure, score, sign in (
-        (Measure.CHI, judge.calinski_harabasz_score, 1),
-        (Measure.DBI, judge.davies_bouldin_score, -1),
-        (Measure.SILHOUETTE, judge.silhouette_score, 1),
+        (AuditMeasure.CHI, judge.calinski_harabasz_score, 1),
+        (AuditMeasure.DBI, judge.davies_bouldin_score, -1),
+        (AuditMeasure.SILHOUETTE, judge.silhouette_score, 1),
     ):
         observed = sign * score(rows, truth)
         wanted = (1 + sum(sign * score(rows, one > 0) >= observed for one in labels)) / 100
         assert found[measure] == pytest.approx(wanted), measure
-    assert found[Measure.J] == found[Measure.XBI] == found[Measure.AQI_SECTION_3] == found[Measure.CHI]
+    assert (
+        found[AuditMeasure.J]
+        == found[AuditMeasure.XBI]
+        == found[AuditMeasure.AQI_SECTION_3]
+        == found[AuditMeasure.CHI]
+    )
 
 
 def test_draws_lie_around_the_value() -> None:
@@ -129,12 +134,12 @@ def test_draws_lie_around_the_value() -> None:
         Gram.of(rows_of(anchors, 20, shift=0.2), 64), anchors, bootstrap_weights(anchors, 200), measures=EVERY
     )
     for measure in (
-        Measure.J,
-        Measure.J_CLUSTERED,
-        Measure.CHI,
-        Measure.DBI,
-        Measure.DUNN,
-        Measure.SILHOUETTE,
+        AuditMeasure.J,
+        AuditMeasure.J_CLUSTERED,
+        AuditMeasure.CHI,
+        AuditMeasure.DBI,
+        AuditMeasure.DUNN,
+        AuditMeasure.SILHOUETTE,
     ):
         assert found[measure].draws.mean() == pytest.approx(found[measure].value, rel=1e-9), measure
         low, high = found[measure].interval

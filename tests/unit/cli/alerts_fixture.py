@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from monitor.cli.alert_log import AlertLog, Done
+from monitor.alerts.log import AlertLog, Done
 from schemas.alert_actions import AlertAction, Verb
 from schemas.alerts import Alert, Source, alert_id
 from schemas.evidence import DriftEvidence, Interval, MixSplit, Planning, Point, Stratum, WatchedBy
@@ -89,7 +89,7 @@ def shift(**fields: object) -> Alert:
         "started_at": NOTICED_AT,
         "at": NOTICED_AT,
         "ended_at": None,
-        "title": "refusal of northwind · atlas-mini · benign rose from 5.2 % to 21 %",
+        "title": "refusal of northwind · atlas-mini · benign rose from 5.2 % to 21.3 %",
         "place": PLACE,
         "facts": {"k": 172.0, "n": 803.0},
         "remedy": "see what changed at 12:00:00 UTC: a prompt, a model, a customer",

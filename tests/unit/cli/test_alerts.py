@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -13,16 +13,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from monitor.cli.alert_actions import check_action, what_happens
+from monitor.alerts.log import Mute
 from monitor.cli.alert_explained import explained
-from monitor.cli.alert_log import Mute
 from monitor.cli.alert_show import alert_document
-from monitor.cli.alerts import is_news
 from monitor.cli.alerts_view import MOST_SHOWN, alert_line, alert_text, alerts_view
-from monitor.cli.figures import change_text, number, rate_text, times_text
 from monitor.cli.rate_plot import HEIGHT, rate_plot
-from monitor.errors import Misconfigured
-from schemas.alert_actions import Verb
 from schemas.alerts import Alert, Severity, Source, State
 from schemas.evidence import (
     Direction,
@@ -68,14 +63,14 @@ def test_alerts_are_listed_with_ids_states_and_remedies() -> None:
     assert (
         rendered(alerts_view(shown, NOW), 200)
         == """\
-! db3b9cf5  rate_shift  for 12 min  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21 %
+! db3b9cf5  rate_shift  for 12 min  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21.3 %
   → see what changed at 12:00:00 UTC: a prompt, a model, a customer
 ✗ abababab  worker_stalled  for 12 min  muted until 03-03 14:13  moderation has made no progress in partitions 0-3 of chat.logs for 42 s, waiting for the guard
   → see whether Triton answers and what it is busy with: `watchkeeper check`
-! cdcdcdcd  rate_shift  for 12 min, no data since 12:01:35  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21 %
+! cdcdcdcd  rate_shift  for 12 min, no data since 12:01:35  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21.3 %
   → see what changed at 12:00:00 UTC: a prompt, a model, a customer
-✓ efefefef  rate_shift  acknowledged after 10 min, 2 min ago  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21 %
-✓ 01010101  rate_shift  over after 10 min, 2 min ago  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21 %
+✓ efefefef  rate_shift  acknowledged after 10 min, 2 min ago  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21.3 %
+✓ 01010101  rate_shift  over after 10 min, 2 min ago  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21.3 %
 3 records can't be read by this release: a newer one wrote them. Update this one to see them.
 2 alerts firing, 1 without data.  `watchkeeper alerts show ID` explains one."""
     )
@@ -95,7 +90,7 @@ def test_a_shift_is_explained_at_60_columns() -> None:
         == """\
 ! rate_shift  warning, firing for 12 min
 refusal of northwind · atlas-mini · benign rose from 5.2 %
-to 21 %
+to 21.3 %
 
 what      refused, of all that has a response
 where     tenant northwind, model atlas-mini, category
@@ -123,7 +118,7 @@ refusal over time (UTC)
        │││││││││││││││││││││
        │●│●●│●●│●●│●●│●●│●●│
        │╌●╌╌●╌╌●╌╌●╌╌●╌╌●╌╌●╌╌╌╌╌╌╌╌
- 0.0 % ┤
+   0 % ┤
        └────────────────────▲───────
         11:56:12        12:00:00
         ● observed  │ 95 % interval  ╌ expected  ▲ change
@@ -290,136 +285,7 @@ def test_a_rate_that_is_far_from_nought_has_an_axis_that_begins_above_it() -> No
     assert float(plot(points)[HEIGHT - 1].split()[0]) > 0.5
 
 
-# --- figures
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (0.2134, "21.3 %"),
-        (0.052, "5.2 %"),
-        (0.00082, "0.082 %"),
-        (0.0, "0.0 %"),
-        (1.0, "100.0 %"),
-        (1e-12, "0.0 %"),
-    ],
-)
-def test_rates_have_two_digits_that_count(value: float, shown: str) -> None:
-    assert rate_text("refusal", value) == shown
-
-
-def test_figures_are_rounded_for_people() -> None:
-    assert change_text("refusal", -0.031) == "−3.1 points"
-    assert [number(value) for value in (3.0, 12.34, 0.123456, 1234.5, 1e20)] == [
-        "3",
-        "12.3",
-        "0.123",
-        "1,234",
-        "1e+20",
-    ]
-    assert [times_text(value) for value in (0.431, 4.94, 12.31, 431.0)] == ["0.43", "4.9", "12.3", "431"]
-    assert (rate_text("refusal", math.inf), number(math.nan), times_text(math.inf)) == ("— %", "—", "—")
-
-
-# --- ids
-
-
-def test_the_beginning_of_an_id_is_enough_if_there_is_one() -> None:
-    one, other = shift(id="abc1" * 8), shift(id="abd2" * 8)
-    known = log(one, other)
-    assert known.find("abc") is one
-    assert known.find(" ABD2") is other
-    with pytest.raises(Misconfigured, match=r"2 alerts begin with 'ab'"):
-        known.find("ab")
-    with pytest.raises(Misconfigured, match=r"there is no alert 'ff'"):
-        known.find("ff")
-    with pytest.raises(Misconfigured, match="there is no alert ''"):
-        known.find("")
-    with pytest.raises(Misconfigured, match="3 records are of a newer release"):
-        log(one, unreadable=3).find("ff")
-
-
-def test_an_id_that_is_the_beginning_of_another_is_itself() -> None:
-    one, other = shift(id="abcd"), shift(id="abcdef")
-    assert log(one, other).find("abcd") is one
-
-
-# --- actions
-
-
-def test_a_mute_holds_until_its_end_or_an_unmute_or_the_end_of_the_alert() -> None:
-    alert = shift()
-    later = NOW + timedelta(hours=1)
-
-    def mute_of(*actions: Any, of: Alert = alert) -> Mute | None:
-        return log(of, actions=actions).mute_of(of, NOW)
-
-    assert mute_of() is None
-    assert mute_of(done(alert, "mute")) == Mute(None)
-    assert mute_of(done(alert, "mute", until=later)) == Mute(later)
-    assert mute_of(done(alert, "mute", until=NOW - timedelta(seconds=1))) is None
-    assert mute_of(done(alert, "mute"), done(alert, "unmute")) is None
-    assert mute_of(done(alert, "unmute"), done(alert, "mute"), done(alert, "acknowledge")) == Mute(None)
-    assert mute_of(done(alert, "mute"), of=shift(state="resolved")) is None
-
-
-@pytest.mark.parametrize("verb", ["acknowledge", "resolve", "mute", "unmute"])
-def test_an_alert_that_is_over_takes_no_action(verb: Verb) -> None:
-    alert = shift(state="resolved", ended_at=NOW)
-    with pytest.raises(Misconfigured, match=r"is over since 2026-03-03 12:13:35 UTC: resolved"):
-        check_action(alert, verb, log(alert), NOW)
-
-
-@pytest.mark.parametrize("verb", ["acknowledge", "resolve"])
-def test_an_alert_about_the_stream_ends_with_its_cause_alone(verb: Verb) -> None:
-    with pytest.raises(Misconfigured, match="ends when its cause is gone"):
-        check_action(stalled(), verb, log(stalled()), NOW)
-    check_action(stalled(), "mute", log(stalled()), NOW)
-
-
-def test_an_alert_of_the_audits_can_be_ended_by_hand() -> None:
-    fell = stalled(kind="separation_fell", place={"model": "atlas", "anchor_set": "matched"})
-    refused = stalled(kind="audit_refused")
-    for verb in get_args(Verb):
-        if verb != "unmute":
-            check_action(fell, verb, log(fell), NOW)
-            check_action(refused, verb, log(refused), NOW)
-    assert "becomes the baseline" in what_happens(fell, "acknowledge", NOW, None, within_s=6)
-    assert "becomes the baseline" not in what_happens(refused, "acknowledge", NOW, None, within_s=6)
-    assert "a new alert will say so" in what_happens(fell, "resolve", NOW, None, within_s=6)
-
-
-def test_what_is_not_muted_can_not_be_unmuted() -> None:
-    with pytest.raises(Misconfigured, match="isn't muted"):
-        check_action(shift(), "unmute", log(shift()), NOW)
-    check_action(shift(), "unmute", log(shift(), actions=(done(shift(), "mute"),)), NOW)
-
-
-def test_a_shift_without_data_can_be_acted_on() -> None:
-    for verb in ("acknowledge", "resolve", "mute"):
-        check_action(shift(state="stale"), verb, log(), NOW)
-
-
-def test_an_action_says_what_will_happen_and_when() -> None:
-    assert what_happens(shift(), "acknowledge", NOW, None, within_s=6) == (
-        "The new level (21.3 %) is normal, with the first window that ends after 2026-03-03 12:13:35 UTC, within about 12 s "
-        "while data come. The alert ends as acknowledged, and its cells are watched from there."
-    )
-    assert "the level before (5.2 %)" in what_happens(shift(), "resolve", NOW, None, within_s=6)
-    assert "until 2026-03-03 12:13:35 UTC" in what_happens(shift(), "mute", NOW, NOW, within_s=6)
-    assert "until it is over" in what_happens(stalled(), "mute", NOW, None, within_s=6)
-    assert "told of it again" in what_happens(stalled(), "unmute", NOW, None, within_s=6)
-
-
-# --- following and JSON
-
-
-def test_a_record_that_comes_again_is_no_news() -> None:
-    before = shift()
-    assert not is_news(before, before)
-    assert not is_news(shift(at=NOTICED_AT - timedelta(seconds=1)), before)
-    assert is_news(shift(at=NOTICED_AT + timedelta(seconds=1)), before)
-    assert is_news(shift(state="resolved"), before)
+# --- JSON
 
 
 def test_the_list_in_json_says_whether_an_alert_is_muted() -> None:

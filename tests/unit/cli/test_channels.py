@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from monitor.adapters.channels.connect import alert_channel
-from monitor.cli.channel_checks import channel_check, channel_checks
 from monitor.cli.channels import channel_line, channels_view, tried_view, try_all
 from monitor.notifying.references import Secrets
-from monitor.settings import Settings, load
+from monitor.settings import Settings
 from tests.fakes.receiver import Receiver, answer
 from tests.unit.cli.rendering import rendered
 from tests.unit.cli.test_main import watchkeeper
@@ -46,10 +43,6 @@ url = "env:HOOK_SECRET"
 alerts = false
 reports = true
 """
-
-
-def settings(file: Path) -> Settings:
-    return load({"WATCHKEEPER_CHANNELS__FILE": str(file)})
 
 
 def test_what_is_configured_is_shown_without_its_secrets(tmp_path: Path) -> None:
@@ -125,26 +118,3 @@ async def test_a_test_alert_is_sent_to_all_and_what_came_back_is_said() -> None:
 def test_a_hostile_name_drives_no_terminal() -> None:
     line = channel_line(channel("webhook", takes=[{"tenants": ["\x1b[31m"]}]), SECRETS)
     assert "\x1b" not in rendered(channels_view([line]), 120)
-
-
-async def test_check_says_which_channels_cant_work_and_tells_nobody(tmp_path: Path) -> None:
-    async def inside(host: str, port: int) -> Sequence[str]:
-        return ["10.0.0.1"]
-
-    async def outside(host: str, port: int) -> Sequence[str]:
-        return ["8.8.8.8"]
-
-    async def check(resolver: Any, **more: Any) -> tuple[str, str]:
-        made = channel("webhook", **more)
-        found = await channel_check(made, alert_channel(made, SECRETS, resolver=resolver))
-        return found.state, found.facts
-
-    assert await check(outside) == ("ok", "webhook; `watchkeeper channels test webhook` tries it")
-    state, facts = await check(inside)
-    assert (state, "10.0.0.1: private" in facts) == ("warning", True)
-    state, facts = await check(outside, secret="env:NONE")
-    assert (state, facts) == ("warning", "there is no secret in env:NONE")
-    assert await channel_checks(Settings()) == []
-    (tmp_path / "c.toml").write_text("[x")
-    (found,) = await channel_checks(settings(tmp_path / "c.toml"))
-    assert (found.part, found.check, found.state) == ("channels", "file", "failed")

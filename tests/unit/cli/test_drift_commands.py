@@ -10,11 +10,12 @@ from typing import cast
 import pytest
 
 from monitor.adapters.windows import WatchTables
-from monitor.cli.alert_log import Done
+from monitor.alerts.log import Done
 from monitor.cli.drift import is_late, status_document
 from monitor.cli.drift_rebuild import Made, document_of, remake
 from monitor.cli.drift_view import status_view, told_view
-from monitor.cli.watch_state import Kept, nothing_kept
+from monitor.cli.watch_state import nothing_kept
+from monitor.drift.kept import Kept
 from monitor.drift.needs import Need
 from monitor.drift.policy import DriftPolicy
 from monitor.drift.ports import Checkpoint

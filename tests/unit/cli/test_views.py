@@ -6,10 +6,10 @@ import pytest
 
 from monitor.accounting import PartitionFacts, Reading, StoredPositions, account
 from monitor.agreement import Agreement
+from monitor.checking.outcomes import failed, passed, warned
 from monitor.cli.account_view import account_view
 from monitor.cli.agreement_view import agreement_view
 from monitor.cli.check_view import check_view
-from monitor.cli.outcomes import failed, passed, warned
 from monitor.cli.rates_shapes import RateCell, RateFigure, RatesDocument
 from monitor.cli.rates_view import bar, count, percent, rates_view
 from monitor.ledger import Ledger

@@ -70,7 +70,7 @@ async def test_the_alert_that_names_the_cell_holds() -> None:
     assert result.noticed_after == timedelta(seconds=95)
     assert store.asked == [{**PLACE, "split_at": DAY.drift_at, "until": NOTICED_AT}]
     assert lines(result) == [
-        "  rate_shift: refusal of northwind · atlas-mini · benign rose from 5.2 % to 21 %",
+        "  rate_shift: refusal of northwind · atlas-mini · benign rose from 5.2 % to 21.3 %",
         "  ✓ noticed 2280 min of the day after it began (95.0 s here), after 61 exchanges of that cell",
         "  ✓ where: northwind · atlas-mini · benign",
         "  ✓ since when: between 09:12 and 13:36 of the day (95 %); it was 12:00",

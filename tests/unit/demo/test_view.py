@@ -89,7 +89,7 @@ def test_the_live_view_shows_an_alert_when_it_comes() -> None:
     moment = Moment("streaming", 40.0, Sent(), FIGURES, 123.4, (shift(),))
 
     assert shown(live_view(DAY, moment))[-1] == (
-        "! alert rate_shift  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21 %"
+        "! alert rate_shift  refusal of northwind · atlas-mini · benign rose from 5.2 % to 21.3 %"
     )
 
 

@@ -51,6 +51,15 @@ def _doubled(cell: Cell) -> Cell:
     return replace(cell, refuses_harmless=0.18)
 
 
+def _counted(watch: Watch) -> dict[str, dict[str, int]]:
+    """The states of its streams, counted one by one."""
+    counts: dict[str, dict[str, int]] = {}
+    for view in watch.streams():
+        of = counts.setdefault(view.key.measure.value, {})
+        of[view.state] = of.get(view.state, 0) + 1
+    return counts
+
+
 def _in_place(cell: Cell) -> bool:
     return _where(cell) == PLACE
 
@@ -87,6 +96,7 @@ def test_nothing_changes_and_nothing_is_told() -> None:
     told = watched()
     assert told.see(windows(lambda _: FLEET, 1000, seed=2)) == []
     assert {view.state for view in told.watch.streams()} == {"armed", "learning"}
+    assert told.watch.streams_by_state() == _counted(told.watch)
 
 
 def test_a_cell_that_shifts_gives_one_alert_with_all_that_says_the_same() -> None:
@@ -242,6 +252,7 @@ def test_without_data_it_is_stale_which_is_no_end() -> None:
     first = told.begun[0].id
     assert [alert.state for alert in told.watch.firing() if alert.id == first] == ["stale"]
     assert "stale" in {view.state for view in told.watch.streams()}
+    assert told.watch.streams_by_state() == _counted(told.watch)
     told.see(windows(silent, 10, seed=1, first=WARM + 120))
     assert [alert.state for alert in told.watch.firing() if alert.id == first] == ["firing"]
     assert [alert.kind for alert in told.begun] == [

@@ -11,13 +11,10 @@ from hypothesis import strategies as st
 from monitor.drift.measures import Measure
 from monitor.drift.wording import (
     LONGEST_NAME,
-    count,
     moment,
-    percents,
     place_name,
     printable,
     remedy,
-    times,
     title,
 )
 from schemas.evidence import Direction, DriftEvidence, Interval, WatchedBy
@@ -70,7 +67,7 @@ def test_a_rise_of_a_rate() -> None:
     assert title(
         "rate_shift", Measure.OVER_REFUSAL, PLACE, _evidence(0.0312, 0.2081, (8.31, 5.94, 11.6))
     ) == (
-        "Over-refusal of northwind / atlas-mini / benign rose from 3.1 % to 21 % (×8.3 odds, 95 % 5.9–11.6) "
+        "Over-refusal of northwind / atlas-mini / benign rose from 3.1 % to 20.8 % (×8.3 odds, 95 % 5.9–11.6) "
         "since 14:05 UTC"
     )
 
@@ -87,7 +84,7 @@ def test_a_change_of_the_mix() -> None:
     place = {"measure": "mix", "tenant": "northwind", "model": "atlas-mini", "category": "benign"}
 
     assert title("mix_shift", Measure.MIX, place, _evidence(0.5, 0.75, (3.0, 2.5, 3.6))) == (
-        "The share of benign in northwind / atlas-mini rose from 50 % to 75 % (×3.0 odds, 95 % 2.5–3.6) since 14:05 UTC"
+        "The share of benign in northwind / atlas-mini rose from 50.0 % to 75.0 % (×3.0 odds, 95 % 2.5–3.6) since 14:05 UTC"
     )
 
 
@@ -95,7 +92,7 @@ def test_dead_letters_and_all_traffic() -> None:
     evidence = _evidence(0.0, 0.31, (1e6, 1_234.0, 1e9))
 
     assert title("dead_letter_shift", Measure.DEAD_LETTERS, {"measure": "dead_letters"}, evidence) == (
-        "The share of messages that could not be read rose from 0 % to 31 % "
+        "The share of messages that could not be read rose from 0 % to 31.0 % "
         "(×1,000,000 odds, 95 % 1,200–1,000,000,000) since 14:05 UTC"
     )
     assert title("coverage_shift", Measure.COVERAGE, {"measure": "coverage"}, evidence).startswith(
@@ -109,7 +106,7 @@ def test_another_instrument_is_not_called_drift() -> None:
 
     assert words == (
         "Over-refusal of northwind / atlas-mini / benign is measured anew by guard_lite 2 <!channel>, calibration 3: "
-        "from 3.1 % to 5 % (×1.7 odds, 95 % 1.4–1.9)"
+        "from 3.1 % to 5.0 % (×1.7 odds, 95 % 1.4–1.9)"
     )
 
 
@@ -132,32 +129,6 @@ def test_every_kind_of_every_measure_has_words(measure: Measure) -> None:
 def test_a_kind_that_there_is_not_has_no_remedy() -> None:
     with pytest.raises(KeyError):
         remedy("mood_shift", Measure.REFUSAL)
-
-
-@pytest.mark.parametrize(
-    ("one", "two", "shown"),
-    [
-        (0.031, 0.21, ("3.1 %", "21 %")),
-        (0.001, 0.0054, ("0.1 %", "0.54 %")),
-        (0.999, 0.9995, ("99.9 %", "99.95 %")),
-        (0.2, 0.2001, ("20 %", "20.01 %")),
-        (0.0, 0.01, ("0 %", "1 %")),
-        (0.95, 1.0, ("95 %", "100 %")),
-        (0.5, 0.5, ("50 %", "50 %")),
-        (1e-9, 0.3, ("0 %", "30 %")),
-    ],
-)
-def test_shares_have_the_digits_that_tell_them_apart(one: float, two: float, shown: tuple[str, str]) -> None:
-    assert percents(one, two) == shown
-
-
-def test_ratios_and_counts_are_rounded_for_people() -> None:
-    assert [times(ratio) for ratio in (0.28, 0.05, 1.54, 1.96, 8.3, 99.96, 1_234.0)] == [
-        *("0.28", "0.05", "1.5", "2.0", "8.3", "100", "1,200")
-    ]
-    assert [count(value) for value in (0.0, 0.05, 3.4, 87.0, 99.7, 123.4, 9_999.7, 12_412.0)] == [
-        *("0", "0.05", "3.4", "87", "100", "123", "10,000", "12,400")
-    ]
 
 
 def test_a_moment_has_the_date_that_it_needs() -> None:
@@ -189,16 +160,3 @@ def test_no_name_breaks_the_line_or_makes_it_long(tenant: str, category: str) ->
 
     assert name.isprintable()
     assert len(name) <= 2 * LONGEST_NAME + 3
-
-
-@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
-def test_shares_are_never_in_powers_of_ten(one: float, two: float) -> None:
-    for shown in percents(one, two):
-        assert shown.endswith(" %")
-        assert "e" not in shown
-        assert 0.0 <= float(shown[:-2]) <= 100.0
-
-
-@given(st.floats(0.0, 1e12))
-def test_counts_and_ratios_are_never_in_powers_of_ten(value: float) -> None:
-    assert "e" not in count(value) + times(value)

@@ -101,9 +101,9 @@ def test_alertmanager_is_told_identity_in_labels_and_figures_in_annotations() ->
     }
     assert posted["startsAt"] == NOON.isoformat()
     assert posted["endsAt"] == (NOON + timedelta(seconds=240)).isoformat()
-    assert posted["annotations"]["odds_ratio"] == "2.02 [1.7, 2.4]"
+    assert posted["annotations"]["odds_ratio"] == "2.0 (1.7 to 2.4)"
     assert posted["annotations"]["rate"] == (
-        "3.1 % [2.8, 3.4] before, 6 % [5.1, 7] after, change +2.9 points [+2, +3.9]"
+        "3.1 % (2.8 % to 3.4 %) before, 6.0 % (5.1 % to 7.0 %) after, change +2.9 points (+2.0 to +3.9)"
     )
     assert posted["annotations"]["command"] == f"watchkeeper alerts show {shift.id}"
     later = msgspec.structs.replace(shift, title="other", facts={"k": 3.0}, at=NOON + timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""When an audit is due: pure. Moments are in UTC, and the same for whoever computes them."""
+"""When something is due by a schedule: pure. Moments are in UTC, and the same for whoever computes them."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ def schedule_of(text: str) -> Schedule:
 
 
 def due(schedule: Schedule, last: datetime | None, now: datetime) -> datetime | None:
-    """The moment that an audit is due for; None where none is. `last`: the moment of the last audit by schedule. However many moments
-    were missed, it is the newest alone. What was never audited is due at once, for the last moment before now."""
+    """The moment that it is due for; None where it isn't. `last`: the moment that it was done for last. However many moments
+    were missed, it is the newest alone. What was never done is due at once, for the last moment before now."""
     moment = schedule.before(now)
     return moment if moment is not None and (last is None or moment > last) else None
 
 
 def overdue_since(schedule: Schedule, last: datetime | None, now: datetime) -> datetime | None:
-    """Since when an audit by schedule has been due: the first moment after `last`; None where none is due."""
+    """Since when it has been due: the first moment after `last`; None where none is due."""
     if last is None:
         return due(schedule, last, now)
     moment = schedule.after(last)

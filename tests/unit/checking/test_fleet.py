@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from monitor.adapters.control import Said, newest
-from monitor.cli.alert_log import AlertLog
+from monitor.alerts.log import AlertLog
+from monitor.checking.fleet import Backlog, alert_checks, unowned_checks, worker_checks
+from monitor.checking.outcomes import PartCheck
 from monitor.cli.alerts_view import alert_line, alerts_view
-from monitor.cli.fleet_checks import Backlog, alert_checks, unowned_checks, worker_checks
-from monitor.cli.shapes import PartCheck
 from monitor.kafka_settings import KafkaSettings
 from schemas.alerts import Alert, Source
 from schemas.status import RoleStatus

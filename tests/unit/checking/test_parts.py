@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from monitor.adapters.kafka_admin import Commit, Range
-from monitor.cli.checks import all_checks, group_check, limit_checks, topic_checks
-from monitor.cli.judging_checks import idle_group_check, lag
-from monitor.cli.shapes import PartCheck
+from monitor.checking.judging import idle_group_check, lag
+from monitor.checking.outcomes import PartCheck
+from monitor.checking.parts import all_checks, group_check, limit_checks, topic_checks
 from monitor.errors import Misconfigured, Retryable
 from monitor.kafka_settings import KafkaSettings
 from monitor.settings import load

@@ -1,12 +1,35 @@
-"""The outcomes of a check: well, worth knowing, or in the way."""
+"""What a check found: well, worth knowing, or in the way."""
 
 from __future__ import annotations
 
-from typing import Literal
-
-from monitor.cli.shapes import PartCheck
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
 
 PartName = Literal["kafka", "triton", "clickhouse", "workers", "audits", "alerts", "channels"]
+State = Literal["ok", "warning", "failed"]
+
+TITLES: Final[Mapping[PartName, str]] = {
+    "kafka": "Kafka",
+    "triton": "Triton",
+    "clickhouse": "ClickHouse",
+    "workers": "Workers",
+    "audits": "Audits",
+    "alerts": "Alerts",
+    "channels": "Channels",
+}
+"""As people read them, in the order in which they are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartCheck:
+    """One thing that was checked. `remedy`: the next step for a person; empty where all is well."""
+
+    part: PartName
+    check: str
+    state: State
+    facts: str
+    remedy: str
 
 
 def passed(part: PartName, check: str, facts: str) -> PartCheck:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
-from monitor.cli.alerts_view import duration
-from monitor.cli.figures import change_text, moment, number, rate_text, times_text
 from monitor.drift.measures import Measure
+from monitor.drift.units import change_interval_text, change_text, rate_interval_text
+from monitor.wording.figures import duration, moment, number, times_text
 from schemas.alerts import Alert
-from schemas.evidence import DriftEvidence, Interval
+from schemas.evidence import DriftEvidence
 
 MOST_ALSO: Final = 6
 _MEANINGS: Final = {measure.value: measure.meaning for measure in Measure}
@@ -38,11 +38,9 @@ def shift_facts(alert: Alert, evidence: DriftEvidence) -> Iterable[tuple[str, st
         "where",
         ", ".join(f"{name} {alert.place[name]}" for name in _PLACES if name in alert.place) or "everywhere",
     )
-    yield "before", _interval(evidence.rate_before, measure)
-    yield "after", _interval(evidence.rate_after, measure)
-    change = evidence.rate_change
-    low, high = (change_text(measure, value, has_unit=False) for value in (change.low, change.high))
-    yield "change", f"{change_text(measure, change.value)} ({low} to {high})"
+    yield "before", rate_interval_text(measure, evidence.rate_before)
+    yield "after", rate_interval_text(measure, evidence.rate_after)
+    yield "change", change_interval_text(measure, evidence.rate_change)
     odds = evidence.odds_ratio
     kind = "" if measure == Measure.VOLUME else "odds "
     yield "", f"{kind}× {times_text(odds.value)} ({times_text(odds.low)} to {times_text(odds.high)})"
@@ -112,10 +110,3 @@ def _stream(one: Mapping[str, str]) -> str:
 def _hours(hours: float) -> timedelta:
     """As a span; what is beyond a thousand years is a thousand years."""
     return timedelta(hours=min(max(hours, 0.0), 8_766_000.0))
-
-
-def _interval(value: Interval, measure: str) -> str:
-    return (
-        f"{rate_text(measure, value.value)} "
-        f"({rate_text(measure, value.low, is_short=True)} to {rate_text(measure, value.high, is_short=True)})"
-    )

@@ -7,9 +7,8 @@ from typing import Final
 import msgspec
 
 from monitor.adapters.kafka_admin import Commit, KafkaAdmin, Range
-from monitor.cli.fleet_checks import Backlog
-from monitor.cli.outcomes import passed, warned
-from monitor.cli.shapes import PartCheck
+from monitor.checking.fleet import Backlog
+from monitor.checking.outcomes import PartCheck, passed, warned
 from monitor.judging.policy import MUSTS
 from monitor.settings import Settings
 from schemas.judgements import JudgePolicy

@@ -9,8 +9,7 @@ from monitor.adapters.anchor_sources import MATCHED
 from monitor.adapters.audit_probe import opened_probe
 from monitor.audit.sources import LIVE
 from monitor.audit_settings import listed
-from monitor.cli.outcomes import failed, passed
-from monitor.cli.shapes import PartCheck
+from monitor.checking.outcomes import PartCheck, failed, passed
 from monitor.errors import Misconfigured, Retryable
 from monitor.settings import Settings, variable
 

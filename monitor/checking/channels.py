@@ -6,8 +6,7 @@ import asyncio
 import os
 
 from monitor.adapters.channels.connect import alert_channel
-from monitor.cli.outcomes import failed, passed, warned
-from monitor.cli.shapes import PartCheck
+from monitor.checking.outcomes import PartCheck, failed, passed, warned
 from monitor.errors import Misconfigured, Retryable
 from monitor.notifying.channels import Channel
 from monitor.notifying.channels_file import read_channels

@@ -1,24 +1,19 @@
-"""How the alerts of this fleet stand, and what people did with them: read from their topics, joining no group."""
+"""How the alerts of a fleet stand, and what people did with them. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
-import msgspec
-
-from monitor.adapters.control import MOST_ALERTS, alert_in, newest
-from monitor.adapters.kafka_admin import KafkaAdmin, Range, Record
 from monitor.errors import Misconfigured
-from monitor.kafka_settings import KafkaSettings
 from schemas.alert_actions import AlertAction
 from schemas.alerts import Alert
 
-EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ENDED: Final = frozenset({"acknowledged", "resolved"})
-_ORDER: Final = {"firing": 0, "stale": 1, "acknowledged": 2, "resolved": 2}
+ORDER: Final = {"firing": 0, "stale": 1, "acknowledged": 2, "resolved": 2}
+"""States, those that go on first."""
 _MOST_NAMED: Final = 5
 
 
@@ -76,38 +71,6 @@ class AlertLog:
         return Mute(until) if until is None or until > now else None
 
 
-async def read_alerts(admin: KafkaAdmin, settings: KafkaSettings, since: datetime) -> AlertLog:
-    """What was written since then, of very much the newest. Raises Retryable, or Misconfigured without a topic of alerts."""
-    records = await _records(admin, settings.alerts_topic, since)
-    read = [alert_in(record) for record in records]
-    alerts = newest([alert for alert in read if alert is not None], settings.group_prefix)
-    actions: Sequence[Record] = ()
-    if settings.alert_actions_topic in await admin.partitions():
-        actions = await _records(admin, settings.alert_actions_topic, EVER)
-    return AlertLog(
-        tuple(sorted(alerts, key=lambda alert: _ORDER[alert.state])),
-        _by_alert(actions, settings.group_prefix),
-        sum(alert is None for alert in read),
-    )
-
-
-async def _records(admin: KafkaAdmin, topic: str, since: datetime) -> list[Record]:
-    begins = await admin.offsets_at(topic, since)
-    ranges = {
-        number: Range(max(begins[number], offsets.start, offsets.end - MOST_ALERTS), offsets.end)
-        for number, offsets in (await admin.ranges(topic)).items()
-    }
-    return sorted([record async for record in admin.read(topic, ranges)], key=lambda one: one.timestamp)
-
-
-def _by_alert(records: Sequence[Record], fleet: str) -> dict[str, tuple[Done, ...]]:
-    actions: dict[str, tuple[Done, ...]] = {}
-    for record in records:
-        try:
-            action = AlertAction.from_bytes(record.value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
-        if action.fleet == fleet:
-            at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-            actions[action.alert_id] = (*actions.get(action.alert_id, ()), Done(action, at))
-    return actions
+def is_news(alert: Alert, before: Alert) -> bool:
+    """Whether it says more than the record that was read before it: delivery is at least once."""
+    return alert.at > before.at or (alert.at == before.at and alert.state != before.state)

@@ -7,8 +7,7 @@ from typing import Final
 
 from monitor.adapters.clickhouse import connect
 from monitor.adapters.rollups import Reach, Rollups
-from monitor.cli.outcomes import failed, passed, warned
-from monitor.cli.shapes import PartCheck
+from monitor.checking.outcomes import PartCheck, failed, passed, warned
 from monitor.errors import Misconfigured
 from monitor.settings import ClickHouseSettings
 

@@ -9,8 +9,7 @@ from typing import Final
 
 from monitor.adapters.control import Said, alert_log, newest, said_lately
 from monitor.adapters.kafka_admin import KafkaAdmin
-from monitor.cli.outcomes import failed, passed, warned
-from monitor.cli.shapes import PartCheck
+from monitor.checking.outcomes import PartCheck, failed, passed, warned
 from monitor.health import spans
 from monitor.kafka_settings import KafkaSettings
 from monitor.settings import Settings

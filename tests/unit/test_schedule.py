@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.audit.schedule import due, overdue_since, schedule_of
 from monitor.errors import Misconfigured
+from monitor.schedule import due, overdue_since, schedule_of
 
 NIGHTLY = schedule_of("17 3 * * *")
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from monitor.cli.audit_checks import audit_checks
-from monitor.cli.shapes import PartCheck
+from monitor.checking.audits import audit_checks
+from monitor.checking.outcomes import PartCheck
 from monitor.settings import Settings, load
 from tests.fakes.probe_server import ProbeServer
 

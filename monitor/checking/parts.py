@@ -9,12 +9,11 @@ from typing import Final
 from monitor.adapters import triton
 from monitor.adapters.kafka import judging_topics, owned_topics
 from monitor.adapters.kafka_admin import KafkaAdmin
-from monitor.cli.audit_checks import audit_checks
-from monitor.cli.channel_checks import channel_checks
-from monitor.cli.fleet_checks import Backlog, fleet_checks
-from monitor.cli.judging_checks import idle_group_check, judging_checks, lag
-from monitor.cli.outcomes import PartName, failed, passed, warned
-from monitor.cli.shapes import PartCheck
+from monitor.checking.audits import audit_checks
+from monitor.checking.channels import channel_checks
+from monitor.checking.fleet import Backlog, fleet_checks
+from monitor.checking.judging import idle_group_check, judging_checks, lag
+from monitor.checking.outcomes import PartCheck, PartName, failed, passed, warned
 from monitor.errors import Misconfigured, Retryable
 from monitor.kafka_settings import KafkaSettings
 from monitor.settings import Settings
