@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from ipaddress import ip_network
+
+from pydantic import Field, SecretStr, field_validator
 
 from monitor.setting_group import Group
 
@@ -30,6 +32,11 @@ class WebSettings(Group):
         description="Further names that it is reached by, separated by commas: the proxy's, say. Loopback names are always "
         "taken; a request for another name is refused, which keeps foreign pages out.",
     )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses and networks of proxies in front, separated by commas: from these alone X-Forwarded-For and "
+        "X-Forwarded-Proto are believed, so that wrong tokens count for who sent them.",
+    )
     refresh_s: float = Field(2.0, ge=0.2, le=60, description="How often the store is asked for news.")
     query_within_s: float = Field(
         5.0, gt=0, le=60, description="Longest wait for one answer of the store; then the page says so."
@@ -40,3 +47,16 @@ class WebSettings(Group):
     max_streams: int = Field(
         256, ge=1, le=10_000, description="Open pages that are kept up to date at the same time."
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, text: str) -> str:
+        """Whoever is believed has to be named: no `*`, no host names."""
+        for one in filter(None, map(str.strip, text.split(","))):
+            try:
+                ip_network(one)
+            except ValueError as exc:
+                raise ValueError(
+                    "give addresses and networks, as in 10.1.2.3, 10.0.0.0/8: what else stands there names no proxy"
+                ) from exc
+        return text

@@ -36,14 +36,14 @@ async def main() -> None:
             new_store(engine.address) as store,
         ):
             settings = settings_of(kafka.address, engine.address, (await store.ping())["database"])
-            day = Day(datetime.now(UTC), verdicts=12_000, attacks=0)
+            day = Day(datetime.now(UTC), verdicts=40_000, attacks=0)
             await fill(store, settings, day)
             alert = f"/alerts/{day.shift(settings.kafka.group_prefix).id}"
             async with serving(settings) as dashboard, async_playwright() as playwright:
                 browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
                 for name, path, is_dark, width, height in (
-                    ("dashboard", "/?measure=over_refusal&tenant=northwind", False, 1280, 1010),
-                    ("dashboard-alert", alert, True, 1280, 940),
+                    ("dashboard", "/?measure=over_refusal&tenant=northwind", False, 1280, 1180),
+                    ("dashboard-alert", alert, True, 1280, 1010),
                     ("dashboard-phone", "/", False, 360, 740),
                 ):
                     context = await browser.new_context(

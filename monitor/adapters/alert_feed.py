@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from monitor.adapters.closing import close
 from monitor.adapters.kafka import translated
 from monitor.adapters.kafka_admin import KafkaAdmin, Range, Record
 from monitor.adapters.kafka_options import client_options
+from monitor.errors import Retryable
 from monitor.kafka_settings import KafkaSettings
 from schemas.alert_actions import AlertAction
 from schemas.alert_deliveries import AlertDelivery
@@ -95,6 +97,19 @@ class AlertFeed:
             for record in records
             if (entry := _entry(self._settings, partition.topic, record)) is not None
         ]
+
+    async def check(self, within_s: float) -> None:
+        """Ask the broker for something that it has to answer: it alone tells a quiet log from a broker that is away. Raises Retryable or
+        Misconfigured."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._consumer.end_offsets([TopicPartition(self._settings.alerts_topic, 0)])
+        except TimeoutError as exc:
+            raise Retryable(
+                f"no Kafka broker answers at {self._settings.bootstrap} within {within_s:g} s"
+            ) from exc
+        except KafkaError as exc:
+            raise translated(exc, "following the alerts") from exc
 
 
 def _entry(settings: KafkaSettings, topic: str, record: Record) -> Entry | None:

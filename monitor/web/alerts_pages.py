@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,11 +16,11 @@ from monitor.alerts.actions import MOST_NOTE_CHARS, check_action, what_happens
 from monitor.alerts.facts import background_facts, health_facts, shift_facts
 from monitor.alerts.log import ENDED
 from monitor.errors import Misconfigured, Retryable
-from monitor.web.asking import BadQueryError, number_of, shown
+from monitor.web.asking import MEASURES, BadQueryError, number_of, shown
 from monitor.web.charts import evidence_chart
 from monitor.web.events_pages import event_line
 from monitor.web.forms import form_of
-from monitor.web.rendering import page
+from monitor.web.rendering import page, session_of
 from monitor.web.site import Site, answered
 from schemas.alert_actions import AlertAction, Verb
 from schemas.alerts import Alert
@@ -84,7 +85,10 @@ async def alert_page(request: Request) -> Response:
     site: Site = request.app.state.site
     alert = _find(site, request.path_params["id"])
     done = VERBS.get(request.query_params.get("done", ""))
-    return await _explained(request, site, alert, said=_said(site, alert, done) if done else "")
+    is_ours = done is not None and site.sessions.is_sealed(
+        session_of(request), request.query_params.get("seal", ""), alert.id, done
+    )
+    return await _explained(request, site, alert, said=_said(site, alert, done) if done and is_ours else "")
 
 
 async def _explained(
@@ -101,6 +105,7 @@ async def _explained(
         troubles=(site.book.trouble, rows.trouble),
         title="Alert",
         alert=alert,
+        cell=_cell_of(alert),
         evidence=evidence,
         mute=log.mute_of(alert, now),
         actions=log.actions.get(alert.id, ()),
@@ -122,6 +127,15 @@ async def _explained(
         said=said,
         refused=refused,
     )
+
+
+def _cell_of(alert: Alert) -> str:
+    """What the address of the cell that a shift is about asks for; nothing where that is no rate of a cell."""
+    place = alert.place
+    if alert.drift is None or place.get("measure") not in MEASURES:
+        return ""
+    names = {name: place[name] for name in ("measure", "tenant", "model", "category") if place.get(name)}
+    return urlencode({**names, "span": "6h"})
 
 
 async def _rows(site: Site, alert: Alert) -> list[dict[str, Any]]:
@@ -189,4 +203,5 @@ async def act(request: Request) -> Response:
         return await _explained(request, site, alert, refused=exc.line, status=409)
     except Retryable as exc:
         return await _explained(request, site, alert, refused=f"Nothing was written: {exc}", status=503)
-    return RedirectResponse(f"/alerts/{alert.id}?done={verb}", 303)
+    seal = site.sessions.seal(session, alert.id, verb)
+    return RedirectResponse(f"/alerts/{alert.id}?done={verb}&seal={seal}", 303)

@@ -27,7 +27,7 @@ from monitor.web.events_pages import event_page, events_page
 from monitor.web.guarding import Guarding, allowed_names
 from monitor.web.pipeline_page import checks_of, pipeline_page
 from monitor.web.rates_pages import cell_page, overview_page
-from monitor.web.rendering import STATIC, page
+from monitor.web.rendering import STATIC, assets_version, page
 from monitor.web.report_page import report_file, report_page
 from monitor.web.session_pages import log_in, log_out, login_page
 from monitor.web.site import Site
@@ -71,7 +71,7 @@ def build_app(settings: Settings) -> Starlette:
             Route("/assets/{version}/{name}", asset),
         ],
         middleware=[
-            Middleware(Guarding, names=allowed_names(settings.web)),
+            Middleware(Guarding, names=allowed_names(settings.web), position=lambda: site.hub.position),
             Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=4),
         ],
         exception_handlers={
@@ -88,14 +88,14 @@ def build_app(settings: Settings) -> Starlette:
 
 async def stream(request: Request) -> Response:
     """`/stream`: server-sent events. `alert`: one began, changed or ended; `changed`: what is shown may be another; `anew`: too much
-    was missed, look at everything."""
+    was missed, look at everything. It goes on after `?since=`, which each page says of itself, or where it broke off."""
     site: Site = request.app.state.site
     if site.hub.is_full:
         return PlainTextResponse("Too many pages are open.\n", 503, {"retry-after": "30"})
     headers = {"x-accel-buffering": "no", "content-encoding": "identity"}
     if request.method == "HEAD":  # a stream without a body would never end
         return Response(media_type="text/event-stream", headers=headers)
-    last = request.headers.get("last-event-id", "")
+    last = request.headers.get("last-event-id") or request.query_params.get("since") or ""
     return StreamingResponse(site.hub.stream(last[:64]), media_type="text/event-stream", headers=headers)
 
 
@@ -108,17 +108,19 @@ async def healthz(request: Request) -> Response:
 
 
 async def asset(request: Request) -> Response:
-    """A file of static/, or Chart.js from its wheel. The version in the path is for browsers alone."""
+    """A file of static/, or Chart.js from its wheel. Of another version, which a page of before
+    an update asks for, browsers keep nothing."""
     name = request.path_params["name"]
+    headers = FOR_EVER if request.path_params["version"] == assets_version() else {}
     if name == CHART_JS:
         found = chart_js()
         if found is None:
             raise HTTPException(404, "Chart.js isn't installed: `pip install chartkick` brings it.")
-        return FileResponse(found, media_type="text/javascript", headers=FOR_EVER)
+        return FileResponse(found, media_type="text/javascript", headers=headers)
     file = _static().get(name)
     if file is None:
         raise HTTPException(404)
-    return FileResponse(file, media_type=_TYPES[file.suffix], headers=FOR_EVER)
+    return FileResponse(file, media_type=_TYPES[file.suffix], headers=headers)
 
 
 @cache
@@ -128,7 +130,7 @@ def _static() -> Mapping[str, Path]:
 
 
 async def _bad_query(request: Request, exc: Exception) -> Response:
-    return page(request, "trouble.html", status=400, title="Not understood", words=str(exc))
+    return page(request, "trouble.html", status=400, title="Not understood", words=str(exc), logs_in="")
 
 
 async def _http_error(request: Request, exc: Exception) -> Response:
@@ -136,7 +138,11 @@ async def _http_error(request: Request, exc: Exception) -> Response:
     words = exc.detail if isinstance(exc, HTTPException) else ""
     if status == HTTPStatus.NOT_FOUND and words == HTTPStatus.NOT_FOUND.phrase:
         words = "There is no such page."
-    answer = page(request, "trouble.html", status=status, title=HTTPStatus(status).phrase, words=words)
+    logs_in = ""
+    if status == HTTPStatus.UNAUTHORIZED and request.app.state.site.sessions.is_open:
+        logs_in = request.url.path.removesuffix("/act").replace("/logout", "/")
+    title = "Not logged in" if status == HTTPStatus.UNAUTHORIZED else HTTPStatus(status).phrase
+    answer = page(request, "trouble.html", status=status, title=title, words=words, logs_in=logs_in)
     for name, value in (getattr(exc, "headers", None) or {}).items():
         answer.headers[name] = value
     return answer

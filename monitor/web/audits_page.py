@@ -16,6 +16,7 @@ from monitor.audit.measures import AuditMeasure
 from monitor.audit.records import meaning_of
 from monitor.errors import Misconfigured
 from monitor.web.asking import MOST_CHARS, BadQueryError
+from monitor.web.charts import CLOCK
 from monitor.web.rendering import page
 from monitor.web.site import Site, answered
 from monitor.wording.visible import visible
@@ -129,6 +130,7 @@ def _layer_chart(record: AuditRecord) -> Mapping[str, Any] | None:
 def _history_chart(history: Sequence[Mapping[str, Any]], layer: str) -> Mapping[str, Any]:
     return {
         "labels": [f"{row['at']:%Y-%m-%d %H:%M}" for row in history],
+        "clock": CLOCK,
         "lines": [{"name": f"J of {visible(layer)}", "values": [row["value"] for row in history]}],
         "low": [row["low"] for row in history],
         "high": [row["high"] for row in history],

@@ -20,7 +20,7 @@ from monitor.recalibration.life import in_force, version_in_force
 from monitor.settings import Settings, variable
 from monitor.web.asking import BadQueryError, number_of
 from monitor.web.forms import form_of
-from monitor.web.rendering import page
+from monitor.web.rendering import page, session_of
 from monitor.web.site import Site, answered
 from schemas.calibrations import Calibration, SignedCalibration
 
@@ -69,7 +69,10 @@ def keys_or_why(settings: Settings) -> tuple[Keys | None, str]:
 
 async def calibrations_page(request: Request) -> Response:
     """`/calibrations`."""
-    return await _shown(request, said=SAID.get(request.query_params.get("done", ""), ""))
+    site: Site = request.app.state.site
+    done, seal = request.query_params.get("done", ""), request.query_params.get("seal", "")
+    is_ours = site.sessions.is_sealed(session_of(request), seal, "calibrations", done)
+    return await _shown(request, said=SAID.get(done, "") if is_ours else "")
 
 
 async def _shown(request: Request, *, said: str = "", refused: str = "", status: int = 200) -> Response:
@@ -138,4 +141,5 @@ async def decide(request: Request) -> Response:
     finally:
         if outbox is not None:
             await outbox.aclose()
-    return RedirectResponse(f"/calibrations?done={verb}", 303)
+    seal = site.sessions.seal(session, "calibrations", verb)
+    return RedirectResponse(f"/calibrations?done={verb}&seal={seal}", 303)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from monitor.web.figures import Baseline, Figure
-from monitor.wording.visible import visible
+from monitor.wording.visible import shortened, visible
 from schemas.evidence import DriftEvidence
 
+CLOCK: Final = "UTC"
+"""By which the labels of the times go."""
+NAME_CHARS: Final = 32
 Series = tuple[str, Sequence[Figure]]
 
 
@@ -22,12 +25,14 @@ def rate_chart(
     return {
         "labels": [f"{at:%m-%d %H:%M}" if is_long else f"{at:%H:%M:%S}".removesuffix(":00") for at in times],
         "lines": [
-            {"name": visible(name), "values": [percent(one.rate) for one in line]} for name, line in lines
+            {"name": shortened(visible(name), NAME_CHARS), "values": [percent(one.rate) for one in line]}
+            for name, line in lines
         ],
         "low": [percent(one.low) for one in first],
         "high": [percent(one.high) for one in first],
         "counts": [[one.k, one.n] for one in first],
         "base": percent(expected.rate) if expected else None,
+        "clock": CLOCK,
         "baseLow": [percent(band[0]) if band else None for band in bands],
         "baseHigh": [percent(band[1]) if band else None for band in bands],
         "unit": "%",
@@ -54,6 +59,7 @@ def evidence_chart(evidence: DriftEvidence) -> Mapping[str, Any]:
         ],
         "counts": [[point.k, point.n] for point in points],
         "mark": after[0] if after else None,
+        "clock": CLOCK,
         "unit": "%" if is_share else "an hour",
     }
 

@@ -11,12 +11,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from monitor.web.guarding import MOST_BODY_BYTES
-from monitor.web.rendering import session_of
+from monitor.web.rendering import cookie_name, session_of
 from monitor.web.sessions import Session
 from monitor.web.site import Site
 
 MOST_FIELDS: Final = 20
 WITHIN_S: Final = 10.0
+NOBODY: Final = (
+    "Nothing was done. Log in with the token to do this: without one the dashboard is for reading."
+)
+ENDED: Final = (
+    "Nothing was done: your session has ended, since it is too old or the dashboard was started again. "
+    "Log in, and do it once more."
+)
 
 
 async def form_of(request: Request) -> tuple[Session, Mapping[str, str]]:
@@ -26,9 +33,8 @@ async def form_of(request: Request) -> tuple[Session, Mapping[str, str]]:
     session = session_of(request)
     form = await fields_of(request)
     if session is None:
-        raise HTTPException(
-            401, "Log in with the token to do this: without one the dashboard is for reading."
-        )
+        had_one = cookie_name(site) in request.cookies
+        raise HTTPException(401, ENDED if had_one else NOBODY)
     if not site.sessions.is_csrf(session, form.get("csrf", "")):
         raise HTTPException(
             403, "This form is of an older page. Go back, load the page again, and repeat it."

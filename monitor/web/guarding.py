@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -48,6 +48,8 @@ class Guarding:
 
     app: ASGIApp
     names: frozenset[str]
+    position: Callable[[], str]
+    """How far the news are: whoever gets a page has seen no less than that, as request.state.seen."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -55,7 +57,7 @@ class Guarding:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-
+        scope.setdefault("state", {})["seen"] = self.position()
         has_begun = False
 
         async def guarded(message: Message) -> None:

@@ -48,6 +48,11 @@ class Hub:
         """How many are open."""
         return len(self._streams)
 
+    @property
+    def position(self) -> str:
+        """The id of the last news: who has seen the store as it is now wants what comes after it."""
+        return f"{self.epoch}-{self._last}"
+
     def publish(self, topic: str, **data: Any) -> None:
         """Tell all open pages."""
         self._last += 1

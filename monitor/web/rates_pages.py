@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from monitor.alerts.log import ENDED
+from monitor.drift.views import StreamState
 from monitor.web.asking import MEASURES, SPANS, Ask, By, read
 from monitor.web.baselines import Baselines
 from monitor.web.charts import rate_chart
@@ -19,9 +20,16 @@ from monitor.web.figures import Counted, begin_of, counted, series, tiles_of, to
 from monitor.web.overview import overview, side_of
 from monitor.web.rendering import page
 from monitor.web.site import Answer, Site, answered
+from monitor.web.standing import late_after, pulse, standing
 from schemas.alerts import Alert
 from schemas.taxonomy import CATEGORIES
 
+STATES: Final[Mapping[StreamState, str]] = {
+    "learning": "not watched yet: too few exchanges are known",
+    "armed": "watched",
+    "firing": "an alert goes on",
+    "stale": "an alert goes on, of which no data come",
+}
 MOST_NAMES: Final = 200
 MOST_ALERTS: Final = 5
 
@@ -111,7 +119,8 @@ async def overview_page(request: Request) -> Response:
     """`/`."""
     site: Site = request.app.state.site
     ask = read(request.query_params)
-    found = await find(site, ask)
+    now = site.now()
+    found, beats = await asyncio.gather(find(site, ask), pulse(site, now))
     view = overview(
         found.rows,
         ask,
@@ -130,13 +139,18 @@ async def overview_page(request: Request) -> Response:
     return page(
         request,
         "overview.html",
-        troubles=found.troubles,
+        troubles=(*found.troubles, beats.trouble),
         title="Overview",
         view=view,
         found=found,
         going=going[:MOST_ALERTS],
         more_going=max(0, len(going) - MOST_ALERTS),
-        book_is_read=site.book.is_read and not site.book.trouble,
+        standing=standing(
+            going, beats, alerts_trouble=site.book.trouble, now=now, late=late_after(site.settings)
+        ),
+        pulse=beats,
+        chat_logs=site.settings.kafka.chat_logs_topic,
+        is_still=beats.ends_at is not None and now - beats.ends_at > late_after(site.settings),
         **_choices(ask, found),
     )
 
@@ -179,6 +193,7 @@ async def cell_page(request: Request) -> Response:
         expected=expected,
         all_rates=[(measure, one, base, side_of(one, base)) for measure, one, base in all_rates],
         planned=planned,
+        meanings=STATES,
         alerts=[alert for alert in site.book.log.alerts if _is_about(alert, ask)][:MOST_ALERTS],
         found=found,
         **_choices(ask, found),

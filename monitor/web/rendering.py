@@ -59,7 +59,7 @@ def environment() -> Environment:
         "times": times_text,
         "data": lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
         "category": category_words,
-        "words": lambda text: str(text).replace("_", " "),
+        "words": lambda text: visible(str(text).replace("_", " ")),
         "rate": lambda measure: "unanswered" if measure == Measure.COVERAGE else measure.replace("_", " "),
         "short": shortened,
         "zip": lambda first, second: list(zip(first, second, strict=True)),
@@ -91,7 +91,7 @@ def category_words(category: str | None) -> str:
     """A category as people read it."""
     if category is None:
         return "all categories"
-    return category.replace("_", " ") if category else NO_ANSWER
+    return visible(category.replace("_", " ")) if category else NO_ANSWER
 
 
 def percent_text(rate: float | None) -> str:
@@ -123,6 +123,7 @@ def page(
         "path": request.url.path,
         "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         "session": session,
+        "seen": request.state.seen,
         "can_log_in": site.sessions.is_open,
         "csrf": site.sessions.csrf(session),
         "firing": site.book.firing,

@@ -14,6 +14,7 @@ import uvicorn
 from monitor.errors import Misconfigured
 from monitor.settings import Settings, variable
 from monitor.web.app import build_app
+from monitor.web.patience import Patience
 
 TRIED: Final = 21
 """Ports, the one that is set among them."""
@@ -50,9 +51,12 @@ async def serving(settings: Settings) -> AsyncIterator[Dashboard]:
     listening = listen(settings)
     web = settings.web.model_copy(update={"port": listening.getsockname()[1]})
     settings = settings.model_copy(update={"web": web})
+    proxies = [name for name in map(str.strip, web.trusted_proxies.split(",")) if name]
     server = _Server(
         uvicorn.Config(
             build_app(settings),
+            http=Patience,
+            ws="none",
             log_config=None,
             access_log=False,
             lifespan="on",
@@ -61,7 +65,8 @@ async def serving(settings: Settings) -> AsyncIterator[Dashboard]:
             timeout_graceful_shutdown=STOP_WITHIN_S,
             timeout_keep_alive=30,
             limit_concurrency=web.max_streams + MOST_OTHERS,
-            proxy_headers=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=proxies,
         )
     )
     task = asyncio.create_task(server.serve(sockets=[listening]), name="dashboard")

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from monitor.web.forms import fields_of, form_of
-from monitor.web.rendering import cookie_name, page
+from monitor.web.rendering import cookie_name, page, session_of
 from monitor.web.sessions import MOST_NAME_CHARS, TooManyAttemptsError
 from monitor.web.site import Site
 
@@ -27,7 +27,8 @@ async def log_in(request: Request) -> Response:
     """POST `/login`."""
     site: Site = request.app.state.site
     form = await fields_of(request)
-    if not site.sessions.is_csrf(None, form.get("csrf", "")):
+    csrf = form.get("csrf", "")
+    if not (site.sessions.is_csrf(None, csrf) or site.sessions.is_csrf(session_of(request), csrf)):
         raise HTTPException(
             403, "This form is of an older page. Go back, load the page again, and repeat it."
         )

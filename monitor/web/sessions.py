@@ -8,6 +8,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from pydantic import SecretStr
@@ -58,7 +59,7 @@ class Sessions:
 
         Raises TooManyAttemptsError, for the right token too.
         """
-        now = self.now_s()
+        now, address = self.now_s(), network_of(address)
         while self._wrong and now - self._wrong[0][0] > MINUTE_S:
             self._wrong.popleft()
         here = sum(one == address for _, one in self._wrong)
@@ -90,13 +91,31 @@ class Sessions:
 
     def is_csrf(self, session: Session | None, given: str) -> bool:
         """Whether a form came from a page of ours to this session."""
-        return hmac.compare_digest(self.csrf(session).encode(), given.encode())
+        return hmac.compare_digest(self.csrf(session).encode(), given.encode("utf-8", "surrogatepass"))
+
+    def seal(self, session: Session | None, *said: str) -> str:
+        """A mark in an address by which a page knows that it was us who led this session there, with these words."""
+        return hmac.new(self.csrf(session).encode(), "\0".join(said).encode(), hashlib.sha256).hexdigest()[
+            :32
+        ]
+
+    def is_sealed(self, session: Session | None, given: str, *said: str) -> bool:
+        """Whether a mark is that of these words, and of this session."""
+        return hmac.compare_digest(self.seal(session, *said).encode(), given.encode("utf-8", "surrogatepass"))
 
     def _forget(self, now: float) -> None:
         for key in [key for key, one in self._sessions.items() if one.until_s <= now]:
             del self._sessions[key]
         while len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
+
+
+def network_of(address: str) -> str:
+    """Whose an address is: of IPv6 the /64, since one person has all of it."""
+    try:
+        return str(ip_network(f"{ip_address(address)}/64", strict=False)) if ":" in address else address
+    except ValueError:
+        return address
 
 
 def _digest(text: str) -> bytes:

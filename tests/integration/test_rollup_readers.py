@@ -17,7 +17,7 @@ from monitor.embedded.clickhouse import ClickHousePart
 from monitor.intervals import wilson
 from monitor.reporting.facts import MOST_CATEGORIES, MOST_MODELS, MOST_TENANTS
 from monitor.settings import variable
-from tests.grafana import expand, statements
+from tests.grafana import choice, expand, statements, variables
 from tests.integration.commands import watchkeeper
 from tests.integration.test_clickhouse_queries import answered, at
 from tests.integration.test_rollups import HOSTILE, LONG, QUARTER, emptied, judged, quarter
@@ -236,7 +236,8 @@ async def test_guards_are_told_from_when_to_when_also_after_a_rebuild(store: Cli
 
 
 async def test_every_panel_of_grafana_asks_what_the_store_can_answer(store: ClickHouse) -> None:
-    """With all tenants, and with one whose name has quotes; over no data, and over some, where nothing that shows rates is empty."""
+    """With all tenants, and with one whose name means to end the text it stands in; over no data, and over some, where nothing that
+    shows rates is empty."""
     since, until = int((NOW - timedelta(hours=2)).timestamp()), int((NOW + timedelta(hours=2)).timestamp())
 
     async def answers(**chosen: list[str]) -> dict[str, list[dict[str, Any]]]:
@@ -248,34 +249,44 @@ async def test_every_panel_of_grafana_asks_what_the_store_can_answer(store: Clic
 
     await answers()
     asked = {"judge_decision": "asked", "judge_probability": 0.5}
+    tenant = HOSTILE + " \\' OR 1=1) -- \\"
     await store.insert(
         [
             verdict(
-                "a", 1, tenant=HOSTILE, sampling_probability=0.5, prompt_harmful=False, **asked
+                "a", 1, tenant=tenant, sampling_probability=0.5, prompt_harmful=False, **asked
             ).to_bytes(),
-            verdict("b", 20, tenant=HOSTILE, refused=False, **asked).to_bytes(),
+            verdict("b", 20, tenant=tenant, refused=False, **asked).to_bytes(),
             verdict("c", 40, category="benign").to_bytes(),
         ]
     )
     await store.insert_into("judgement_rows", [judged("a", care_domain="self_harm", care_overall=0.5)])
     await Rollups(store).refresh()
 
-    of_one = await answers(tenant=[HOSTILE])
+    for_all = await answers()
+    (of_tenant,) = [one for one in variables("overview") if one["name"] == "tenant"]
+    (column,) = for_all["overview: variable tenant"][0]
+    offered = dict(choice(row[column], of_tenant) for row in for_all["overview: variable tenant"])
+    assert offered["acme"] == "acme"
+    assert set(offered) == {tenant, "acme"}
+
+    of_one = await answers(tenant=[offered[tenant]])
     assert of_one["overview: Exchanges A"] == [{"exchanges": 2}]
     assert of_one["overview: Over-refusal A"] == [{"rate": 1.0}]
-    assert [row["tenant"] for row in of_one["overview: Tenants and models A"]] == [HOSTILE]
-    assert [row["toString(tenant)"] for row in of_one["overview: variable tenant"]] == sorted(
-        (HOSTILE, "acme")
-    )
-    (row,) = of_one["category: Compliance with harmful prompts A"]
+    assert [row["tenant"] for row in of_one["overview: Tenants and models A"]] == [tenant]
+    (row,) = of_one["category: Compliance with harmful prompts by category A"]
     low, high = wilson(1, 1)
     assert (row["rate"], row["low"], row["high"]) == pytest.approx((1.0, low, high), abs=1e-3)
-    assert [r["Refusal"] for r in of_one["overview: Refusals and compliance A"]] == [1.0, 0.0]
-    (of_domain,) = of_one["category: Refusal quality A"]
+    assert [r["Refusal"] for r in of_one["overview: Refusal, over-refusal, compliance A"]] == [
+        pytest.approx(2 / 3)
+    ], "two quarters in one step of half an hour, the one that stands for two counted twice"
+    (of_domain,) = of_one["category: Refusal quality by domain A"]
     assert (of_domain["domain"], of_domain["judged"], of_domain["mean"]) == ("self_harm", 1, 0.5)
-    for_all = await answers()
     assert for_all["overview: Exchanges A"] == [{"exchanges": 3}]
     assert {place for place, rows_ in for_all.items() if not rows_} == {
         *("overview: Alerts A", "overview: Alerts of Watchkeeper", "category: Alerts of Watchkeeper"),
-        *("pipeline: Alerts of Watchkeeper", "pipeline: Dead letters A", "pipeline: Windows of the watch A"),
+        *(
+            "pipeline: Alerts of Watchkeeper",
+            "pipeline: Dead letters by topic A",
+            "pipeline: Windows of the watch A",
+        ),
     }

@@ -3,13 +3,18 @@ import { carryOver, drawAll } from "./charts.js";
 
 const LEAST_MS = 1000;
 const SLOW_MS = 10000;
+const STALE_MS = 30000; // what is shown gets old also where no news come: that none come may be the news
+const CUT_MS = 3000;
+const TOAST_MS = 12000;
 const SPREAD_MS = 400; // many pages hear of the same news at once, and ask one after the other
 const live = document.getElementById("live");
 let source = null;
+let seen = document.body.dataset.seen; // what has come since the page was made is told too
 let wanted = new Set();
 let timer = null;
 let lastMs = 0;
 let isPaused = false;
+let cutTimer = null;
 
 document.documentElement.classList.add("js");
 drawAll();
@@ -19,6 +24,23 @@ document.querySelector("header nav [aria-current=page]")?.scrollIntoView({ inlin
 function say(state, words) {
   live.className = `live ${state}`;
   live.querySelector(".text").textContent = words;
+}
+
+// Whether what stands here can still be believed.
+function cut(isCut) {
+  if (!isCut) {
+    clearTimeout(cutTimer);
+    cutTimer = null;
+    document.getElementById("cut").hidden = true;
+    document.documentElement.classList.remove("cut");
+  } else if (cutTimer === null) {
+    const since = `${new Date().toISOString().slice(11, 19)} UTC`;
+    cutTimer = setTimeout(() => {
+      document.querySelector("#cut .since").textContent = since;
+      document.getElementById("cut").hidden = false;
+      document.documentElement.classList.add("cut");
+    }, CUT_MS);
+  }
 }
 
 function want(...topics) {
@@ -41,6 +63,11 @@ async function refresh() {
     return; // the stream says when the server is back
   }
   const fresh = new DOMParser().parseFromString(text, "text/html");
+  if (isOfAnotherRelease(fresh) && ![...document.querySelectorAll("input")].some(isChanged)) {
+    location.reload();
+    return;
+  }
+  document.title = fresh.title || document.title;
   for (const part of document.querySelectorAll("[data-live]")) {
     const next = fresh.getElementById(part.id);
     const isWanted = topics.has("anew") || part.dataset.live.split(" ").some((topic) => topics.has(topic));
@@ -49,10 +76,19 @@ async function refresh() {
   }
 }
 
-// What somebody is filling in stays.
+// What somebody is filling in stays, or has filled in.
 function isWrittenIn(part) {
   const active = document.activeElement;
-  return part.contains(active) && active.matches("input, select, textarea") && (active.value !== active.defaultValue || active.matches("select"));
+  return (part.contains(active) && active.matches("select")) || [...part.querySelectorAll("input:not([type=hidden])")].some(isChanged);
+}
+
+function isChanged(input) {
+  return input.value !== input.defaultValue;
+}
+
+function isOfAnotherRelease(fresh) {
+  const sheet = (from) => from.querySelector("link[rel=stylesheet]")?.getAttribute("href");
+  return Boolean(sheet(fresh)) && sheet(fresh) !== sheet(document);
 }
 
 function replace(part, next) {
@@ -78,14 +114,25 @@ function tellAlert(alert) {
   const toasts = document.getElementById("toasts");
   toasts.append(toast);
   while (toasts.children.length > 3) toasts.firstChild.remove();
-  setTimeout(() => toast.remove(), 12000);
+  setTimeout(() => dismiss(toast), TOAST_MS);
 }
 
+function dismiss(toast) {
+  if (toast.matches(":hover, :focus")) setTimeout(() => dismiss(toast), TOAST_MS);
+  else toast.remove();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.getElementById("toasts").replaceChildren();
+});
+
 function connect() {
-  source = new EventSource("/stream");
+  source = new EventSource(`/stream?since=${encodeURIComponent(seen)}`);
   let isFirst = true;
+  for (const topic of ["hello", "alert", "changed", "anew"]) source.addEventListener(topic, (event) => { seen = event.lastEventId; });
   source.addEventListener("hello", () => {
     say("on", "live");
+    cut(false);
     if (!isFirst) want("anew");
     isFirst = false;
   });
@@ -94,6 +141,7 @@ function connect() {
   source.addEventListener("anew", () => want("anew"));
   source.addEventListener("error", () => {
     say("off", "not live: reconnecting");
+    cut(true);
     if (source?.readyState === EventSource.CLOSED) setTimeout(() => { disconnect(); connect(); }, 5000);
   });
 }
@@ -108,20 +156,63 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
     disconnect();
     say("", "asleep");
+    cut(false);
   } else if (!source) {
     connect();
     want("anew");
   }
 });
 window.addEventListener("pagehide", disconnect);
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted && !source) {
+    connect();
+    want("anew");
+  }
+});
 
+// A choice counts at once; but who walks through it with the keys is asked when it is the one (Enter, or the button).
 for (const form of document.querySelectorAll("form[data-auto]")) {
-  form.addEventListener("change", () => {
-    const address = new URL(form.action);
-    for (const [name, value] of new FormData(form)) if (value) address.searchParams.set(name, value);
-    location.assign(address);
+  let isByKeys = false;
+  form.addEventListener("keydown", (event) => { isByKeys = event.key !== "Enter"; });
+  form.addEventListener("pointerdown", () => { isByKeys = false; });
+  form.addEventListener("change", (event) => {
+    if (isByKeys) form.classList.add("waits");
+    else choose(form, event.target.id);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    choose(form, document.activeElement.id);
   });
 }
+
+function choose(form, id) {
+  const address = new URL(form.action);
+  for (const [name, value] of new FormData(form)) if (value) address.searchParams.set(name, value);
+  remember("focus", id);
+  location.assign(address);
+}
+
+// What the next page of this window needs to know; a browser that keeps nothing does without.
+function remember(name, value) {
+  try {
+    sessionStorage.setItem(name, value);
+  } catch {
+    // none of ours
+  }
+}
+
+function recall(name) {
+  try {
+    const value = sessionStorage.getItem(name);
+    sessionStorage.removeItem(name);
+    return value;
+  } catch {
+    return null;
+  }
+}
+
+const focused = recall("focus");
+if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 
 const pause = document.getElementById("pause");
 if (pause) {
@@ -142,4 +233,5 @@ if (login && given) {
   login.submit();
 }
 
+setInterval(() => { if (source && cutTimer === null) want("rates", "alerts"); }, STALE_MS);
 if (!document.hidden) connect();

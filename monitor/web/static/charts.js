@@ -1,5 +1,6 @@
 // Charts from the values that pages carry in data-chart. Chart.js is a classic script of its own file: window.Chart.
 const charts = new Map();
+const DASHES = [[], [], [7, 3], [2, 2], [9, 3, 2, 3]]; // lines are told apart without colours too
 
 function colours() {
   const style = getComputedStyle(document.documentElement);
@@ -36,6 +37,9 @@ function datasets(data, colour) {
     made.push({ ...bare, label: "baseline low", data: data.baseLow, fill: false });
     made.push({ ...bare, label: "baseline band", data: data.baseHigh, fill: "-1", backgroundColor: colour("--band") });
   }
+  if (typeof data.base === "number") {
+    made.push({ ...bare, isBand: false, label: "baseline", data: data.labels.map(() => data.base), borderColor: colour("--dim"), borderWidth: 1.5, borderDash: [2, 3] });
+  }
   if (data.low) {
     made.push({ ...bare, label: "interval low", data: data.low, fill: false });
     made.push({ ...bare, label: "95 % interval", data: data.high, fill: "-1", backgroundColor: colour("--interval") });
@@ -47,7 +51,7 @@ function datasets(data, colour) {
       data: line.values,
       borderColor: isExpected ? colour("--dim") : colour(`--line-${at % 8}`),
       backgroundColor: isExpected ? colour("--dim") : colour(`--line-${at % 8}`),
-      borderDash: isExpected ? [5, 4] : [],
+      borderDash: isExpected ? [5, 4] : DASHES[at % DASHES.length],
       borderWidth: at === 0 ? 2 : 1.5,
       pointRadius: (item) => (isAlone(line.values, item.dataIndex) ? 2.5 : 0),
       pointHoverRadius: 4,
@@ -76,7 +80,7 @@ function options(data, colour) {
     normalized: true,
     interaction: { mode: "index", intersect: false },
     scales: {
-      x: { ticks: { color: dim, maxRotation: 0, autoSkipPadding: 16 }, grid: { display: false }, border: { color: colour("--line") } },
+      x: { title: { display: Boolean(data.clock), text: data.clock, align: "end", color: dim, padding: 0 }, ticks: { color: dim, maxRotation: 0, autoSkipPadding: 16 }, grid: { display: false }, border: { color: colour("--line") } },
       y: { beginAtZero: true, ticks: { color: dim, maxTicksLimit: 6, callback: (value) => `${+value.toPrecision(3)}${unit}` }, grid: { color: colour("--line") }, border: { display: false } },
     },
     plugins: {

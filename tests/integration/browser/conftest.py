@@ -39,7 +39,7 @@ class Stage:
         return self.dashboard.url + path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def stage(kafka_part: KafkaPart, clickhouse_part: ClickHousePart) -> AsyncIterator[Stage]:
     """The dashboard of a day of traffic."""
     async with new_store(clickhouse_part.address) as store:
@@ -50,7 +50,7 @@ async def stage(kafka_part: KafkaPart, clickhouse_part: ClickHousePart) -> Async
             yield Stage(dashboard, settings, store, day)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
     """The machine's browser; without one these tests are left out."""
     if CHROMIUM is None:
@@ -107,7 +107,7 @@ async def visit(context: BrowserContext, stage: Stage) -> Visitor:
     visitor = Visitor(await context.new_page(), stage)
 
     async def only_here(route: Route) -> None:
-        if route.request.url.startswith(stage.dashboard.url + "/"):
+        if route.request.url.startswith(visitor.stage.dashboard.url + "/"):
             await route.continue_()
         else:
             visitor.abroad.append(route.request.url)

@@ -26,22 +26,22 @@ from monitor.recalibration.keys import keys_of
 from monitor.recalibration.rows import calibration_row
 from monitor.recalibration.signing import sign
 from monitor.settings import Settings, load
-from schemas.alerts import Alert, alert_id
+from schemas.alerts import Alert
 from schemas.audits import AuditChange, AuditPicture, AuditRecord, AuditValue
 from schemas.calibrations import Calibration
 from schemas.events import Verdict
-from schemas.evidence import Point, WatchedBy
 from schemas.taxonomy import BENIGN, CATEGORIES
 from schemas.windows import Window, WindowCounts
 from tests.fakes.verdicts import a_verdict
-from tests.unit.cli.alerts_fixture import evidence, shift, stalled
+from tests.integration.browser.shifted import shifted
+from tests.unit.cli.alerts_fixture import shift, stalled
 from tests.unit.recalibration.calibrations import a_calibration
 
 TOKEN: Final = "correct-horse-battery-staple"
 SCRIPT: Final = "<script>alert('x')</script>"
 IMAGE: Final = '"><img src=x onerror="alert(1)">'
-HOSTILE_TENANT: Final = f"evil{SCRIPT}'\"&corp"
-HOSTILE_MODEL: Final = f"m{IMAGE}"
+HOSTILE_TENANT: Final = f"evil{SCRIPT}'\"&corp{'-and-daughters' * 12}"
+HOSTILE_MODEL: Final = f"m{IMAGE}{'M' * 150}"
 HOSTILE_ID: Final = f"e/{SCRIPT}?&id=2#f"
 TENANTS: Final = ("acme-support", "northwind")
 MODELS: Final = ("atlas-large", "atlas-mini", "heron-7b")
@@ -144,40 +144,8 @@ class Day:
 
     def shift(self, fleet: str) -> Alert:
         """The alert that tells it."""
-        place = {"measure": "over_refusal", "tenant": "northwind", "model": "atlas-mini", "category": BENIGN}
-        noticed_at = self.changed_at + timedelta(minutes=25)
-        step = timedelta(minutes=5)
-        draw = random.Random(3)
-        series = [
-            Point(
-                self.changed_at + step * n,
-                float(sum(draw.random() < (0.3 if n > 0 else 0.03) for _ in range(200))),
-                200.0,
-                6.0,
-            )
-            for n in range(-30, 12)
-        ]
-        rests_on = evidence(
-            measure="over_refusal",
-            window_begins_at=noticed_at - WINDOW,
-            window_ends_at=self.now,
-            changed_at=self.changed_at,
-            changed_from=self.changed_at - timedelta(minutes=6),
-            changed_until=self.changed_at + timedelta(minutes=4),
-            series=series,
-            watched_by=WatchedBy("guard_lite", "1", "0123456789abcdef", 0),
-            query=f"SELECT *\nFROM verdicts\nWHERE tenant = 'northwind' -- {SCRIPT}",
-        )
-        return shift(
-            id=alert_id(fleet, "rate_shift", place, noticed_at),
-            fleet=fleet,
-            started_at=noticed_at,
-            at=self.now,
-            title="Over refusal of northwind / atlas-mini / benign rose from 3.0 % to 29 % (×13 odds, 95 % 9.8–18)",
-            place=place,
-            remedy=f"see what changed at {self.changed_at:%H:%M} UTC: a prompt, a model, a customer",
-            drift=rests_on,
-        )
+        note = f" -- {SCRIPT}" if self.attacks else ""
+        return shifted(self.exchanges(), self.changed_at, self.now, fleet, note)
 
     def alerts(self, fleet: str) -> list[Alert]:
         """That, one about the stream, one that is over, and one whose place is hostile."""
@@ -276,6 +244,7 @@ def settings_of(bootstrap: str, url: str, database: str, **more: str) -> Setting
             "WATCHKEEPER_CLICKHOUSE__URL": url,
             "WATCHKEEPER_CLICKHOUSE__DATABASE": database,
             "WATCHKEEPER_TRITON__URL": "127.0.0.1:9",
+            "WATCHKEEPER_DRIFT__WINDOW_S": str(int(WINDOW.total_seconds())),
             "WATCHKEEPER_DRIFT__LEARN_DAYS": "0",
             "WATCHKEEPER_DRIFT__LEARN_EVENTS": "50",
             "WATCHKEEPER_RECALIBRATION__SECRET": "of thirty-two bytes, for nobody!",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from monitor.web.hub import REMEMBERED, WAITING, Hub
+from tests.unit.web.apps import app, client
 from tests.waiting import until
 
 
@@ -75,3 +77,28 @@ async def test_a_quiet_stream_beats() -> None:
 
     assert await anext(stream) == b": still here\n\n"
     await stream.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_what_comes_between_the_making_of_a_page_and_its_stream_is_told() -> None:
+    made = app()
+    async with client(made) as web:
+        found = re.search(r'<body data-seen="([^"]+)">', (await web.get("/alerts")).text)
+    assert found is not None
+    hub: Hub = made.state.site.hub
+    hub.publish("changed", what="alerts")
+
+    assert [news.data for news in hub.since(found.group(1))] == [{"what": "alerts"}]
+    assert hub.since(hub.position) == []
+
+
+async def test_a_position_that_is_none_makes_a_page_look_at_everything() -> None:
+    hub = Hub(1)
+    for given in (
+        "x",
+        "-1",
+        f"{hub.epoch}-",
+        f"{hub.epoch}--1",
+        f"{hub.epoch}-99999999999999999999",
+        "\r\nid: 1",
+    ):
+        assert [news.topic for news in hub.since(given)] == ["anew"], given

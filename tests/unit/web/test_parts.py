@@ -56,7 +56,7 @@ async def test_pages_are_whole_again_by_themselves_when_the_store_is_back() -> N
         async with site.open(), client(made) as web, asyncio.timeout(20):
             for _ in range(2):  # away from the start, then away again
                 await until(lambda: site.store_trouble != "", "the trouble is noticed")
-                assert 'role="alert"><b>Not all is there.' in (await web.get("/events")).text
+                assert 'role="alert"><b>Not all is there:' in (await web.get("/events")).text
                 while not news.empty():
                     news.get_nowait()
                 comes.is_away = False

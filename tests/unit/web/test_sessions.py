@@ -69,3 +69,25 @@ def test_sessions_are_bounded_the_oldest_goes_first() -> None:
     assert kept.of(ids[0]) is None
     assert kept.of(ids[1]) is not None
     assert kept.of(ids[-1]) is not None
+
+
+def test_who_guesses_with_many_addresses_of_one_ipv6_network_is_one() -> None:
+    kept = sessions()
+    for number in range(ATTEMPTS_PER_MINUTE):
+        assert kept.log_in("wrong", "", f"2001:db8:0:7::{number:x}") is None
+    with pytest.raises(TooManyAttemptsError):
+        kept.log_in("right", "", "2001:db8:0:7:ffff::1")
+    assert kept.log_in("right", "", "2001:db8:0:8::1")
+    assert kept.log_in("wrong", "", "fe80::1%eth0") is None
+
+
+def test_what_a_page_says_was_done_is_sealed_for_one_session_and_these_words() -> None:
+    kept = sessions()
+    ada, ben = (kept.of(kept.log_in("right", name, "here")) for name in ("Ada", "Ben"))
+    seal = kept.seal(ada, "ab" * 16, "resolve")
+
+    assert kept.is_sealed(ada, seal, "ab" * 16, "resolve")
+    assert not kept.is_sealed(ada, seal, "ab" * 16, "mute")
+    assert not kept.is_sealed(ben, seal, "ab" * 16, "resolve")
+    assert not kept.is_sealed(None, seal, "ab" * 16, "resolve")
+    assert not kept.is_sealed(ada, "ünïcode\ud800", "ab" * 16, "resolve")
