@@ -33,6 +33,11 @@ def _unbroken(text: str) -> Markup:
     return Markup(" ").join(Markup('<span class="together">{}</span>').format(part) for part in parts)
 
 
+def _with_units(text: str) -> str:
+    """A sentence in which no figure is parted from its per cent sign."""
+    return text.replace(" %", "\u00a0%")
+
+
 def _is_long(text: str) -> bool:
     """Whether a word of it may be broken anywhere, or it would widen a printed page."""
     return any(len(word) > _LONGEST_WORD for word in text.split())
@@ -45,6 +50,7 @@ def _environment() -> Environment:
     )
     environment.filters["parameters"] = said_parameters
     environment.filters["unbroken"] = _unbroken
+    environment.filters["with_units"] = _with_units
     environment.filters["is_long"] = _is_long
     return environment
 

@@ -84,7 +84,7 @@ def _notes(facts: Facts, changes: Changes) -> tuple[Paragraph, ...]:
     else:
         until = words.moment(reach.counted_until, zone)
         waiting = (
-            f" {words.whole(reach.waiting)} {'row' if reach.waiting == 1 else 'rows'} came since and {'waits' if reach.waiting == 1 else 'wait'} to be counted."
+            f" At most {words.whole(reach.waiting)} of the rows that came since {'waits' if reach.waiting == 1 else 'wait'} to be counted."
             if reach.waiting
             else ""
         )

@@ -95,7 +95,7 @@ class Grid:
 @dataclass(frozen=True, slots=True)
 class Reach:
     """How far the counts reach. `counted_until`: what was stored until then is counted; None: nothing ever was. `waiting`: rows stored
-    since. `newest_arrival`: of all exchanges that are stored."""
+    since, of which some may be counted. `newest_arrival`: of all exchanges that are stored."""
 
     counted_until: datetime | None = None
     waiting: int = 0

@@ -106,7 +106,7 @@ def test_a_sampled_tenant_is_said_and_its_rates_are_weighted() -> None:
 def test_late_and_waiting_rows_are_said_in_the_singular_too() -> None:
     one = facts_of([of(**ANSWERED, late=1)], reach=Reach(WEEK.until, 1, WEEK.until))
     notes = [note.text for note in build(one).notes]
-    assert any("1 row came since and waits to be counted" in note for note in notes)
+    assert any("At most 1 of the rows that came since waits to be counted" in note for note in notes)
     assert any(
         note.startswith("1 exchange of this week arrived an hour or more after it happened. It is")
         for note in notes

@@ -395,5 +395,5 @@ def test_counts_that_end_before_the_week_are_said() -> None:
         )
     )
     notes = " ".join(note.text for note in report.notes)
-    assert "12 rows came since and wait to be counted" in notes
+    assert "At most 12 of the rows that came since wait to be counted" in notes
     assert "The counts end before the week does" in notes
