@@ -58,7 +58,7 @@ async def update(page: Page) -> float:
     async with page.expect_response(lambda answer: answer.url.endswith("/")) as asked:
         await page.clock.run_for(1_500)
     await (await asked.value).finished()
-    await page.wait_for_function("document.querySelectorAll('[data-mark]').length === 0")
+    await page.wait_for_function("() => document.querySelectorAll('[data-mark]').length === 0")
     return 1000 * (time.perf_counter() - began)
 
 
