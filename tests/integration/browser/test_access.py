@@ -13,6 +13,7 @@ from tests.integration.browser.stage import HOSTILE_ID
 from tests.integration.browser.test_dashboard import PAGES
 
 FURTHER = {
+    "events": "/events?limit=8",
     "alert": "/alerts/98ddc0f4",
     "shift": "/alerts?show=going",
     "event": "/event?" + urlencode({"id": HOSTILE_ID}),
