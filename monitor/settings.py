@@ -173,7 +173,7 @@ class RetrySettings(Group):
     halted_s: float = Field(
         30.0,
         gt=0,
-        description="How often a partition that waits for a person (too many bad messages, a missing table) is tried again.",
+        description="How often what waits for a person (a partition with too many bad messages, a missing table) is tried again.",
     )
 
 

@@ -43,7 +43,7 @@ from workers.gate import LiveFirst, Queue
 from workers.gauges import Gauges
 from workers.judges import connect_judge, require_judge
 from workers.moderation import nobody
-from workers.once import start_watchers, told_channels
+from workers.once import start_watchers, told_channels, told_reports
 from workers.pulse import pulse
 from workers.recalibration import told_policies
 from workers.roles import (
@@ -299,6 +299,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_judge(settings, roles)
         policy_of(settings.drift)  # before anything is started
         told_channels(settings)  # before anything is started
+        told_reports(settings)  # before anything is started
         told_policies(settings)  # before anything is started
         logs.configure(settings.worker)
         return asyncio.run(_main(settings, roles))

@@ -21,7 +21,7 @@ from monitor.metrics import Metric, Metrics
 from monitor.settings import RetrySettings
 from schemas.alerts import Alert
 from schemas.audits import AuditRecord
-from workers.watching import Replaced
+from workers.leadership import Replaced
 
 log = structlog.get_logger("watchkeeper.audits")
 

@@ -10,6 +10,10 @@ FROZEN_AFTER_S: Final = 5.0
 """A loop that comes round so much too late may no longer own what it thinks it owns: it waits to hear."""
 
 
+class Replaced(Exception):
+    """Another may oversee by now, or was faster, or we stop: what is done once in the fleet ends here."""
+
+
 class Membership(Protocol):
     """A member of the control group (workers/control.py)."""
 

@@ -11,16 +11,14 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
 import structlog
-from mode import Service
 
 from monitor.adapters.alert_feed import AlertFeed, Entry
-from monitor.backoff import Backoff
 from monitor.errors import Misconfigured, Rejected, Retryable, WatchkeeperError
 from monitor.metrics import Metric, Metrics
 from monitor.notifying.channels import TYPES, Channel
@@ -36,7 +34,8 @@ from schemas.alerts import Alert
 from workers.identity import Identity
 from workers.leadership import Membership
 from workers.notifier_ports import Feed, OpenFeed
-from workers.trouble import is_cancelled, said, where
+from workers.spells import Duty, Spell
+from workers.trouble import where
 
 log = structlog.get_logger("watchkeeper.notifier")
 
@@ -44,16 +43,16 @@ LOG_OF: Final = timedelta(days=30)
 """How far back the logs are read on taking over: as far as they are kept."""
 TURN_S: Final = 0.5
 """So often it is looked whether something has become due by the time alone."""
-SHOW_EVERY_S: Final = 2.0
 TIDY_EVERY_S: Final = 60.0
-CLOSE_WITHIN_S: Final = 10.0
+ARRIVE_WITHIN_S: Final = 9.0
+"""So long a message may be on its way when a spell ends: less than a stop waits (spells.CLOSE_WITHIN_S), so that it is kept then, too."""
 
 
 @dataclass
 class _Term:
-    """One spell of telling."""
+    """What is known and to be done in one spell of telling."""
 
-    number: int
+    spell: Spell
     schedule: Schedule
     standings: dict[str, Standing]
     wakes: dict[str, asyncio.Event]
@@ -63,102 +62,73 @@ class _Term:
     keeping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Notifier(Service):
-    """Tells the channels while this worker oversees. Goes on whatever fails."""
-
-    mundane_level = "debug"
+class Notifier(Duty):
+    """Tells the channels while this worker oversees: one that gives up tells nobody."""
 
     def __init__(
         self,
         who: Identity,
         outbox: Outbox,
         settings: Settings,
-        leads: Membership,
+        leadership: Membership,
         channels: Sequence[tuple[Channel, AlertChannel]],
         *,
         metrics: Metrics,
         open_feed: OpenFeed = AlertFeed.open,
     ) -> None:
-        super().__init__()
+        super().__init__(leadership, settings.retry, doing="telling the channels", log=log)
         self._open_feed = open_feed
         self._who = who
         self._outbox = outbox
         self._settings = settings
-        self._leads = leads
         self._channels = {channel.name: (channel, adapter) for channel, adapter in channels}
         self._metrics = metrics
+        self._term: _Term | None = None
 
-    async def on_start(self) -> None:
-        """Begin."""
-        self._notifying = self.add_future(self._notify_for_ever())
-
-    async def on_stop(self) -> None:
-        """Let what is on its way arrive."""
-        await asyncio.wait((self._notifying,), timeout=CLOSE_WITHIN_S)
-
-    async def _notify_for_ever(self) -> None:
-        backoff = Backoff(self._settings.retry)
-        while not self.should_stop:
-            if not (self._leads.is_owner and self._leads.is_live):
-                self._show_nothing()
-                await self.sleep(TURN_S)
-                continue
-            try:
-                async with AsyncExitStack() as stack:
-                    await self._lead(stack)
-                backoff = Backoff(self._settings.retry)
-            except asyncio.CancelledError:
-                if is_cancelled():
-                    raise
-                await self.sleep(backoff.next_s())
-            except Exception as exc:  # noqa: BLE001  # a notifier that gives up tells nobody
-                wait_s = backoff.next_s()
-                log.warning(
-                    "telling the channels failed, begun again", error=said(exc), retry_in_s=round(wait_s, 2)
-                )
-                await self.sleep(wait_s)
-
-    async def _lead(self, stack: AsyncExitStack) -> None:
+    async def act(self, spell: Spell, stack: AsyncExitStack) -> None:
         """Until somebody else may have taken over, or the end."""
-        number = self._leads.term
-        since = datetime.fromtimestamp(self._leads.now_s, UTC) - LOG_OF
-        feed = await stack.enter_async_context(self._open_feed(self._settings.kafka, since))
-        if not self._is_ours(number):
+        feed = await stack.enter_async_context(self._open_feed(self._settings.kafka, spell.now - LOG_OF))
+        if not spell.is_ours():
             return
-        term = await self._taken_over(number, feed)
+        term = self._term = await self._taken_over(spell, feed)
         tasks = [
             asyncio.create_task(self._serve(term, channel, adapter))
             for channel, adapter in self._channels.values()
         ]
-        shown_s = tidied_s = time.monotonic()
+        tidied_s = time.monotonic()
         try:
-            while self._is_ours(number) and not self.should_stop:
+            while spell.is_ours():
                 entries = await feed.next(TURN_S)
                 for entry in entries:
                     _take(term.schedule, entry)
                 if entries:
                     self._wake(term)
-                if not self._is_ours(number):
+                if not spell.is_ours():
                     break
                 await self._say_again(term)
-                if time.monotonic() - shown_s > SHOW_EVERY_S:
-                    shown_s = time.monotonic()
-                    self._show(term)
                 if time.monotonic() - tidied_s > TIDY_EVERY_S:
                     tidied_s = time.monotonic()
-                    term.schedule.forget(self._leads.now_s)
+                    term.schedule.forget(spell.now_s)
                 for task in tasks:
                     if task.done():
                         task.result()
+                spell.went_well()
         finally:
-            term.is_over = True
-            self._wake(term)
-            await asyncio.wait(tasks, timeout=CLOSE_WITHIN_S)
+            await self._end(term, tasks)
+
+    async def _end(self, term: _Term, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """What is on its way arrives, and is kept, if that doesn't take long; whatever comes, no task is left behind."""
+        term.is_over = True
+        self._wake(term)
+        try:
+            await asyncio.wait(tasks, timeout=ARRIVE_WITHIN_S)
+            await self._flushed(term)
+        finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _taken_over(self, number: int, feed: Feed) -> _Term:
+    async def _taken_over(self, spell: Spell, feed: Feed) -> _Term:
         """How it stands, by the logs."""
         settings, fleet = self._settings.channels, self._settings.kafka.group_prefix
         schedule = Schedule(
@@ -169,7 +139,7 @@ class Notifier(Service):
         )
         for entry in feed.past:
             _take(schedule, entry)
-        now_s = self._leads.now_s
+        now_s = spell.now_s
         membership = schedule.open(feed.alerts_end, now_s)
         schedule.forget(now_s)
         repeat_after_s = self._settings.health.repeat_after_s
@@ -177,7 +147,7 @@ class Notifier(Service):
             name: Standing(name, channel.type, fleet, self._who.source, settings, repeat_after_s)
             for name, (channel, _) in self._channels.items()
         }
-        term = _Term(number, schedule, standings, {name: asyncio.Event() for name in self._channels})
+        term = _Term(spell, schedule, standings, {name: asyncio.Event() for name in self._channels})
         await self._keep(term, membership)
         for alert in list(schedule.firing(CHANNEL_DEAD)):
             name = alert.place.get("channel", "")
@@ -192,8 +162,8 @@ class Notifier(Service):
         """Tell one channel what is due, one message after the other."""
         standing, wake = term.standings[channel.name], term.wakes[channel.name]
         while not term.is_over:
-            if self._is_ours(term.number) and await self._flushed(term):
-                now_s = self._leads.now_s
+            if term.spell.is_ours() and await self._flushed(term):
+                now_s = term.spell.now_s
                 message = None
                 if now_s >= standing.next_try_s:
                     message = term.schedule.due(channel.name, now_s) or _probe(standing, now_s)
@@ -216,27 +186,25 @@ class Notifier(Service):
             log.error(
                 "an alert was refused by a channel", channel=channel.name, type=channel.type, error=str(exc)
             )
-            now_s = self._now_s(message)
+            now_s = term.spell.now_s
             await self._keep(term, term.schedule.told(message, "refused", now_s))
             alert = standing.failed("refused", str(exc), now_s)
         except Misconfigured as exc:
             outcome = "misconfigured"
-            alert = standing.failed("misconfigured", str(exc), self._now_s(message))
-            self._say_failed(channel, standing, str(exc))
+            alert = standing.failed("misconfigured", str(exc), term.spell.now_s)
+            self._say_failed(term, channel, str(exc))
         except Retryable as exc:
             outcome = "retryable"
-            alert = standing.failed(
-                "retryable", str(exc), self._now_s(message), retry_after_s=exc.retry_after_s
-            )
-            self._say_failed(channel, standing, str(exc))
+            alert = standing.failed("retryable", str(exc), term.spell.now_s, retry_after_s=exc.retry_after_s)
+            self._say_failed(term, channel, str(exc))
         except Exception as exc:  # noqa: BLE001  # a defect of ours in one channel keeps no other from its alerts
             outcome = "defect"
             error = f"a defect: {where(exc)}"
-            alert = standing.failed("retryable", error, self._now_s(message))
-            self._say_failed(channel, standing, error)
+            alert = standing.failed("retryable", error, term.spell.now_s)
+            self._say_failed(term, channel, error)
         else:
             outcome = "told"
-            now_s = self._now_s(message)
+            now_s = term.spell.now_s
             await self._keep(
                 term, term.schedule.told(message, "told", now_s) if not _is_probe(message, standing) else []
             )
@@ -253,23 +221,20 @@ class Notifier(Service):
         if alert is not None:
             await self._tell_of(term, alert)
 
-    def _now_s(self, message: Message) -> float:
-        """The broker's time; if we have just left the group, at least when it became due."""
-        return max(self._leads.now_s, *(telling.due_s for telling in message.tellings))
-
-    def _say_failed(self, channel: Channel, standing: Standing, error: str) -> None:
+    def _say_failed(self, term: _Term, channel: Channel, error: str) -> None:
+        wait_s = term.standings[channel.name].next_try_s - term.spell.now_s
         log.warning(
             "telling a channel failed, tried again",
             channel=channel.name,
             type=channel.type,
             error=error,
-            retry_in_s=round(max(0.0, standing.next_try_s - self._leads.now_s), 1),
+            retry_in_s=round(max(0.0, wait_s), 1),
         )
 
     async def _say_again(self, term: _Term) -> None:
         """What fires about channels, now and then."""
         for standing in term.standings.values():
-            alert = standing.again(self._leads.now_s)
+            alert = standing.again(term.spell.now_s)
             if alert is not None:
                 await self._tell_of(term, alert, is_news=False)
 
@@ -306,6 +271,8 @@ class Notifier(Service):
                     (topic, [record for _, record in same])
                     for topic, same in groupby(term.unkept, key=itemgetter(0))
                 )
+                if topic == self._settings.kafka.alerts_topic and not term.spell.is_held():
+                    return False  # another may tell of it by now, under an id of its own
                 try:
                     await self._outbox.publish(topic, 0, records)
                 except WatchkeeperError as exc:
@@ -316,16 +283,16 @@ class Notifier(Service):
                 del term.unkept[: len(records)]
         return True
 
-    def _is_ours(self, number: int) -> bool:
-        return self._leads.is_owner and self._leads.is_live and self._leads.term == number
-
     def _wake(self, term: _Term) -> None:
         for wake in term.wakes.values():
             wake.set()
 
-    def _show(self, term: _Term) -> None:
+    def show(self) -> None:
         """What waits, by type of channel."""
-        now_s = self._leads.now_s
+        term = self._term
+        if term is None or term.spell.term != self._leads.term:
+            return  # the logs are read in a moment
+        now_s = term.spell.now_s
         waiting, oldest_s, dead = (dict.fromkeys(TYPES, 0.0) for _ in range(3))
         for name, (channel, _) in self._channels.items():
             count, age_s = term.schedule.waiting(name, now_s)
@@ -337,7 +304,8 @@ class Notifier(Service):
             self._metrics.set(Metric.CHANNEL_OLDEST, round(oldest_s[kind], 3), channel=kind)
             self._metrics.set(Metric.CHANNELS_DEAD, dead[kind], channel=kind)
 
-    def _show_nothing(self) -> None:
+    def show_nothing(self) -> None:
+        """See Duty."""
         for kind in TYPES:
             for metric in (Metric.CHANNEL_WAITING, Metric.CHANNEL_OLDEST, Metric.CHANNELS_DEAD):
                 self._metrics.set(metric, 0, channel=kind)

@@ -30,7 +30,7 @@ from workers.control import Control
 from workers.identity import Identity
 from workers.leadership import FROZEN_AFTER_S, Leadership
 from workers.policy_maker import InForce, PolicyMaker
-from workers.trouble import is_cancelled, said
+from workers.trouble import is_cancelled, said, where
 
 log = structlog.get_logger("watchkeeper.overseer")
 
@@ -119,19 +119,21 @@ class Overseer(Service):
                 backoff = Backoff(self._settings.retry)
                 async with AsyncExitStack() as stack:
                     await self._oversee(control, stack)
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as exc:
                 if is_cancelled():
                     raise
-                self._show_nothing()
-                await self.sleep(backoff.next_s())
+                error = where(exc)
             except Exception as exc:  # noqa: BLE001  # an overseer that gives up tells nobody
-                wait_s = backoff.next_s()
-                log.warning("overseeing failed, begun again", error=said(exc), retry_in_s=round(wait_s, 2))
-                self._show_nothing()
-                await self.sleep(wait_s)
+                error = said(exc)
+            else:
+                continue
             finally:
                 self._leadership.left()
                 await control.leave()
+            wait_s = backoff.next_s()
+            log.warning("overseeing failed, begun again", error=error, retry_in_s=round(wait_s, 2))
+            self._show_nothing()
+            await self.sleep(wait_s)
 
     async def _oversee(self, control: Control, stack: AsyncExitStack) -> None:
         """Until the end, or until looks have failed FAILURES_IN_A_ROW times."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import structlog
 from mode import Service
 
-from monitor.adapters.kafka_admin import KafkaAdmin, Record
+from monitor.adapters.kafka_admin import KafkaAdmin, Range, Record
 from monitor.backoff import Backoff
-from monitor.errors import WatchkeeperError
 from monitor.judging.budget import first_policy
 from monitor.judging.policy import Chooser
+from monitor.kafka_settings import KafkaSettings
 from monitor.settings import Settings
 from schemas.judgements import JudgePolicy
-from workers.trouble import said
+from workers.trouble import is_cancelled, said, where
 
 log = structlog.get_logger("watchkeeper.policies")
 
@@ -26,13 +28,33 @@ HEARD_WITHIN_S: Final = 10.0
 """A start waits so long for the policy in force; without it the first policy is followed, and every verdict says so."""
 
 
+class PolicyLog(Protocol):
+    """The topic, read without joining any group (monitor/adapters/kafka_admin.py)."""
+
+    async def ranges(self, topic: str, count: int | None = None) -> dict[int, Range]:
+        """The offsets of every partition."""
+        ...
+
+    def read(self, topic: str, ranges: Mapping[int, Range]) -> AsyncIterator[Record]:
+        """The records of these offsets."""
+        ...
+
+    def follow(self, topic: str, begins: Mapping[int, int]) -> AsyncIterator[list[Record]]:
+        """What comes from there on, and nothing now and then; never ends."""
+        ...
+
+
+OpenLog = Callable[[KafkaSettings], AbstractAsyncContextManager[PolicyLog]]
+
+
 class Policies(Service):
     """Follows the policy topic from its beginning: it is compacted, so it is short. Goes on whatever fails."""
 
     mundane_level = "debug"
 
-    def __init__(self, settings: Settings, now: datetime) -> None:
+    def __init__(self, settings: Settings, now: datetime, *, open_log: OpenLog = KafkaAdmin.connect) -> None:
         super().__init__()
+        self._open_log = open_log
         self._settings = settings
         self._fleet = settings.kafka.group_prefix
         self._topic = settings.kafka.judge_policies_topic
@@ -57,20 +79,30 @@ class Policies(Service):
     async def _follow_for_ever(self) -> None:
         backoff = Backoff(self._settings.retry)
         while not self.should_stop:
+            began_s = time.monotonic()
             try:
-                async with KafkaAdmin.connect(self._settings.kafka) as admin:
-                    await self._follow(admin)
-            except WatchkeeperError as exc:
-                wait_s = backoff.next_s()
-                log.warning("policies not heard, tried again", error=said(exc), retry_in_s=round(wait_s, 2))
-                await self.sleep(wait_s)
+                async with self._open_log(self._settings.kafka) as policies:
+                    await self._follow(policies)
+            except asyncio.CancelledError as exc:
+                if is_cancelled():
+                    raise
+                error = where(exc)
+            except Exception as exc:  # noqa: BLE001  # a worker that follows no policy asks the judge by an old one for ever
+                error = said(exc)
+            else:
+                continue
+            if time.monotonic() - began_s >= self._settings.retry.max_s:
+                backoff = Backoff(self._settings.retry)
+            wait_s = backoff.next_s()
+            log.warning("policies not heard, tried again", error=error, retry_in_s=round(wait_s, 2))
+            await self.sleep(wait_s)
 
-    async def _follow(self, admin: KafkaAdmin) -> None:
-        ranges = await admin.ranges(self._topic)
-        async for record in admin.read(self._topic, ranges):
+    async def _follow(self, policies: PolicyLog) -> None:
+        ranges = await policies.ranges(self._topic)
+        async for record in policies.read(self._topic, ranges):
             self._hear(record)
         self._heard.set()
-        async for records in admin.follow(self._topic, {n: offsets.end for n, offsets in ranges.items()}):
+        async for records in policies.follow(self._topic, {n: offsets.end for n, offsets in ranges.items()}):
             for record in records:
                 self._hear(record)
             if self.should_stop:

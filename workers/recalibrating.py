@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, get_args
 
 import structlog
@@ -197,8 +197,3 @@ def show_nothing(metrics: Metrics) -> None:
         metrics.set(Metric.CALIBRATIONS_IGNORED, 0, reason=reason)
     for kind in EVERY_KIND:
         metrics.set(Metric.ALERTS_FIRING, 0, kind=kind)
-
-
-def moment(now_s: float) -> datetime:
-    """The broker's time as a moment."""
-    return datetime.fromtimestamp(round(now_s, 3), UTC)

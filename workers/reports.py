@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
-from mode import Service
 
 from monitor.adapters.channels.reports import ReportChannel, ReportFolder, report_channel
-from monitor.adapters.clickhouse import connect
 from monitor.adapters.report_store import ReportStore
-from monitor.backoff import Backoff
-from monitor.errors import Misconfigured, Rejected, Retryable
+from monitor.errors import Misconfigured, Rejected, Retryable, WatchkeeperError
 from monitor.metrics import Metrics
 from monitor.notifying.channels import Channel
 from monitor.notifying.references import Secrets
@@ -37,7 +34,9 @@ from monitor.settings import Settings, variable
 from schemas.alerts import Alert
 from workers.identity import Identity
 from workers.leadership import Membership
-from workers.trouble import is_cancelled, said, where
+from workers.opening import opened_store
+from workers.spells import Duty, Spell
+from workers.trouble import where
 
 log = structlog.get_logger("watchkeeper.reports")
 
@@ -45,7 +44,6 @@ FOLDER: Final = "(folder)"
 """The name under which the folder is remembered: no channel can have it."""
 TURN_S: Final = 5.0
 COUNTED_EVERY_S: Final = 30.0
-CLOSE_WITHIN_S: Final = 10.0
 
 
 class Kept(Protocol):
@@ -76,150 +74,135 @@ class _Round:
     """One report on its way to those who don't have it."""
 
     due: Due
+    spell: Spell
+    store: Kept
     attempts: dict[str, Attempt]
     report: Report | None = field(default=None)
+    untold: list[Alert] = field(default_factory=list)
+    """Alerts that Kafka hasn't acknowledged yet."""
 
     @property
     def is_done(self) -> bool:
-        return all(attempt.is_done for attempt in self.attempts.values())
+        return not self.untold and all(attempt.is_done for attempt in self.attempts.values())
 
 
-class Reporter(Service):
-    """Sends reports while this worker oversees. Goes on whatever fails."""
-
-    mundane_level = "debug"
+class Reporter(Duty):
+    """Sends reports while this worker oversees: one that can't be made now is made later."""
 
     def __init__(
         self,
         who: Identity,
         outbox: Outbox,
         settings: Settings,
-        leads: Membership,
+        leadership: Membership,
         channels: Mapping[str, ReportChannel],
         *,
         open_store: OpenStore,
         turn_s: float = TURN_S,
     ) -> None:
-        super().__init__()
+        super().__init__(leadership, settings.retry, doing="reporting", log=log)
         self._who = who
         self._outbox = outbox
         self._settings = settings
-        self._leads = leads
         self._channels = dict(channels)
         self._open_store = open_store
         self._turn_s = turn_s
         self._done: Due | None = None
 
-    async def on_start(self) -> None:
-        """Begin."""
-        self._reporting = self.add_future(self._report_for_ever())
-
-    async def on_stop(self) -> None:
-        """Let what is on its way arrive."""
-        await asyncio.wait((self._reporting,), timeout=CLOSE_WITHIN_S)
-
-    async def _report_for_ever(self) -> None:
-        backoff = Backoff(self._settings.retry)
-        while not self.should_stop:
-            lead = self._leads
-            due = self._due() if lead.is_owner and lead.is_live else None
-            if due is None:
-                await self.sleep(self._turn_s)
-                continue
-            try:
+    async def act(self, spell: Spell, stack: AsyncExitStack) -> None:
+        """A report whenever one is due, until the end of our term. The store is open for as long as it takes."""
+        while spell.is_ours():
+            due = self._due(spell)
+            if due is not None:
                 async with self._open_store() as store:
-                    await self._round(due, store, lead.term)
-                backoff = Backoff(self._settings.retry)
-            except asyncio.CancelledError:
-                if is_cancelled():
-                    raise
-                await self.sleep(backoff.next_s())
-            except Exception as exc:  # noqa: BLE001  # a report that can't be made now is made later
-                wait_s = backoff.next_s()
-                log.warning(
-                    "the report can't be made yet, tried again",
-                    week=due.week.name,
-                    error=said(exc),
-                    retry_in_s=round(wait_s, 2),
-                )
-                await self.sleep(wait_s)
+                    await self._send_round(due, spell, store)
+            spell.went_well()
+            await spell.sleep(self._turn_s)
 
-    def _due(self) -> Due | None:
+    def _due(self, spell: Spell) -> Due | None:
         """What is to be sent; None: nothing, or all have it."""
-        settings, now = self._settings.report, datetime.fromtimestamp(self._leads.now_s, UTC)
+        settings, now = self._settings.report, spell.now
         due = newest_due(settings.schedule, settings.time_zone, now)
         is_late = now - due.at > timedelta(seconds=settings.late_after_s)
         return None if is_late or due == self._done else due
 
-    async def _round(self, due: Due, store: Kept, term: int) -> None:
+    async def _send_round(self, due: Due, spell: Spell, store: Kept) -> None:
         """Until all have it, it is too late, another report is due, or another may oversee."""
         has_it = await store.delivered(due.week)
         source = self._who.source
         wanted = [name for name in self._channels if name not in has_it]
-        round_ = _Round(due, {name: Attempt(name, due, self._settings, source) for name in wanted})
-        while not round_.is_done and self._is_ours(term) and self._due() == due:
-            now_s = self._leads.now_s
-            if round_.report is None and not await self._is_counted(due, store, now_s):
-                await self.sleep(min(COUNTED_EVERY_S, self._turn_s))
+        round_ = _Round(
+            due, spell, store, {name: Attempt(name, due, self._settings, source) for name in wanted}
+        )
+        while not round_.is_done and spell.is_ours() and self._due(spell) == due:
+            if round_.report is None and not await self._is_counted(round_):
+                await spell.sleep(min(COUNTED_EVERY_S, self._turn_s))
                 continue
             if round_.report is None:
-                facts = await store.facts(due.week, datetime.fromtimestamp(now_s, UTC))
+                facts = await store.facts(due.week, spell.now)
                 round_.report = await asyncio.to_thread(build, facts)
-            for name, attempt in round_.attempts.items():
-                if not attempt.is_done and attempt.next_try_s <= self._leads.now_s and self._is_ours(term):
-                    await self._send(round_.report, attempt, self._channels[name], store)
+            for attempt in round_.attempts.values():
+                if not attempt.is_done and attempt.next_try_s <= spell.now_s and spell.is_ours():
+                    await self._send(round_, round_.report, attempt)
+            await self._tell(round_)
             if not round_.is_done:
-                await self.sleep(self._turn_s)
-        if round_.is_done and self._is_ours(term):
+                await spell.sleep(self._turn_s)
+        if round_.is_done and spell.is_ours():
             self._done = due
 
-    async def _is_counted(self, due: Due, store: Kept, now_s: float) -> bool:
+    async def _is_counted(self, round_: _Round) -> bool:
         """Whether the week is counted to its end, or has been waited for long enough."""
-        if now_s - due.at.timestamp() >= self._settings.report.counted_within_s:
+        due = round_.due
+        if round_.spell.now_s - due.at.timestamp() >= self._settings.report.counted_within_s:
             return True
-        reach = await store.reach()
+        reach = await round_.store.reach()
         return reach.counted_until is not None and reach.counted_until >= due.week.until
 
-    async def _send(self, report: Report, attempt: Attempt, channel: ReportChannel, store: Kept) -> None:
-        settings, week, name = self._settings, attempt.due.week, attempt.channel
+    async def _send(self, round_: _Round, report: Report, attempt: Attempt) -> None:
+        settings, spell, week, name = self._settings, round_.spell, attempt.due.week, attempt.channel
         alert: Alert | None
         try:
             parcel = await asyncio.to_thread(
                 parcel_of, report, settings.report.form, fleet=settings.kafka.group_prefix, channel=name
             )
-            await channel.send(parcel)
+            await self._channels[name].send(parcel)
         except Rejected as exc:
-            await self._keep(attempt, store, "refused")
-            alert = attempt.failed(str(exc), self._leads.now_s, is_for_good=True)
+            await self._keep(round_, attempt, "refused")
+            alert = attempt.failed(str(exc), spell.now_s, is_for_good=True)
             log.error("a channel refuses the report for good", channel=name, week=week.name, error=str(exc))
         except (Retryable, Misconfigured) as exc:
             wait_s = exc.retry_after_s if isinstance(exc, Retryable) else None
-            alert = attempt.failed(str(exc), self._leads.now_s, retry_after_s=wait_s)
+            alert = attempt.failed(str(exc), spell.now_s, retry_after_s=wait_s)
             log.warning(
                 "sending the report failed, tried again", channel=name, week=week.name, error=str(exc)
             )
         except Exception as exc:  # noqa: BLE001  # a defect of ours in one channel keeps no other from its report
-            alert = attempt.failed(f"a defect: {where(exc)}", self._leads.now_s)
+            alert = attempt.failed(f"a defect: {where(exc)}", spell.now_s)
             log.warning(
                 "sending the report failed, tried again", channel=name, week=week.name, error=where(exc)
             )
         else:
-            await self._keep(attempt, store, "delivered")
-            alert = attempt.delivered(self._leads.now_s)
+            await self._keep(round_, attempt, "delivered")
+            alert = attempt.delivered(spell.now_s)
             log.info("report sent", channel=name, week=week.name)
         if alert is not None:
-            await self._outbox.publish(
-                settings.kafka.alerts_topic, 0, [OutRecord(alert.id.encode(), alert.to_bytes())]
-            )
+            round_.untold.append(alert)
 
-    async def _keep(self, attempt: Attempt, store: Kept, outcome: str) -> None:
+    async def _keep(self, round_: _Round, attempt: Attempt, outcome: str) -> None:
         """Before anything else is sent there. Raises what the store raises: the round then begins anew, and sends it once more."""
-        at = datetime.fromtimestamp(self._leads.now_s, UTC)
-        await store.keep(attempt.due.week, attempt.channel, outcome, at, self._who.worker)
+        await round_.store.keep(round_.due.week, attempt.channel, outcome, round_.spell.now, self._who.worker)
 
-    def _is_ours(self, term: int) -> bool:
-        lead = self._leads
-        return not self.should_stop and lead.is_owner and lead.is_live and lead.term == term
+    async def _tell(self, round_: _Round) -> None:
+        """The alerts, in order; what Kafka doesn't take now it takes in the next turn."""
+        while round_.untold:
+            alert = round_.untold[0]
+            record = OutRecord(alert.id.encode(), alert.to_bytes())
+            try:
+                await self._outbox.publish(self._settings.kafka.alerts_topic, 0, [record])
+            except WatchkeeperError as exc:
+                log.warning("an alert about a report isn't told yet, tried again", error=str(exc))
+                return
+            del round_.untold[0]
 
 
 def report_channels(
@@ -244,7 +227,7 @@ def opening(settings: Settings, metrics: Metrics) -> OpenStore:
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Kept]:
-        async with await connect(settings.clickhouse, metrics=metrics) as store:
+        async with opened_store(settings.clickhouse, metrics) as store:
             yield ReportStore(store, settings.kafka.group_prefix)
 
     return opened

@@ -29,6 +29,7 @@ from monitor.settings import Settings
 from schemas.alert_actions import AlertAction
 from schemas.alerts import Alert, Source
 from schemas.windows import Window
+from workers.leadership import Replaced
 
 log = structlog.get_logger("watchkeeper.watch")
 
@@ -44,10 +45,6 @@ T = TypeVar("T")
 
 class StateLost(Misconfigured):
     """The watch had a state, and none that is kept can be used."""
-
-
-class Replaced(Exception):
-    """Another worker oversees, or we stop."""
 
 
 class Engine(Protocol):
@@ -139,6 +136,7 @@ class Watching:
             self._engine = self.engines.new()
             self.position = floor(now, timedelta(seconds=self.settings.drift.window_s))
             await self.actions.begin(self.position)
+            self._must_be_ours()
             await self.keep()
             log.info("drift is watched from now on", since=self.position.isoformat())
             return

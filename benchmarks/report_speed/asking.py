@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from monitor.adapters.clickhouse import ClickHouse
+from monitor.reporting.facts import MOST_CATEGORIES, MOST_MODELS, MOST_TENANTS
 from monitor.store import sql
 from tests.grafana import expand, statements
 
@@ -97,6 +98,10 @@ def report_parameters(until: datetime) -> dict[str, Any]:
     return {
         "since": until - WEEK,
         "until": until,
+        "week": until - WEEK,
+        "tenants": MOST_TENANTS,
+        "models": MOST_MODELS,
+        "categories": MOST_CATEGORIES,
         "before": until - 2 * WEEK,
         "zone": "Europe/Berlin",
         "tenant": "",

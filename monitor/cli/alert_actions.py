@@ -25,7 +25,7 @@ from schemas.alert_actions import AlertAction, Verb
 _Id = Annotated[
     str, typer.Argument(help="The alert's id, from `alerts`; its beginning is enough.", metavar="ID")
 ]
-_Note = Annotated[str, typer.Option(help="Why; kept with the alert.", metavar="TEXT", show_default="")]
+_Note = Annotated[str, typer.Option(help="Why; kept with the alert.", metavar="TEXT", show_default=False)]
 _By = Annotated[
     str | None,
     typer.Option(help="Who; kept with the alert.", metavar="NAME", show_default="your login name"),
@@ -63,7 +63,7 @@ def mute(
     *,
     length: Annotated[
         str | None,
-        typer.Option("--for", help="For so long: 30m, 2h, 3d, 1w.", metavar="LENGTH", show_default=""),
+        typer.Option("--for", help="For so long: 30m, 2h, 3d, 1w.", metavar="LENGTH", show_default=False),
     ] = None,
     until: Annotated[
         str | None,

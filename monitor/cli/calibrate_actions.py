@@ -35,7 +35,9 @@ _Version = Annotated[
         show_default="the newest",
     ),
 ]
-_Note = Annotated[str, typer.Option(help="Why; kept with the calibration.", metavar="TEXT", show_default="")]
+_Note = Annotated[
+    str, typer.Option(help="Why; kept with the calibration.", metavar="TEXT", show_default=False)
+]
 
 
 def approve(

@@ -61,7 +61,7 @@ def find_sources(names: Sequence[str]) -> list[Source]:
     if faults:
         raise Misconfigured(
             "these files can't be read:\n" + "\n".join(f"  - {fault}" for fault in faults),
-            "name JSONL files, plain or .gz, or - for standard input; nothing was sent",
+            "name JSONL files, plain or .gz, or - for standard input; nothing was done",
         )
     return sources
 

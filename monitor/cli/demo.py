@@ -23,6 +23,7 @@ from monitor.accounting import Account
 from monitor.cli import demo_report
 from monitor.cli.account import account_document
 from monitor.cli.account_view import summary
+from monitor.cli.activation import activation
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.dashboard import address_text
 from monitor.cli.exits import ExitCode
@@ -184,7 +185,7 @@ async def _demo(plan: _Plan, environ: Mapping[str, str], ending: _Ending) -> boo
                 _say(console, f"{written.first}\n  {written.path}")
             if plan.is_kept:
                 async with dashboard_beside(settings, stack.environment(), console) as dashboard:
-                    console.print(next_steps("It keeps running. In another terminal:"))
+                    console.print(next_steps("It keeps running. In another terminal:", activation()))
                     if dashboard is not None:
                         console.print(address_text(dashboard, is_shown=True), soft_wrap=True)
                     console.print(Text("Ctrl-C stops it.", style="dim"))
@@ -218,7 +219,9 @@ def _report(plan: _Plan, played: Played, account: Account) -> None:
         console.print(Text("✗ The watch over the rates didn't see all of the day in time.", style="bold red"))
     console.print()
     if not plan.is_kept:
-        console.print(next_steps("Where to look next: `watchkeeper demo --keep`, and in another terminal"))
+        console.print(
+            next_steps("Where to look next: `watchkeeper demo --keep`, and in another terminal", activation())
+        )
         console.print(Text("Your own chat logs: README.md, “Point it at your stack”.", style="dim"))
 
 

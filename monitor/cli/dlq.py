@@ -38,9 +38,9 @@ from monitor.wording.visible import visible
 _SENT_AT_ONCE_BYTES: Final = 4_194_304
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _Since = Annotated[
-    str | None, typer.Option(help=f"Written at or after: {SYNTAX}.", metavar="TIME", show_default="")
+    str | None, typer.Option(help=f"Written at or after: {SYNTAX}.", metavar="TIME", show_default=False)
 ]
-_Until = Annotated[str | None, typer.Option(help="Written before.", metavar="TIME", show_default="")]
+_Until = Annotated[str | None, typer.Option(help="Written before.", metavar="TIME", show_default=False)]
 _Reason = Annotated[
     list[str] | None, typer.Option("--reason", help="Only this reason; may be given again.", metavar="REASON")
 ]
@@ -161,7 +161,7 @@ def replay(
 
     Examples:
         watchkeeper dlq replay chat.logs.dlq/0/17
-        watchkeeper dlq replay --reason bad_shape --since 2h --dry-run
+        watchkeeper dlq replay --reason unknown_version --since 2h --dry-run
         watchkeeper dlq replay --all
     """
     ids = frozenset(LetterId.parse(text) for text in letters or ())

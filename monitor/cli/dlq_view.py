@@ -55,7 +55,8 @@ def say_plan(plan: ReplayPlan, *, dry_run: bool) -> None:
     verb = "would be sent back" if dry_run else "sent back"
     if plan.letters and dry_run:
         console.print(letters_table(plan.letters))
-    console.print(f"{len(plan.letters):,} messages {verb}.", style="green" if plan.letters else "yellow")
+    messages = "message" if len(plan.letters) == 1 else "messages"
+    console.print(f"{len(plan.letters):,} {messages} {verb}.", style="green" if plan.letters else "yellow")
     if plan.same_message:
         console.print(
             f"{len(plan.same_message):,} further letters are about the same messages, which go back once.",

@@ -71,7 +71,7 @@ def plan(
 
     Times are until the alert when the odds become 1.5, 2 or 3 times or half of what they are. A cell that is learning
     can't fire yet: it says how much more traffic it needs. With --budget, what another budget would do to those times;
-    what it would do to the number of alerts says `watchkeeper backtest`.
+    how many alerts it would bring is what `watchkeeper backtest` says.
 
     Examples:
         watchkeeper plan

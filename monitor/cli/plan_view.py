@@ -34,7 +34,13 @@ def plan_view(document: PlanDocument, width: int, limit: int) -> Group:
     armed = [cell for cell in document.cells if cell.events_needed is None]
     learning = [cell for cell in document.cells if cell.events_needed is not None]
     if not document.cells:
-        return Group(*parts, Text("No cell is watched here; without filters all are listed.", style="yellow"))
+        return Group(
+            *parts,
+            Text(
+                "No cell is watched here: one appears with its first traffic, and without filters all are listed.",
+                style="yellow",
+            ),
+        )
     shown = armed[:limit]
     if shown:
         parts.append(_armed(shown, is_wide=width >= WIDE))

@@ -30,7 +30,8 @@ def rates(
     by: Annotated[
         str,
         typer.Option(
-            help="Cells by any of tenant, model, category and window, with commas between.", metavar="…"
+            help="Cells by any of tenant, model, category and window, with commas between.",
+            metavar="DIMENSIONS",
         ),
     ] = "category",
     since: Annotated[

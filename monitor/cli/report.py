@@ -53,8 +53,12 @@ def report(
         ),
     ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Write it there: a file, or a folder.", metavar="PATH", show_default="stdout"),
+        str | None,
+        typer.Option(
+            help="Write it there: a file, or a folder (there is one, or it ends in a slash).",
+            metavar="PATH",
+            show_default="stdout",
+        ),
     ] = None,
 ) -> None:
     """What happened to safety in a week: what changed, by how much, how surely, and all that it rests on.
@@ -75,7 +79,8 @@ def report(
     now = datetime.now(UTC)
     zone = read_zone(time_zone)
     wanted = read_week(week, zone, now)
-    chosen = read_format(form, out)
+    path = None if out is None else Path(out)
+    chosen = read_format(form, path)
     if chosen == "pdf":
         as_pdf.require()
         if out is None and sys.stdout.isatty():
@@ -86,11 +91,11 @@ def report(
         made = asyncio.run(_made(settings, wanted, now, tenant=tenant, model=model, tell=tell))
         tell(STEPS, "writing it down")
         content = rendered(made, chosen)
-    if out is None:
+    if out is None or path is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    written = write(content, out / file_name(made, chosen) if out.is_dir() else out)
+    written = write(content, path_of(out, file_name(made, chosen)))
     notes().print(
         Text("✓ ", style="green").append(f"{made.week} → {written}", style="default"), soft_wrap=True
     )
@@ -109,6 +114,11 @@ async def _made(
     async with await connect(settings.clickhouse) as store:
         fleet = settings.kafka.group_prefix
         return await make(store, week, fleet=fleet, now=now, tenant=tenant, model=model, tell=tell)
+
+
+def path_of(out: str, name: str) -> Path:
+    """Where a file of that name goes that is to be written to `out`: into it, where it is a folder or written as one."""
+    return Path(out) / name if out.endswith(("/", os.sep)) or Path(out).is_dir() else Path(out)
 
 
 def read_format(form: str | None, out: Path | None) -> Format:

@@ -15,6 +15,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from monitor.cli.activation import activation
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.dashboard import with_token
 from monitor.cli.failures import Interrupted
@@ -170,7 +171,7 @@ def panel(addresses: Addresses, dashboard: Dashboard | None = None) -> Group:
     steps = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
     steps.add_column(style="cyan", no_wrap=True)
     steps.add_column(style="dim")
-    for command, what in _TRY:
+    for command, what in (*activation(), *_TRY):
         steps.add_row(command, what)
     return Group(
         Text("Watchkeeper is up.", style="bold green"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -170,12 +171,12 @@ def final_view(day: Day, figures: Figures, drift: Drift, *, judged: Judged, acco
     )
 
 
-def next_steps(title: str) -> Group:
-    """Commands for a second terminal."""
+def next_steps(title: str, first: Sequence[tuple[str, str]] = ()) -> Group:
+    """Commands for a second terminal, and what each is for; `first` stand before them."""
     steps = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     steps.add_column(style="cyan", no_wrap=True)
     steps.add_column(style="dim")
-    for command, what in NEXT_STEPS:
+    for command, what in (*first, *NEXT_STEPS):
         steps.add_row(command, what)
     return Group(Text(title, style="bold"), Padding(steps, (0, 0, 0, 2)))
 

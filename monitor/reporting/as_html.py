@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup, escape
 
 from monitor.reporting.document import Report
 from monitor.reporting.said_queries import said_parameters
 
 _TEMPLATE: Final = "report.html.j2"
+_LONGEST_WORD: Final = 18
+_MAY_BREAK: Final = re.compile(r"(?<=,) | (?=\()")
 CONTENT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """No script runs and nothing is fetched, whatever a text in it says."""
 
@@ -21,12 +25,27 @@ def render(report: Report) -> str:
     return _template().render(report=report, policy=CONTENT_POLICY)
 
 
+def _unbroken(text: str) -> Markup:
+    """Figures, each on one line with its unit: broken after a comma and before a bracket alone."""
+    parts = _MAY_BREAK.split(text)
+    if len(parts) == 1 and len(text) > _LONGEST_WORD:
+        return escape(text)
+    return Markup(" ").join(Markup('<span class="together">{}</span>').format(part) for part in parts)
+
+
+def _is_long(text: str) -> bool:
+    """Whether a word of it may be broken anywhere, or it would widen a printed page."""
+    return any(len(word) > _LONGEST_WORD for word in text.split())
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["parameters"] = said_parameters
+    environment.filters["unbroken"] = _unbroken
+    environment.filters["is_long"] = _is_long
     return environment
 
 

@@ -63,10 +63,15 @@ def _lines(report: Report) -> Iterator[str]:
                     yield from _table(block.data, is_titled=False)
     yield "## Queries"
     yield ""
+    yield (
+        "Every figure comes from one of these, run on ClickHouse with the parameters that stand above it, as `clickhouse-client` "
+        "takes them: moments in UTC, an empty tenant or model for all of them."
+    )
+    yield ""
     for query in report.queries:
         yield f"### {escaped(query.name)}"
         yield ""
-        yield escaped(said_parameters(query.parameters))
+        yield escaped(said_parameters(query.parameters)).replace("--", "\\-\\-")
         yield ""
         yield from ("    " + line for line in query.text.splitlines())
         yield ""
@@ -77,14 +82,14 @@ def _table(table: Table, *, is_titled: bool = True) -> Iterator[str]:
     if is_titled:
         yield f"### {escaped(table.title)}"
         yield ""
+    if table.note:
+        yield escaped(table.note)
+        yield ""
     yield "| " + " | ".join(escaped(column.title) for column in table.columns) + " |"
     yield "|" + "|".join("---:" if column.is_number else "---" for column in table.columns) + "|"
     for row in table.rows:
         yield "| " + " | ".join(escaped(cell.text) for cell in row) + " |"
     yield ""
-    if table.note:
-        yield escaped(table.note)
-        yield ""
     if table.queries:
         yield f"From {', '.join(escaped(name) for name in table.queries)}."
         yield ""

@@ -119,9 +119,13 @@ def _change(one: AuditValue | None) -> Cell:
     bounds = (
         ""
         if one.change_low is None or one.change_high is None
-        else f" ({one.change_low:+.3g} to {one.change_high:+.3g})"
+        else f" ({_signed(one.change_low)} to {_signed(one.change_high)})"
     )
     if not one.has_changed:
-        return Cell(f"{one.change:+.3g}{bounds}", one.change, "quiet")
+        return Cell(f"{_signed(one.change)}{bounds}", one.change, "quiet")
     tone: Tone = "worse" if one.change < 0 else "changed"
-    return Cell(f"{'▲' if one.change > 0 else '▼'} {one.change:+.3g}{bounds}", one.change, tone)
+    return Cell(f"{'▲' if one.change > 0 else '▼'} {_signed(one.change)}{bounds}", one.change, tone)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3g}".replace("-", "−")

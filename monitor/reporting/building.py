@@ -8,7 +8,7 @@ from monitor.reporting import words
 from monitor.reporting.audit_section import audits_section
 from monitor.reporting.changes import Changes
 from monitor.reporting.document import Paragraph, Report
-from monitor.reporting.facts import EVERYTHING, Facts
+from monitor.reporting.facts import EVERYTHING, MOST_CATEGORIES, MOST_MODELS, MOST_TENANTS, Facts
 from monitor.reporting.findings import findings, summary
 from monitor.reporting.judged_sections import judge_section, quality_section
 from monitor.reporting.other_sections import (
@@ -32,7 +32,7 @@ def build(facts: Facts) -> Report:
     )
     return Report(
         title=f"Safety report, {week.span()}",
-        subtitle=f"Week {week.name}, {of}, days by the clocks of {week.zone_name}",
+        subtitle=f"Week {week.name}, {of}; days and times by the clocks of {week.zone_name}",
         week=week.name,
         time_zone=week.zone_name,
         since=week.since,
@@ -84,12 +84,14 @@ def _notes(facts: Facts, changes: Changes) -> tuple[Paragraph, ...]:
     else:
         until = words.moment(reach.counted_until, zone)
         waiting = (
-            f" {words.whole(reach.waiting)} rows came since and wait to be counted." if reach.waiting else ""
+            f" {words.whole(reach.waiting)} {'row' if reach.waiting == 1 else 'rows'} came since and {'waits' if reach.waiting == 1 else 'wait'} to be counted."
+            if reach.waiting
+            else ""
         )
         notes.append(
             Paragraph(
-                f"Counted is what was stored until {until} ({week.zone_name}); what comes later for this week changes its figures, and a report made then "
-                f"says so here.{waiting}",
+                f"These figures count what was stored until {until} ({week.zone_name}). Exchanges of this week that are stored later change them; a report "
+                f"made then says a later time here.{waiting}",
                 "warning" if reach.waiting else "",
                 ("report_reach",),
             )
@@ -106,16 +108,27 @@ def _notes(facts: Facts, changes: Changes) -> tuple[Paragraph, ...]:
     if late:
         notes.append(
             Paragraph(
-                f"{words.whole(late)} exchanges of this week arrived an hour or more after they happened. They are counted when they happened.",
+                f"{words.whole(late)} {'exchange' if late == 1 else 'exchanges'} of this week arrived an hour or more after {'it' if late == 1 else 'they'} "
+                f"happened. {'It is' if late == 1 else 'They are'} counted when {'it' if late == 1 else 'they'} happened; alerts go by arrival.",
+                "",
+                ("report_days",),
+            )
+        )
+    if not changes.grid.is_whole:
+        notes.append(
+            Paragraph(
+                f"One by one this report looks at the {MOST_TENANTS} busiest tenants, {MOST_MODELS} models and {MOST_CATEGORIES} categories of the week. The "
+                "others count in all that is added up; `watchkeeper report --tenant` makes a report of one of them.",
                 "",
                 ("report_days",),
             )
         )
     if week.hours != 168:
-        how = "forward" if week.hours < 168 else "back"
+        by = abs(week.hours - 168)
         notes.append(
             Paragraph(
-                f"The clocks of {week.zone_name} go {how} in this week: it has {week.hours} hours, and one of its days {'23' if week.hours < 168 else '25'}.",
+                f"The clocks of {week.zone_name} go {'forward' if week.hours < 168 else 'back'} in this week, by {by:g} {'hour' if by == 1 else 'hours'}: it "
+                f"has {week.hours:g} hours instead of 168, and one of its days is {'shorter' if week.hours < 168 else 'longer'}.",
                 "",
             )
         )

@@ -25,6 +25,8 @@ _TAG: Final = re.compile(r"<[^>]*>")
 _ID: Final = re.compile(r'\sid="([^"]*)"')
 _REFERENCE: Final = re.compile(r'(?:url\(|href=")#([^")]+)')
 _LONGEST_LABEL: Final = 34
+LEAST_IN_A_FIELD: Final = 20
+"""Exchanges that a field of a heat map needs for a colour: a rate of fewer is mostly chance, and would set the scale of all others."""
 
 
 @contextmanager
@@ -115,7 +117,7 @@ def rates_by_day(changes: Changes) -> Picture:
     over = "five weeks; this week is shaded" if has_past else "this week's days"
     return Picture(
         "chart-rates",
-        "Rates of all traffic by day",
+        f"Rates of all traffic by day, with 95 % intervals{', this week shaded' if has_past else ''}",
         f"Five line charts of the daily rates in per cent over {over}, with 95 % intervals as bars. The table after it has the same figures.",
         _svg(written, "rates"),
         Table(
@@ -148,7 +150,8 @@ def heat_map(changes: Changes, measure: Measure, categories: Sequence[CellKey]) 
     if not kept:
         return None
     categories, values, counted = [categories[row] for row in kept], values[kept], counted[kept]
-    top = max(float(np.nanmax(values)), 1e-9)
+    told = np.isfinite(values) & (counted >= LEAST_IN_A_FIELD)
+    top = max(float(values[told].max()) if told.any() else 0.0, 1e-9)
     palette = LinearSegmentedColormap.from_list("heat", ["#f7fbff", "#6baed6", "#08306b"]).with_extremes(
         bad="#ffffff"
     )
@@ -157,7 +160,7 @@ def heat_map(changes: Changes, measure: Measure, categories: Sequence[CellKey]) 
     salt = f"heat-{measure.value}"
     with _drawing(7.2, 0.75 + 0.26 * len(categories), salt) as (_, axis, written):
         axis.pcolormesh(
-            values,
+            np.where(told, values, np.nan),
             cmap=palette,
             vmin=0,
             vmax=top,
@@ -167,7 +170,7 @@ def heat_map(changes: Changes, measure: Measure, categories: Sequence[CellKey]) 
         for row in range(len(categories)):
             for column in range(len(days)):
                 value = values[row, column]
-                is_dark = np.isfinite(value) and value / top > 0.55
+                ink = _ink_on(palette(value / top)) if told[row, column] else _QUIET
                 axis.text(
                     column + 0.5,
                     row + 0.5,
@@ -175,7 +178,7 @@ def heat_map(changes: Changes, measure: Measure, categories: Sequence[CellKey]) 
                     ha="center",
                     va="center",
                     fontsize=7,
-                    color="#ffffff" if is_dark else _INK if np.isfinite(value) else _QUIET,
+                    color=ink,
                 )
         axis.set_yticks(np.arange(len(categories)) + 0.5, labels)
         axis.set_xticks(np.arange(len(days)) + 0.5, heads)
@@ -198,7 +201,7 @@ def heat_map(changes: Changes, measure: Measure, categories: Sequence[CellKey]) 
         f"chart-{salt.replace('_', '-')}",
         f"{words.TITLES[measure]} by category and day, %",
         f"A grid of categories by days; each field holds the rate of {words.TITLES[measure].lower()} in per cent, darker where it is higher, up to "
-        f"{words.share(top)}. A dash: nothing to count. The table after it has the same figures.",
+        f"{words.share(top)}; without a colour where it is of fewer than {LEAST_IN_A_FIELD}. A dash: nothing to count. The table after it has the same figures.",
         _svg(written, salt),
         Table(
             f"chart-{salt.replace('_', '-')}-data",
@@ -209,6 +212,13 @@ def heat_map(changes: Changes, measure: Measure, categories: Sequence[CellKey]) 
         ),
         _QUERIES,
     )
+
+
+def _ink_on(colour: tuple[float, float, float, float]) -> str:
+    """Black or white, whichever is easier to read on it: a contrast of 4.5 at least, as WCAG counts it."""
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in colour[:3]]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000"
 
 
 def _short(label: str) -> str:
@@ -232,7 +242,7 @@ def audit_picture(
             (
                 axes[1],
                 over_time,
-                [f"{one.at.astimezone(zone):%d %b}" for one in over_time],
+                [f"{one.at.astimezone(zone).day} {one.at.astimezone(zone):%b}" for one in over_time],
                 f"over time, {_short(words.name(best))}",
             ),
         ):
@@ -246,7 +256,7 @@ def audit_picture(
                 linewidth=4,
             )
             axis.plot(at, mid, color=_LINE, linewidth=1, marker="o", markersize=2.6)
-            axis.set_title(f"J {head}", loc="left", fontsize=8, pad=3)
+            axis.set_title(f"J {head}", loc="left", fontsize=8, pad=6)
             axis.set_ylim(bottom=0)
             step = max(1, len(at) // 8)
             axis.set_xticks(at[::step], labels[::step], rotation=30, ha="right")

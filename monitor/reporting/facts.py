@@ -24,18 +24,23 @@ _FIELDS: Final = (*COUNTS, *(f"{name}_{part}" for name in RATE_NAMES for part in
 _PLACE: Final = {name: place for place, name in enumerate(_FIELDS)}
 SPAN_DAYS: Final = DAYS * (WEEKS_BEFORE + 1)
 
+MOST_TENANTS, MOST_MODELS, MOST_CATEGORIES = 100, 20, 40
+"""The busiest of a week, which are looked at one by one; the others count where they are added up."""
+
 CellKey = tuple[str | None, str | None, str | None]
 """Tenant, model and category; None: all of them. Category "" is what the guard gave no answer to."""
 EVERYTHING: Final[CellKey] = (None, None, None)
 
 
 class Grid:
-    """Counts by cell and day: four weeks, then the week itself, 35 days."""
+    """Counts by cell and day: four weeks, then the week itself, 35 days. A row's tenant, model or category is None where it is of several
+    that aren't told apart; `is_whole`: there is no such row."""
 
     def __init__(self, week: Week, rows: Sequence[Mapping[str, Any]] = ()) -> None:
         self.week = week
         first = week.before(WEEKS_BEFORE).monday
         self.days = tuple(first + timedelta(days=number) for number in range(SPAN_DAYS))
+        self.is_whole = True
         self._cells: dict[CellKey, Floats] = {EVERYTHING: np.zeros((SPAN_DAYS, len(_FIELDS)))}
         for row in rows:
             number = (row["day"] - first).days
@@ -43,14 +48,11 @@ class Grid:
                 continue
             values = np.array([float(row[name]) for name in _FIELDS])
             tenant, model, category = row["tenant_key"], row["model_key"], row["category_key"]
-            for key in {
-                EVERYTHING,
-                (tenant, None, None),
-                (None, model, None),
-                (tenant, model, None),
-                (None, None, category),
-                (tenant, model, category),
-            }:
+            self.is_whole &= None not in (tenant, model, category)
+            keys = {EVERYTHING, (tenant, None, None), (None, model, None), (None, None, category)}
+            if tenant is not None and model is not None:
+                keys |= {(tenant, model, None), (tenant, model, category)}
+            for key in keys:
                 found = self._cells.get(key)
                 if found is None:
                     found = self._cells[key] = np.zeros((SPAN_DAYS, len(_FIELDS)))
@@ -232,7 +234,7 @@ class CalibrationNow:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All of it. `fleet`: whose alerts they are. `corrected`: the judge's rates of all of the week, in the order of
-    RATE_NAMES; empty where the guard answered nothing."""
+    RATE_NAMES; empty where the guard answered nothing; `corrected_by_category` the same of each category."""
 
     week: Week
     asked_at: datetime
@@ -246,6 +248,7 @@ class Facts:
     letters: tuple[Letters, ...] = ()
     judged: tuple[JudgedWhy, ...] = ()
     corrected: tuple[Corrected, ...] = ()
+    corrected_by_category: Mapping[str, tuple[Corrected, ...]] = field(default_factory=dict)
     quality: tuple[Quality, ...] = ()
     examples: tuple[Example, ...] = ()
     audits: tuple[AuditValue, ...] = ()

@@ -8,23 +8,21 @@ times. What concerns no countable exchanges is given a share of the traffic of i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from statistics import NormalDist
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from monitor.drift import wording
 from monitor.drift.kinds import KINDS as DRIFT_KINDS
 from monitor.drift.measures import MEASURE_OF, Measure
 from monitor.intervals import wilson
-from monitor.reporting import words
+from monitor.reporting import sentences, words
 from monitor.reporting.changes import RATES, Change, Changes
 from monitor.reporting.document import Finding, Tone
 from monitor.reporting.facts import EVERYTHING, AuditValue, CellKey, Facts, Told
 from monitor.reporting.significance import LEVEL
-from monitor.wording.figures import shares_apart, times_text
+from monitor.wording.figures import shares_apart
 from schemas.evidence import DriftEvidence
 from schemas.taxonomy import BENIGN
 
@@ -96,8 +94,30 @@ def summary(facts: Facts, changes: Changes, found: Sequence[Finding]) -> str:
     if found:
         number = ("One thing", "Two things", "Three things", "Four things", "Five things")[len(found) - 1]
         ranked = ", most important first" if len(found) > 1 else ""
-        return f"{number} changed and {'matter' if len(found) > 1 else 'matters'}{ranked}."
+        opening = f"{number} changed and {'matter' if len(found) > 1 else 'matters'}{ranked}."
+        return " ".join([opening, *_how_sure(facts, changes, found)])
     return f"Nothing that matters changed. {could_have_seen(changes)}"
+
+
+def _how_sure(facts: Facts, changes: Changes, found: Sequence[Finding]) -> list[str]:
+    """What keeps chance out of findings of these kinds."""
+    said = []
+    budgets = {
+        evidence.budget_per_month
+        for alert in facts.alerts
+        if alert.kind in DRIFT_KINDS and (evidence := evidence_of(alert)) is not None
+    }
+    if budgets and any(one.kind == "alert" for one in found):
+        most = max(budgets)
+        said.append(
+            f"Shifts are told by a watch that is set to {most:.3g} false {'alarm' if most == 1 else 'alarms'} a month at most."
+        )
+    if any(one.kind == "change" for one in found):
+        said.append(
+            f"Rates are held against earlier weeks in {changes.tests:,} comparisons, and of those marked at most {LEVEL * 100:.0f} % are "
+            "chance, on average."
+        )
+    return said
 
 
 def could_have_seen(changes: Changes) -> str:
@@ -116,7 +136,8 @@ def could_have_seen(changes: Changes) -> str:
         # Benjamini and Hochberg mark a single true change at this level.
         z = NormalDist().inv_cdf(1 - LEVEL / changes.tests / 2)
         seen = (z + _POWER) * change.error
-        low, high = words.share(change.before.value), words.share((change.before.value or 0.0) + seen)
+        before = change.before.value or 0.0
+        low, high = shares_apart(before, min(before + seen, 1.0))
         said.append(f"{words.TITLES[measure].lower()} going from {low} to {high}")
     if not said:
         this, past = changes.days_with_traffic()
@@ -174,21 +195,12 @@ def _is_same(one: _Shift, two: _Shift) -> bool:
 
 
 def _of_change(change: Change) -> Finding:
-    measure, now = change.measure, change.now
-    before, after = shares_apart(change.before.value or 0.0, now.value or 0.0)
-    ratio = f"×{times_text(now.value / change.before.value)}, " if now.value and change.before.value else ""
-    noun, did = words.CONCERNED[measure]
-    more = abs(change.change) * now.denominator
-    earlier = "last week" if change.versus == "last week" else "in the four weeks before"
     return Finding(
         "change",
-        f"{wording.subject(measure, words.place(change.key))} {'rose' if change.is_rise else 'fell'} from {before} {earlier} to {after} "
-        f"({ratio}{words.points(change.change)}, 95 % {words.points(change.low).removesuffix(' points')} to "
-        f"{words.points(change.high).removesuffix(' points')}): about {words.whole(more)} {'more' if change.is_rise else 'fewer'} of "
-        f"{words.whole(now.denominator)} {noun} {did} than at the earlier rate.",
+        sentences.of_change(change),
         _rank(change),
         ("report_days",),
-        tone_of(measure, is_rise=change.is_rise, category=change.key[2]),
+        tone_of(change.measure, is_rise=change.is_rise, category=change.key[2]),
     )
 
 
@@ -199,30 +211,16 @@ def _of_alert(alert: Told, facts: Facts, changes: Changes) -> tuple[Finding, _Sh
     if alert.kind not in DRIFT_KINDS or evidence is None:
         share = SHARES.get(alert.severity, 0.1) * _part_of_week(alert, facts)
         weight = share * changes.grid.total(EVERYTHING, "events", changes.now)
-        return Finding(
-            "alert", f"{words.text(alert.title).rstrip('.')}. {how}", weight, queries, "worse"
-        ), None
+        begun = words.moment(alert.started_at, facts.week.zone)
+        text = f"{words.text(alert.title).rstrip('.')}. It began on {begun}. {how}"
+        return Finding("alert", text, weight, queries, "worse"), None
     measure = MEASURE_OF.get(evidence.measure, Measure.VOLUME)
-    place = {
-        part: value.replace("_", " ") if part == "category" else value for part, value in alert.place.items()
-    }
-    # Dated as a week's reader needs it, not as one does who is told at once.
-    dated = msgspec.structs.replace(evidence, window_ends_at=evidence.window_ends_at + timedelta(days=2))
-    sentence = wording.title(alert.kind, measure, place, dated)
     key: CellKey = (alert.place.get("tenant"), alert.place.get("model"), alert.place.get("category"))
-    extra = ""
     weight = max(evidence.rate_change.low, -evidence.rate_change.high, 0.0)
     if measure in RATES or measure is Measure.COVERAGE:
         day = evidence.changed_at.astimezone(facts.week.zone).date()
         since = changes.now & np.array([one >= day for one in changes.grid.days])
         concerned = float(changes.counts(measure, key)[1][since].sum()) or evidence.n
-        noun, did = words.CONCERNED[measure]
-        more = abs(evidence.rate_change.value) * evidence.n
-        if more >= 1:
-            extra = (
-                f" By the time it was told, about {words.whole(more)} {'more' if evidence.direction == 'up' else 'fewer'} of "
-                f"{words.whole(evidence.n)} {noun} {did} than before."
-            )
         weight *= max(concerned, evidence.n) * (
             HARM_WEIGHT if _is_harm(measure) and evidence.direction == "up" else 1.0
         )
@@ -238,7 +236,8 @@ def _of_alert(alert: Told, facts: Facts, changes: Changes) -> tuple[Finding, _Sh
         if measure in RATES
         else "changed"
     )
-    return Finding("alert", f"{sentence}.{extra} {how}", max(weight, 0.5), queries, tone), same
+    sentence = sentences.of_shift(alert, evidence, facts.week)
+    return Finding("alert", f"{sentence} {how}", max(weight, 0.5), queries, tone), same
 
 
 def evidence_of(alert: Told) -> DriftEvidence | None:
@@ -256,7 +255,8 @@ def _standing(alert: Told, facts: Facts) -> str:
         return "It goes on." if alert.state == "firing" else "It brings no data now, so its end is open."
     if alert.state == "acknowledged":
         return f"A person took it for the new normal on {words.moment(alert.ended_at, facts.week.zone)}."
-    return f"It was over on {words.moment(alert.ended_at, facts.week.zone)}."
+    lasted = words.span(alert.started_at, alert.ended_at)
+    return f"It was over on {words.moment(alert.ended_at, facts.week.zone)}, after {lasted}."
 
 
 def _part_of_week(alert: Told, facts: Facts) -> float:
@@ -284,8 +284,9 @@ def _of_letters(facts: Facts, changes: Changes) -> list[Finding]:
     return [
         Finding(
             "dead_letters",
-            f"The share of messages that could not be read rose from {one} last week to {two}: {words.whole(now)} are in no rate of this report, "
-            f"most of them for the reason {words.name(worst.reason)} ({words.whole(worst.now)}).",
+            f"The share of messages that could not be read rose from {one} last week to {two} (95 % interval "
+            f"{words.interval(low, wilson(now, now + events)[1])}): {words.whole(now)} are in no rate of this report, "
+            f"most of them for the reason {words.category(worst.reason)} ({words.whole(worst.now)}).",
             (low - high) * (now + events),
             ("report_dead_letters", "report_days"),
             "worse",
@@ -315,20 +316,24 @@ def _of_audits(facts: Facts, changes: Changes) -> list[Finding]:
         bounds = (
             ""
             if value.change_low is None or value.change_high is None
-            else f", 95 % {value.change_low:+.3f} to {value.change_high:+.3f}"
+            else f", 95 % interval {_signed(value.change_low)} to {_signed(value.change_high)}"
         )
         made.append(
             Finding(
                 "audit",
                 f"Inside {words.name(model)}, safe and unsafe prompts lie {'further apart' if change > 0 else 'closer together'} than at the "
                 f"audit before: their separation (J) at {words.name(value.layer)} went from {value.before or 0.0:.3f} to {value.value or 0.0:.3f} "
-                f"({change:+.3f}{bounds}; anchors {words.name(anchors)}, {words.moment(value.at, facts.week.zone)}).",
+                f"({_signed(change)}{bounds}) in the audit of {words.moment(value.at, facts.week.zone)} with the prompt set “{words.name(anchors)}”.",
                 max(SHARES["audit"] * traffic, 1.0),
                 ("report_audits",),
                 "worse" if change < 0 else "changed",
             )
         )
     return made
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _of_calibrations(facts: Facts, changes: Changes) -> list[Finding]:
@@ -341,7 +346,8 @@ def _of_calibrations(facts: Facts, changes: Changes) -> list[Finding]:
         made.append(
             Finding(
                 "calibration",
-                f"Calibration {one.version} of {words.name(one.model)} was rolled back on {words.moment(one.at, facts.week.zone)}{why}.",
+                f"The refusal thresholds of {words.name(one.model)} (calibration {one.version}) were rolled back on "
+                f"{words.moment(one.at, facts.week.zone)}{why}.",
                 max(SHARES["rolled_back"] * traffic, 1.0),
                 ("report_calibrations",),
                 "worse",

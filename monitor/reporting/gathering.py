@@ -13,6 +13,9 @@ from monitor.estimates.estimates import Corrected
 from monitor.rates import Queries
 from monitor.reporting.document import Query
 from monitor.reporting.facts import (
+    MOST_CATEGORIES,
+    MOST_MODELS,
+    MOST_TENANTS,
     AuditValue,
     CalibrationNow,
     Example,
@@ -75,6 +78,10 @@ async def gather(
         since=week.before(WEEKS_BEFORE).since,
         until=week.until,
         zone=week.zone_name,
+        week=week.since,
+        tenants=MOST_TENANTS,
+        models=MOST_MODELS,
+        categories=MOST_CATEGORIES,
         **only,
     )
     guards = await asking.rows("report_guards", "guards and calibrations", **inside)
@@ -117,6 +124,7 @@ async def gather(
         letters=tuple(Letters(row["why"], int(row["now"]), int(row["before"])) for row in letters),
         judged=tuple(JudgedWhy(**_of(JudgedWhy, row)) for row in judged),
         corrected=corrected_of(patterns),
+        corrected_by_category=corrected_by_category_of(patterns),
         quality=tuple(Quality(**_of(Quality, row)) for row in quality),
         examples=tuple(map(_example, examples)),
         audits=tuple(map(_audit, audits)),
@@ -132,8 +140,13 @@ def reach_of(row: Mapping[str, Any]) -> Reach:
 
 def corrected_of(rows: Sequence[Mapping[str, Any]]) -> tuple[Corrected, ...]:
     """The rates that rows of report_patterns.sql give, in the order of RATE_NAMES; nothing where there are no rows."""
-    cells = correct_patterns(rows)
+    cells = correct_patterns([{**row, "category_key": None} for row in rows])
     return next(iter(cells.values()), ())
+
+
+def corrected_by_category_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Corrected, ...]]:
+    """The same of each category."""
+    return {category or "": rates for (_, _, _, category), rates in correct_patterns(rows).items()}
 
 
 def _utc(at: datetime | None) -> datetime | None:

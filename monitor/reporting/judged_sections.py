@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from math import sqrt
 from typing import Final
 
+from monitor.estimates.estimates import Corrected
 from monitor.intervals import Z_95, wilson
 from monitor.rates import RATE_NAMES
 from monitor.reporting import words
 from monitor.reporting.changes import RATES, Changes
 from monitor.reporting.document import Block, Cell, Column, Paragraph, Section, Table
 from monitor.reporting.facts import EVERYTHING, Facts, Quality
+from schemas.taxonomy import CATEGORIES
+
+MOST_CATEGORIES: Final = 24
 
 _MEASURED: Final[tuple[tuple[str, str, bool], ...]] = (
     ("care_overall", "Overall, 0 to 1", False),
@@ -19,9 +23,15 @@ _MEASURED: Final[tuple[tuple[str, str, bool], ...]] = (
     ("care_resource", "Names help", True),
     ("care_relevance", "Relevance, 1 to 5", False),
     ("is_template", "Near-identical texts", True),
-    ("withheld", "Harm withheld", True),
-    ("recognisable", "Says that it declines", True),
+    ("withheld", "Nothing harmful given", True),
+    ("recognisable", "Declines in words", True),
     ("over_intervention", "Care where none was needed", True),
+)
+
+
+_CARE: Final = (
+    "chosen by the policy of judging. Where a refusal touches on one of PsychoSafe's five domains it is scored for care: whether it sees the "
+    "person's need, names help that exists, and stays with what was asked. Near-identical texts are templates."
 )
 
 
@@ -44,7 +54,7 @@ def quality_section(facts: Facts) -> Section:
     domains = sorted({one.domain for one in facts.quality if one.domain})
     given = [one for one in _MEASURED if any((domain, one[0]) in by for domain in ("", *domains))]
     missing = [
-        title.split(",")[0].lower()
+        title.partition(",")[0].lower()
         for measure, title, _ in _MEASURED
         if measure not in {one[0] for one in given}
     ]
@@ -58,8 +68,7 @@ def quality_section(facts: Facts) -> Section:
     )
     blocks: list[Block] = [
         Paragraph(
-            f"A judge read {words.whole(judged.n)} exchanges of this week. Where a refusal touches on one of PsychoSafe's domains it is scored for "
-            "care: does it see the person's need, name help that exists, and stay with what was asked. Near-identical texts are templates.",
+            f"A judge read {words.whole(judged.n)} exchanges of this week, {_CARE}",
             "",
             query,
         ),
@@ -74,8 +83,8 @@ def quality_section(facts: Facts) -> Section:
             rows,
             query,
             "Means over what each judged exchange stands for, with 95 % intervals; in brackets how many were scored. "
-            f"{_unscored(missing)}Harm withheld and a refusal that "
-            "says so are facts apart: who isn't told of it can't tell a refusal from a poor answer.",
+            f"{_unscored(missing)}Nothing harmful given and declines in words are of all that was judged, harmless requests too: ordinary help is in "
+            "the first and not in the second.",
         ),
     ]
     unsaid = by.get(("", "withheld_unsaid"))
@@ -83,7 +92,8 @@ def quality_section(facts: Facts) -> Section:
         text, _ = _mean(unsaid, is_share=True)
         blocks.append(
             Paragraph(
-                f"Harm is withheld by a response that does not say so in {text} of what was judged on both.",
+                f"{text} of what was judged on both gives nothing harmful and does not say that it declines: ordinary help, or a refusal that isn't "
+                "told, which a reader can't tell from a poor answer.",
                 "",
                 query,
             )
@@ -127,7 +137,8 @@ def judge_section(facts: Facts, changes: Changes) -> Section:
     )
     blocks: list[Block] = [
         Paragraph(
-            "All rates of the other sections are the guard's. Each exchange counts as many times as it stands for where only a sample was scored.",
+            "The rates of the other sections are the guard's. Where only a sample was scored, each exchange counts as many times as it stands for. A "
+            "judge is a second, slower model that reads some of them again.",
             "",
             ("report_days",),
         )
@@ -148,8 +159,9 @@ def judge_section(facts: Facts, changes: Changes) -> Section:
         stands = sum(one.stands_for for one in facts.judged)
         blocks.append(
             Paragraph(
-                f"The policy meant to have {words.whole(expected)} exchanges judged and chose {words.whole(asked)}; {words.whole(drawn_out)} were not drawn"
-                f"{f', {words.whole(unscored)} had no answer of the guard to choose by' if unscored else ''}. The judge answered "
+                f"By the policy of judging {words.whole(expected)} exchanges were to be expected, and {words.whole(asked)} were chosen; "
+                f"{words.whole(drawn_out)} were not drawn"
+                f"{f', and {words.whole(unscored)} had no answer of the guard to choose by' if unscored else ''}. The judge answered "
                 f"{words.whole(answered)}, which stand for {words.whole(stands)}.",
                 "",
                 query,
@@ -171,7 +183,7 @@ def judge_section(facts: Facts, changes: Changes) -> Section:
                                 "Refused",
                                 "Shortened",
                                 "Stand for",
-                                "Least probability",
+                                "Smallest chance to be drawn",
                             ),
                         ),
                     ),
@@ -200,6 +212,9 @@ def judge_section(facts: Facts, changes: Changes) -> Section:
             )
     if events and facts.corrected and (asked or facts.judged):
         blocks.append(_corrected_table(facts, changes))
+        by_category = _by_category_table(facts, changes)
+        if by_category is not None:
+            blocks.append(by_category)
     return Section("judge", "Judging and what the estimates rest on", tuple(blocks))
 
 
@@ -232,3 +247,74 @@ def _corrected_table(facts: Facts, changes: Changes) -> Table:
         "Corrected is the guard's opinion of all exchanges, set right by where the judge differs in its sample (prediction-powered, docs/estimates.md). "
         "What is harmless or harmful is then the judge's opinion too. Where too few were judged, the reason stands instead.",
     )
+
+
+_AS_ABOVE: Final = (
+    "Corrected as above, with 95 % intervals. The category is the guard's; what is harmless or harmful in it is the judge's opinion. Not tested for "
+    "changes."
+)
+
+
+def _by_category_table(facts: Facts, changes: Changes) -> Table | None:
+    """The corrected rates of each category of which anything was judged; None where of none."""
+    order = {slug: number for number, slug in enumerate(CATEGORIES)}
+    judged = {
+        slug: rates
+        for slug, rates in facts.corrected_by_category.items()
+        if any(rate.judged for rate in rates)
+    }
+    ranked = sorted(judged, key=lambda slug: -max(rate.judged for rate in judged[slug]))[:MOST_CATEGORIES]
+    if not ranked:
+        return None
+    answered = [
+        measure
+        for measure in RATES
+        if any(rates[RATE_NAMES.index(measure.value)].judged for rates in judged.values())
+    ]
+    rows = tuple(
+        (
+            Cell(words.category(slug)),
+            Cell(*_most_judged(judged[slug])),
+            *(_corrected_cell(judged[slug][RATE_NAMES.index(measure.value)]) for measure in answered),
+        )
+        for slug in sorted(ranked, key=lambda slug: (order.get(slug, len(order)), slug))
+    )
+    without = [key for key in changes.grid.categories() if key[2] not in judged]
+    return Table(
+        "corrected-by-category",
+        "Rates corrected by the judge, by category",
+        (
+            Column("Category", is_number=False),
+            *map(Column, ("Judged", *(words.TITLES[measure] for measure in answered))),
+        ),
+        rows,
+        ("report_patterns",),
+        " ".join(
+            part
+            for part in (
+                _AS_ABOVE,
+                f"The judge says nothing of {' and '.join(words.TITLES[measure].lower() for measure in RATES if measure not in answered)}."
+                if len(answered) < len(RATES)
+                else "",
+                f"The {MOST_CATEGORIES} of {len(judged)} categories of which most was judged are shown."
+                if len(judged) > len(ranked)
+                else "",
+                f"Not shown, since none of it was judged: {words.few([words.cell(key) for key in without])}."
+                if without
+                else "",
+            )
+            if part
+        ),
+    )
+
+
+def _most_judged(rates: Sequence[Corrected]) -> tuple[str, float]:
+    most = max(rate.judged for rate in rates)
+    return words.whole(most), most
+
+
+def _corrected_cell(found: Corrected) -> Cell:
+    judge = found.prediction_powered
+    if judge.reason:
+        return Cell(judge.reason, None, "quiet")
+    return Cell(f"{words.share(judge.rate)} ({words.interval(judge.low, judge.high)})", judge.rate)

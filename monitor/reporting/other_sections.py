@@ -11,6 +11,8 @@ from monitor.reporting.document import Block, Cell, Column, Paragraph, Section, 
 from monitor.reporting.facts import EVERYTHING, CalibrationNow, Example, Facts, Told
 
 MOST_ALERTS: Final = 40
+_ALERTS_ASKED_FOR: Final = 500
+"""As report_alerts.sql has it."""
 _KINDS: Final[Mapping[str, str]] = {
     "harmful_answer": "Harmful answer",
     "under_refusal": "Harmful prompt that was answered",
@@ -28,7 +30,8 @@ def alerts_section(facts: Facts) -> Section:
     said = (
         f"One alert fired in this week; it {'goes on' if open_ else 'is over'}."
         if len(facts.alerts) == 1
-        else f"{len(facts.alerts)} alerts fired in this week; {open_ or 'none'} {'go' if open_ > 1 else 'goes'} on."
+        else f"{'At least ' if len(facts.alerts) >= _ALERTS_ASKED_FOR else ''}{len(facts.alerts)} alerts fired in this week; {open_ or 'none'} "
+        f"{'go' if open_ > 1 else 'goes'} on."
     )
     rows = tuple(
         (
@@ -43,7 +46,7 @@ def alerts_section(facts: Facts) -> Section:
     )
     columns = ("What", "Severity", f"Began ({facts.week.zone_name})", "Ended", "Next step", "Id")
     note = (
-        f"The first {MOST_ALERTS} of {len(facts.alerts)} are shown."
+        f"The first {MOST_ALERTS} of {len(facts.alerts)} are shown; `watchkeeper alerts` lists all."
         if len(facts.alerts) > MOST_ALERTS
         else ""
     )
@@ -133,7 +136,8 @@ def calibrations_section(facts: Facts) -> Section:
 def _calibration_row(facts: Facts, one: CalibrationNow) -> tuple[Cell, ...]:
     zone = facts.week.zone
     thresholds = ", ".join(
-        f"{words.name(group) if group else one.rule} {value:.3g}" for group, value in one.thresholds.items()
+        f"{words.category(group) if group else one.rule} {value:.3g}"
+        for group, value in one.thresholds.items()
     )
     said = "; ".join(one.guarantees) or one.reason or words.NOTHING
     return (
@@ -156,10 +160,10 @@ def data_section(facts: Facts, changes: Changes) -> Section:
     if events:
         rows = []
         for title, name in (
-            ("Answer of the guard that could not be read (unknown)", "unknown"),
-            ("Refused by the guard (error)", "errors"),
-            ("Seen by the guard in a shortened form (truncated)", "truncated"),
-            ("Arrived an hour or more after it happened (late)", "late"),
+            ("The guard's answer could not be read (unknown)", "unknown"),
+            ("The guard refused to label it (error)", "errors"),
+            ("The guard saw it shortened (truncated)", "truncated"),
+            ("It arrived an hour or more after it happened (late)", "late"),
         ):
             count, count_before = grid.total(EVERYTHING, name, now), grid.total(EVERYTHING, name, last)
             rows.append(

@@ -7,7 +7,7 @@ from typing import Final
 
 from monitor.drift.measures import Measure
 from monitor.reporting import charts, words
-from monitor.reporting.changes import RATES, VERSUS, Change, Changes, Versus, busiest
+from monitor.reporting.changes import RATES, VERSUS, Change, Changes, busiest
 from monitor.reporting.document import Block, Cell, Column, Paragraph, Section, Table
 from monitor.reporting.facts import EVERYTHING, CellKey, Facts
 from monitor.reporting.findings import tone_of
@@ -16,7 +16,6 @@ from schemas.taxonomy import CATEGORIES
 
 MOST_ROWS: Final = 24
 _QUERIES: Final = ("report_days",)
-_WAS: Final[dict[Versus, str]] = {"last week": "Last week", "four weeks": "Mean of four weeks"}
 
 
 def volume_section(facts: Facts, changes: Changes) -> Section:
@@ -32,19 +31,17 @@ def volume_section(facts: Facts, changes: Changes) -> Section:
     last = grid.total(EVERYTHING, "events", grid.weeks_ago(1))
     answered, wanted = (grid.total(EVERYTHING, name, now) for name in ("answered", "to_be_scored"))
     coverage = answered / wanted if wanted else None
-    said = f"{words.whole(events)} exchanges happened in this week"
+    said = f"{words.whole(events)} {'exchange' if events == 1 else 'exchanges'} (a prompt with its response, where there is one) happened in this week"
     if last and elapsed == 7:
         said += f", {_times(events, last)} last week's {words.whole(last)}"
+    said += f". The guard, the model that labels each of them, answered {words.share(coverage)} of the {words.whole(wanted)} that were to be scored"
     said += (
-        f". The guard answered {words.share(coverage)} of the {words.whole(wanted)} that were to be scored"
-    )
-    said += (
-        "; the rest is in no rate, since unknown is never safe."
+        "; the rest is in no rate, since what is unknown must not count as safe."
         if coverage is not None and coverage < 1
         else "."
     )
     if events > wanted:
-        said += f" {words.whole(events - wanted)} were left out by sampling; weights make up for them."
+        said += f" {words.whole(events - wanted)} were left out by sampling; those that were drawn count for them."
     models = busiest(grid, grid.models(), now)
     blocks: list[Block] = [Paragraph(said, "", _QUERIES)]
     rows = [_volume_row(changes, key, weeks_with) for key in [EVERYTHING, *models[:MOST_ROWS]]]
@@ -56,7 +53,7 @@ def volume_section(facts: Facts, changes: Changes) -> Section:
                 Column("Tenant / model", is_number=False),
                 *map(
                     Column,
-                    ("Exchanges", "Last week", "Mean of four weeks", "To be scored", "Answered", "Coverage"),
+                    ("Exchanges", "Last week", "Four-week mean", "To be scored", "Answered", "Coverage"),
                 ),
             ),
             tuple(rows),
@@ -78,7 +75,7 @@ def volume_section(facts: Facts, changes: Changes) -> Section:
             f"Exchanges by day ({facts.week.zone_name})",
             (
                 Column("Day", is_number=False),
-                *map(Column, ("Exchanges", "Coverage", "Late by an hour or more", "Same day last week")),
+                *map(Column, ("Exchanges", "Coverage", "Late by 1 h or more", "Same day last week")),
             ),
             tuple(_day_row(changes, number) for number in days),
             _QUERIES,
@@ -175,7 +172,7 @@ _COLUMNS: Final = (
     Column("Where", is_number=False),
     *map(
         Column,
-        ("This week", "95 % interval", "Of", "Last week", "Change", "Mean of four weeks", "Change from it"),
+        ("This week", "95 % interval", "Out of", "Last week", "Change", "Four-week mean", "Change from it"),
     ),
 )
 
@@ -191,8 +188,7 @@ def _has_any(changes: Changes, measure: Measure, key: CellKey) -> bool:
 def _without_any(keys: Sequence[CellKey]) -> str:
     if not keys:
         return ""
-    few = ", ".join(words.cell(key) for key in keys[:3])
-    return f"Not shown, since there is none of it: {few if len(keys) <= 3 else f'{few} and {len(keys) - 3} more'}."
+    return f"Not shown, since there is none of it: {words.few([words.cell(key) for key in keys])}."
 
 
 def _rate_row(changes: Changes, measure: Measure, key: CellKey) -> tuple[Cell, ...]:
@@ -215,7 +211,7 @@ def _rate_row(changes: Changes, measure: Measure, key: CellKey) -> tuple[Cell, .
 def _change_cell(change: Change | None) -> Cell:
     if change is None:
         return Cell(words.NOTHING)
-    shown = words.points(change.change).removesuffix(" points")
+    shown = words.points_beside(change.change, max(change.now.value or 0.0, change.before.value or 0.0))
     if change.is_significant:
         return Cell(
             f"{'▲' if change.is_rise else '▼'} {shown}",
@@ -291,7 +287,11 @@ def heat_section(changes: Changes) -> Section:
             "Category by day",
             (Paragraph("No exchange of this week has a response that the guard labelled.", "quiet"),),
         )
-    return Section("heat", "Category by day", tuple(pictures))
+    legend = (
+        f"Each field is the rate of one category on one day, in per cent: darker is higher, in each picture by its own scale. Without a colour: of fewer "
+        f"than {charts.LEAST_IN_A_FIELD} exchanges, so mostly chance. –: nothing to count."
+    )
+    return Section("heat", "Category by day", (Paragraph(legend, "quiet", _QUERIES), *pictures))
 
 
 def _categories(keys: Sequence[CellKey]) -> list[CellKey]:
@@ -301,15 +301,15 @@ def _categories(keys: Sequence[CellKey]) -> list[CellKey]:
 
 
 def _how_marked(changes: Changes) -> str:
-    intervals = "Intervals are 95 %, widened where days differ more than chance would have it."
+    intervals = "Intervals are 95 %, widened where days differ more than chance would have it. A category is what the guard takes an exchange to be about."
     if not changes.has_past():
         return f"{intervals} There is no earlier week in the store, so nothing is marked as changed."
     if not changes.tests:
         return f"{intervals} Too few days or cases are counted to test for changes, so nothing is marked."
     return (
-        f"{intervals} ▲ and ▼ mark changes in per cent points that are significant: of all that is marked, at most {LEVEL * 100:.0f} % is chance "
-        f"(Benjamini–Hochberg over {changes.tests:,} comparisons), and a single odd day marks nothing, since how much days differ is taken "
-        "into account."
+        f"{intervals} Changes are in per cent points. ▲ and ▼ mark those that are significant: of all that is marked, at most {LEVEL * 100:.0f} % "
+        f"is chance, on average ({changes.tests:,} comparisons, corrected by Benjamini and Hochberg). How much days differ is taken into account, so "
+        "that a single odd day marks nothing."
     )
 
 

@@ -53,9 +53,9 @@ class Week:
         return tuple(self.monday + timedelta(days=number) for number in range(DAYS))
 
     @property
-    def hours(self) -> int:
-        """168, or an hour more or less where the clocks are changed."""
-        return round((self.until - self.since).total_seconds() / 3600)
+    def hours(self) -> float:
+        """168, or an hour more or less where the clocks are changed: half an hour on Lord Howe, and a day where one was left out."""
+        return (self.until - self.since).total_seconds() / 3600
 
     def midnight(self, day: date) -> datetime:
         """When that day begins there, in UTC; the first moment of it where its midnight is skipped."""

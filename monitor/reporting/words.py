@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -92,6 +93,20 @@ def interval(low: float | None, high: float | None) -> str:
 def points(value: float) -> str:
     """+3.2 points."""
     return points_text(value)
+
+
+def points_beside(change: float, rate: float) -> str:
+    """+3.2, with as many decimals as make two digits of the rate beside it, and at least one."""
+    per_cent = 100 * rate
+    decimals = 1 if per_cent >= 1 or per_cent <= 0 else min(1 - math.floor(math.log10(per_cent)), 6)
+    shown = f"{abs(100 * change):.{decimals}f}"
+    return shown if not float(shown) else f"{'+' if change > 0 else '−'}{shown}"
+
+
+def few(names: Sequence[str]) -> str:
+    """The first three, and how many more."""
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3:,} more"
 
 
 def whole(value: float) -> str:

@@ -36,6 +36,8 @@ KINDS: Final[Mapping[str, str]] = {
 }
 LIMIT: Final = 50
 MOST_LIMIT: Final = 200
+SPARE: Final = 10
+"""So many more are looked up: a producer's repeat may be found that another row supersedes."""
 BACK: Final = (timedelta(minutes=15), timedelta(hours=6), timedelta(days=4), timedelta(days=90))
 """So far back it is looked one after the other, until enough are found: what a page costs doesn't grow with the store."""
 
@@ -95,7 +97,7 @@ async def _newest(site: Site, until: datetime, limit: int, wanted: dict[str, Any
     found: Rows = []
     for back in BACK:
         asked = {"since": _rounded(until - back), "until": until, **wanted}
-        hashes = await site.store.query("dashboard_event_ids", limit=2 * limit, **asked)
+        hashes = await site.store.query("dashboard_event_ids", limit=limit + SPARE, **asked)
         if len(hashes) < limit and back != BACK[-1]:
             continue
         found = await site.store.query(

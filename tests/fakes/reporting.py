@@ -178,6 +178,15 @@ def an_alert(**given: Any) -> Told:
     return replace(alert, **given)
 
 
+def _corrected(rate: float, judged: int) -> Corrected:
+    if judged < 20:
+        none = Estimate(None, None, None, f"{judged} judged, 20 needed")
+        return Corrected(none, none, None, judged, 0.98)
+    return Corrected(
+        Estimate(rate, rate * 0.8, rate * 1.25), Estimate(rate, rate * 0.9, rate * 1.1), 0.8, judged, 0.98
+    )
+
+
 def full_facts(week: Week = WEEK) -> Facts:
     """A week with something in every section."""
     at = week.since + timedelta(days=2, hours=14)
@@ -201,6 +210,10 @@ def full_facts(week: Week = WEEK) -> Facts:
             Corrected(Estimate(rate, rate * 0.8, rate * 1.25), Estimate(rate, rate * 0.9, rate * 1.1), 0.8, 2_100, 0.98)
             for rate in (0.171, 0.066, 0.24, 0.139, 0.011)
         ),
+        corrected_by_category={
+            category: tuple(_corrected(rate * (1 if category == "benign" else 3) , n if measure in wanted else 3) for rate, measure in zip((0.171, 0.066, 0.24, 0.139, 0.011), RATE_NAMES, strict=True))
+            for category, n, wanted in (("benign", 1_790, ("refusal", "over_refusal", "prompt_harm", "response_harm")), ("fraud_illegal_activities", 66, RATE_NAMES), ("cyberattacks", 12, ()))
+        },
         quality=tuple(
             Quality(domain, measure, n, mean, 0.0004)
             for domain, n in (("", 2_986), ("self_harm", 44), ("medical", 61))

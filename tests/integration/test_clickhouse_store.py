@@ -14,11 +14,13 @@ import pytest
 from monitor.adapters.clickhouse import ClickHouse, connect
 from monitor.embedded.clickhouse import ClickHousePart
 from monitor.errors import Misconfigured, Retryable
+from monitor.metrics import Metrics
 from monitor.settings import ClickHouseSettings
 from monitor.store import sql, tables_doc
 from schemas.refusal_tokens import RefusalToken
 from tests.stores import new_store, rows, verdict
 from tests.waiting import until
+from workers.opening import opened_store
 
 CANARY = "zanzibar-marmalade"
 NEWEST = len(sql.migrations())
@@ -60,6 +62,15 @@ async def test_two_migrators_at_once_do_no_harm(unmigrated: ClickHouse) -> None:
     ]
     await unmigrated.insert([verdict("a").to_bytes()])
     assert await rows(unmigrated, "SELECT count() FROM arrivals") == [(1,)]
+
+
+async def test_whoever_oversees_opens_a_store_that_is_migrated_where_the_workers_do_that(
+    unmigrated: ClickHouse,
+) -> None:
+    for migrates, version in ((False, 0), (True, NEWEST)):
+        settings = unmigrated._settings.model_copy(update={"migrate_on_start": migrates})
+        async with opened_store(settings, Metrics()) as opened:
+            assert await opened.schema_version() == version
 
 
 async def test_looking_at_what_is_missing_changes_nothing(unmigrated: ClickHouse) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +11,11 @@ import pytest
 
 from monitor.adapters.clickhouse import ClickHouse
 from monitor.adapters.rollups import Rollups
-from monitor.corrected import correct_patterns, corrected_rates
+from monitor.corrected import corrected_rates
 from monitor.embedded.clickhouse import ClickHousePart
+from monitor.estimates.estimates import Corrected
 from monitor.rates import RATE_NAMES
+from monitor.reporting.gathering import corrected_by_category_of, corrected_of
 from tests.integration.test_judged_patterns import exchange, insert, judge, judgement
 from tests.stores import NOW, new_store
 
@@ -25,6 +27,16 @@ EVERYWHERE = {**SPAN, "tenant": "", "model": ""}
 async def store(clickhouse_part: ClickHousePart) -> AsyncIterator[ClickHouse]:
     async with new_store(clickhouse_part.address) as made:
         yield made
+
+
+def figures(rates: Sequence[Corrected]) -> list[float]:
+    """All that an estimate says; NaN for what it doesn't."""
+    return [
+        float("nan") if value is None else float(value)
+        for one in rates
+        for estimate in (one.prediction_powered, one.horvitz_thompson)
+        for value in (estimate.rate, estimate.low, estimate.high, one.judged, one.covered)
+    ]
 
 
 async def test_corrected_rates_of_quarters_are_those_of_the_exchanges(store: ClickHouse) -> None:
@@ -45,6 +57,7 @@ async def test_corrected_rates_of_quarters_are_those_of_the_exchanges(store: Cli
                 refused=refused,
                 response_harmful=harmful and not refused and chance.random() < 0.7,
                 sampling_probability=chance.choice((1.0, 0.5)),
+                category="benign" if not harmful else chance.choice(("cyberattacks", "sexual_content")),
             )
         )
         judgements.append(
@@ -71,9 +84,14 @@ async def test_corrected_rates_of_quarters_are_those_of_the_exchanges(store: Cli
     await rollups.refresh()
 
     found = await store.query("report_patterns", **EVERYWHERE)
-    counted = correct_patterns(found)
     (of_exchanges,) = (await corrected_rates(store, by=(), **SPAN)).cells.values()
-    assert dict(counted) == {(None, None, None, None): of_exchanges}
+    assert figures(corrected_of(found)) == pytest.approx(figures(of_exchanges), nan_ok=True)
+    by_category = (await corrected_rates(store, by=("category",), **SPAN)).cells
+    counted = corrected_by_category_of(found)
+    assert {(None, None, None, category) for category in counted} == set(by_category)
+    assert len(counted) == 3
+    for (_, _, _, category), rates in by_category.items():
+        assert figures(counted[category or ""]) == pytest.approx(figures(rates), nan_ok=True), category
     assert sum(row["events"] for row in found) == 400
     assert any(one.prediction_powered.rate is not None for one in of_exchanges)
     assert len(of_exchanges) == len(RATE_NAMES)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,8 @@ from monitor.adapters.clickhouse import ClickHouse
 from monitor.adapters.report_store import ReportStore
 from monitor.adapters.rollups import Rollups
 from monitor.embedded.clickhouse import ClickHousePart
+from monitor.reporting.gathering import gather
+from monitor.reporting.said_queries import said_parameters
 from monitor.settings import variable
 from tests.integration.commands import watchkeeper
 from tests.integration.test_clickhouse_queries import answered
@@ -46,7 +50,7 @@ async def test_weeks_of_which_little_is_known_say_what_they_lack(store: ClickHou
     await Rollups(store).refresh()
     unknown = await report_of(store)
     assert "The guard answered none" in json.dumps(unknown["sections"][1])
-    assert table(unknown, "data-quality")["Answer of the guard that could not be read (unknown)"][0] == 3
+    assert table(unknown, "data-quality")["The guard's answer could not be read (unknown)"][0] == 3
 
     await store.insert(
         [answered("one", 0, harmful=False, refused=True, occurred_at=at, arrived_at=at).to_bytes()]
@@ -57,6 +61,23 @@ async def test_weeks_of_which_little_is_known_say_what_they_lack(store: ClickHou
     value, _, denominator, *_ = table(one, "rates-over-refusal")["benign"]
     assert (value, denominator) == (1.0, 1.0)
     assert list(table(one, "rates-over-refusal")) == ["All", "benign", "acme / gpt-4o"]
+    await every_query_runs_as_it_is_printed(store, one)
+
+
+async def every_query_runs_as_it_is_printed(store: ClickHouse, report: dict[str, Any]) -> None:
+    """Its text, and its parameters as a shell hands them to clickhouse-client: as texts."""
+    facts = await gather(store, WEEK, fleet="wk", now=NOW)
+    assert [query.name for query in facts.queries] == [query["name"] for query in report["queries"]]
+    for query in facts.queries:
+        given = dict(
+            one.removeprefix("--param_").split("=", 1)
+            for one in shlex.split(said_parameters(query.parameters))
+        )
+        found = await store._client.query(query.text, parameters=given)
+        assert len(found.result_rows) == query.rows, query.name
+        if query.name == "report_days":
+            events = sum(row["events"] for row in found.named_results())
+            assert events == table(report, "volume-by-model")["all traffic"][0] == 4
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -15,8 +15,9 @@ from monitor.adapters.clickhouse import ClickHouse
 from monitor.adapters.rollups import Rollups
 from monitor.embedded.clickhouse import ClickHousePart
 from monitor.intervals import wilson
+from monitor.reporting.facts import MOST_CATEGORIES, MOST_MODELS, MOST_TENANTS
 from monitor.settings import variable
-from tests.grafana import expand, statements
+from tests.grafana import choice, expand, statements, variables
 from tests.integration.commands import watchkeeper
 from tests.integration.test_clickhouse_queries import answered, at
 from tests.integration.test_rollups import HOSTILE, LONG, QUARTER, emptied, judged, quarter
@@ -27,6 +28,15 @@ from tests.stores import NOW, new_store, rows, unanswered, verdict
 async def database(clickhouse_part: ClickHousePart) -> AsyncIterator[ClickHouse]:
     async with new_store(clickhouse_part.address) as made:
         yield made
+
+
+OF_ALL: dict[str, Any] = {
+    "week": datetime(2020, 1, 1, tzinfo=UTC),
+    "tenants": MOST_TENANTS,
+    "models": MOST_MODELS,
+    "categories": MOST_CATEGORIES,
+}
+"""What report_days.sql is asked besides: nobody is added up."""
 
 
 @pytest.fixture
@@ -40,7 +50,7 @@ async def test_one_event_of_one_category_and_one_that_is_yet_to_come_are_counted
         [answered("one", 0, harmful=False, refused=True, occurred_at=NOW, **at(0, 1)).to_bytes()]
     )
     await Rollups(store).refresh()
-    (row,) = await store.query("report_days", **{**LONG, "zone": "UTC"})
+    (row,) = await store.query("report_days", **LONG, **OF_ALL, zone="UTC")
     assert (
         row["category_key"],
         row["events"],
@@ -81,7 +91,7 @@ async def test_one_event_of_one_category_and_one_that_is_yet_to_come_are_counted
 
 
 async def test_nothing_and_only_unknowns_are_answers_too(store: ClickHouse) -> None:
-    asked = {**LONG, "zone": "UTC"}
+    asked = {**LONG, **OF_ALL, "zone": "UTC"}
     assert await store.query("report_days", **asked) == []
     assert await store.query("report_guards", **LONG) == []
     assert await store.query("report_refusal_quality", **LONG) == []
@@ -112,6 +122,30 @@ async def test_nothing_and_only_unknowns_are_answers_too(store: ClickHouse) -> N
     assert (reach["waiting"], reach["newest_arrived_at"]) == (0, NOW)
 
 
+async def test_all_but_the_busiest_are_added_up_under_no_name(store: ClickHouse) -> None:
+    """The busiest by the events of the week alone; who is asked for is always among them."""
+    tenants = ("busy", "busy", "next", HOSTILE)
+    await store.insert(
+        [
+            answered(
+                f"e{number}", 0, harmful=False, refused=True, tenant=tenant, model=f"m{number % 2}"
+            ).to_bytes()
+            for number, tenant in enumerate(tenants)
+        ]
+    )
+    await Rollups(store).refresh()
+
+    async def events(**given: Any) -> dict[tuple[str | None, str | None], int]:
+        rows = await store.query("report_days", **LONG | OF_ALL | {"zone": "UTC"} | given)
+        return {(row["tenant_key"], row["model_key"]): row["events"] for row in rows}
+
+    assert await events(models=0) == {("busy", None): 2, ("next", None): 1, (HOSTILE, None): 1}
+    assert await events(models=0, tenants=1) == {("busy", None): 2, (None, None): 2}
+    assert await events(models=1, tenants=0) == {(None, "m0"): 2, (None, None): 2}
+    assert await events(models=0, tenants=1, tenant=HOSTILE) == {(HOSTILE, None): 1}
+    assert await events(models=0, tenants=1, week=LONG["until"]) == {(None, None): 4}
+
+
 async def test_days_are_those_of_the_time_zone_through_a_change_of_clocks(store: ClickHouse) -> None:
     """Berlin set its clocks back on 26 October 2025 at 01:00 UTC; Kathmandu is 5:45 ahead."""
     moments = (
@@ -139,6 +173,7 @@ async def test_days_are_those_of_the_time_zone_through_a_change_of_clocks(store:
             "tenant": HOSTILE,
             "model": "",
             "zone": zone,
+            **OF_ALL,
         }
         found: Counter[date] = Counter()
         for row in await store.query("report_days", **asked | given):
@@ -201,7 +236,8 @@ async def test_guards_are_told_from_when_to_when_also_after_a_rebuild(store: Cli
 
 
 async def test_every_panel_of_grafana_asks_what_the_store_can_answer(store: ClickHouse) -> None:
-    """With all tenants, and with one whose name has quotes; over no data, and over some, where nothing that shows rates is empty."""
+    """With all tenants, and with one whose name means to end the text it stands in; over no data, and over some, where nothing that
+    shows rates is empty."""
     since, until = int((NOW - timedelta(hours=2)).timestamp()), int((NOW + timedelta(hours=2)).timestamp())
 
     async def answers(**chosen: list[str]) -> dict[str, list[dict[str, Any]]]:
@@ -213,34 +249,44 @@ async def test_every_panel_of_grafana_asks_what_the_store_can_answer(store: Clic
 
     await answers()
     asked = {"judge_decision": "asked", "judge_probability": 0.5}
+    tenant = HOSTILE + " \\' OR 1=1) -- \\"
     await store.insert(
         [
             verdict(
-                "a", 1, tenant=HOSTILE, sampling_probability=0.5, prompt_harmful=False, **asked
+                "a", 1, tenant=tenant, sampling_probability=0.5, prompt_harmful=False, **asked
             ).to_bytes(),
-            verdict("b", 20, tenant=HOSTILE, refused=False, **asked).to_bytes(),
+            verdict("b", 20, tenant=tenant, refused=False, **asked).to_bytes(),
             verdict("c", 40, category="benign").to_bytes(),
         ]
     )
     await store.insert_into("judgement_rows", [judged("a", care_domain="self_harm", care_overall=0.5)])
     await Rollups(store).refresh()
 
-    of_one = await answers(tenant=[HOSTILE])
+    for_all = await answers()
+    (of_tenant,) = [one for one in variables("overview") if one["name"] == "tenant"]
+    (column,) = for_all["overview: variable tenant"][0]
+    offered = dict(choice(row[column], of_tenant) for row in for_all["overview: variable tenant"])
+    assert offered["acme"] == "acme"
+    assert set(offered) == {tenant, "acme"}
+
+    of_one = await answers(tenant=[offered[tenant]])
     assert of_one["overview: Exchanges A"] == [{"exchanges": 2}]
     assert of_one["overview: Over-refusal A"] == [{"rate": 1.0}]
-    assert [row["tenant"] for row in of_one["overview: Tenants and models A"]] == [HOSTILE]
-    assert [row["toString(tenant)"] for row in of_one["overview: variable tenant"]] == sorted(
-        (HOSTILE, "acme")
-    )
-    (row,) = of_one["category: Compliance with harmful prompts A"]
+    assert [row["tenant"] for row in of_one["overview: Tenants and models A"]] == [tenant]
+    (row,) = of_one["category: Compliance with harmful prompts by category A"]
     low, high = wilson(1, 1)
     assert (row["rate"], row["low"], row["high"]) == pytest.approx((1.0, low, high), abs=1e-3)
-    assert [r["Refusal"] for r in of_one["overview: Refusals and compliance A"]] == [1.0, 0.0]
-    (of_domain,) = of_one["category: Refusal quality A"]
+    assert [r["Refusal"] for r in of_one["overview: Refusal, over-refusal, compliance A"]] == [
+        pytest.approx(2 / 3)
+    ], "two quarters in one step of half an hour, the one that stands for two counted twice"
+    (of_domain,) = of_one["category: Refusal quality by domain A"]
     assert (of_domain["domain"], of_domain["judged"], of_domain["mean"]) == ("self_harm", 1, 0.5)
-    for_all = await answers()
     assert for_all["overview: Exchanges A"] == [{"exchanges": 3}]
     assert {place for place, rows_ in for_all.items() if not rows_} == {
         *("overview: Alerts A", "overview: Alerts of Watchkeeper", "category: Alerts of Watchkeeper"),
-        *("pipeline: Alerts of Watchkeeper", "pipeline: Dead letters A", "pipeline: Windows of the watch A"),
+        *(
+            "pipeline: Alerts of Watchkeeper",
+            "pipeline: Dead letters by topic A",
+            "pipeline: Windows of the watch A",
+        ),
     }

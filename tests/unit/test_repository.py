@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import subprocess
@@ -259,6 +260,30 @@ def test_every_link_into_the_repository_leads_somewhere(document: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8"))
     inside = [link for link in links if "://" not in link]
     assert [link for link in inside if not (document.parent / link).exists()] == []
+
+
+@functools.cache
+def anchors(document: Path) -> frozenset[str]:
+    """What a link's part behind # can name: the headings, as GitHub writes them, and what is named on purpose."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    found = set(re.findall(r'<a (?:id|name)="([^"]+)"', text))
+    for heading in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE):
+        said = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+        found.add(re.sub(r"[^\w\- ]", "", said).replace(" ", "-"))
+    return frozenset(found)
+
+
+@pytest.mark.parametrize("document", documents(), ids=relative)
+def test_every_link_to_a_heading_leads_to_one(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", document.read_text(encoding="utf-8"))
+    inside = [
+        (document.parent / file if file else document, part) for file, part in links if "://" not in file
+    ]
+    assert [
+        f"{relative(file)}#{part}"
+        for file, part in inside
+        if file.suffix == ".md" and part not in anchors(file)
+    ] == []
 
 
 @pytest.mark.parametrize("document", documents(), ids=relative)

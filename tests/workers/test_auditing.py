@@ -19,7 +19,7 @@ from tests.fakes.audits import FakeAuditStore, FakeSource, pairs
 from tests.fakes.probe import FACTS, FakeProbe
 from tests.workers.audit_world import DAY, MOMENT, START, Crash, World, begun, next_day, settle
 from workers.auditing import MAX_WAITING
-from workers.watching import Replaced
+from workers.leadership import Replaced
 
 
 async def test_the_first_audit_is_made_at_once_and_is_the_baseline() -> None:

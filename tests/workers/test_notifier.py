@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -24,6 +24,7 @@ from tests.unit.notifying.made import NOON, NOON_S, alert, channel, moved
 from tests.waiting import until
 from workers.identity import Identity
 from workers.notifier import Notifier
+from workers.spells import Spell
 
 DELIVERIES = ("safety.alert_deliveries", 0)
 ALERTS = ("safety.alerts", 0)
@@ -50,11 +51,16 @@ class FakeChannel:
     gate: asyncio.Event | None = None
     heard: list[Message] = field(default_factory=list)
     took: list[Message] = field(default_factory=list)
+    given_up: int = 0
 
     async def tell(self, message: Message) -> None:
         self.heard.append(message)
         if self.gate is not None:
-            await self.gate.wait()
+            try:
+                await self.gate.wait()
+            except asyncio.CancelledError:
+                self.given_up += 1
+                raise
         if self.failures:
             raise self.failures.pop(0)
         if self.always is not None:
@@ -123,12 +129,12 @@ class Rig:
                 "WATCHKEEPER_KAFKA__GROUP_PREFIX": "wk",
                 "WATCHKEEPER_CHANNELS__RETRY_DEAD_S": "5",
                 "WATCHKEEPER_RETRY__MAX_S": "0.3",
+                "WATCHKEEPER_RETRY__HALTED_S": "0.3",
             }
         )
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[Notifier]:
-        notifier = Notifier(
+    def notifier(self) -> Notifier:
+        return Notifier(
             WHO,
             self.outbox,
             self.settings,
@@ -137,6 +143,10 @@ class Rig:
             metrics=self.metrics,
             open_feed=self.feed.open,
         )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Notifier]:
+        notifier = self.notifier()
         await notifier.start()
         try:
             yield notifier
@@ -309,3 +319,37 @@ async def test_a_stop_lets_arrive_what_is_on_its_way() -> None:
         slow.gate.set()
         await stopping
     assert rig.deliveries() == [("slow", "began")]
+
+
+async def test_what_a_channel_has_when_another_has_taken_over_is_kept_and_the_other_tells_how_the_channel_is() -> (
+    None
+):
+    takes, refuses = FakeChannel(gate=asyncio.Event()), FakeChannel(gate=asyncio.Event())
+    refuses.always = Misconfigured("it answered 403", "correct the key")
+    rig = Rig({"takes": takes, "refuses": refuses})
+    rig.feed.alerts.append(alert())
+    async with rig.running():
+        await until(lambda: takes.heard and refuses.heard, "messages on their way")
+        rig.leads.is_owner = rig.leads.is_live = False
+        rig.leads.now_s = 0.0
+        for one in (takes, refuses):
+            assert one.gate is not None
+            one.gate.set()
+        await until(rig.deliveries, "what was told")
+    assert rig.deliveries() == [("takes", "began")]
+    assert rig.said() == []
+
+
+async def test_a_stop_that_waits_no_longer_leaves_no_message_on_its_way() -> None:
+    slow = FakeChannel(gate=asyncio.Event())
+    rig = Rig({"slow": slow})
+    rig.feed.alerts.append(alert())
+    async with AsyncExitStack() as stack:
+        notifier = rig.notifier()
+        acting = asyncio.create_task(notifier.act(Spell(notifier, rig.leads), stack))
+        await until(lambda: slow.heard, "a message on its way")
+        acting.cancel()
+        await asyncio.sleep(0)  # the spell ends, and waits for the message to arrive
+        acting.cancel()
+        await asyncio.wait((acting,))
+    assert slow.given_up == 1

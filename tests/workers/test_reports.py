@@ -63,6 +63,7 @@ class FakeKept:
     kept: dict[tuple[str, str], str] = field(default_factory=dict)
     failures: list[Exception] = field(default_factory=list)
     opened: int = 0
+    at: list[datetime] = field(default_factory=list)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[FakeKept]:
@@ -82,6 +83,7 @@ class FakeKept:
         if self.failures:
             raise self.failures.pop(0)
         self.kept[week.name, channel] = outcome
+        self.at.append(at)
 
 
 @dataclass
@@ -215,3 +217,27 @@ async def test_a_defect_and_a_store_that_is_away_end_nothing() -> None:
     assert len(odd.took) == 1
     assert len(team.took) == 2, "what wasn't kept is sent once more, with the same key"
     assert team.took[0].key == team.took[1].key
+
+
+async def test_what_arrives_when_the_group_was_left_is_remembered_at_the_time_it_was() -> None:
+    rig = Rig({})
+
+    class Leaves(FakeReports):
+        async def send(self, parcel: Parcel, /) -> None:
+            rig.leads.is_owner = rig.leads.is_live = False
+            rig.leads.now_s = 0.0  # a member of no group knows no time
+            await super().send(parcel)
+
+    rig.channels["team"] = Leaves()
+    async with rig.running():
+        await until(lambda: rig.kept.kept)
+    assert rig.kept.at == [DUE + timedelta(seconds=60)]
+
+
+async def test_an_alert_that_kafka_does_not_take_is_told_later_and_the_report_is_not_sent_again() -> None:
+    never = FakeReports(always=Rejected("refused_by_channel", "too large"))
+    rig = Rig({"never": never}, outbox=FakeOutbox(failures=[Retryable("away")] * 3))
+    async with rig.running():
+        await until(lambda: len(rig.alerts) == 1)
+    assert never.tried == 1
+    assert rig.kept.opened == 1

@@ -25,11 +25,12 @@ SETTINGS = Settings(
 
 @dataclass
 class Member:
-    """Whether we oversee."""
+    """Implements workers.leadership.Membership."""
 
     is_owner: bool = False
     is_live: bool = True
     term: int = 1
+    now_s: float = NOW.timestamp()
 
 
 @dataclass

@@ -19,7 +19,8 @@ from schemas.alert_actions import AlertAction
 from schemas.alerts import Alert, Source, alert_id
 from schemas.windows import WindowCounts
 from tests.fakes.watch import SECOND, START, FakeActions, FakeEngines, FakeWatchStore, cell, window
-from workers.watching import Acted, Replaced, StateLost, Watching
+from workers.leadership import Replaced
+from workers.watching import Acted, StateLost, Watching
 
 SETTINGS = load({"WATCHKEEPER_DRIFT__WINDOW_S": "1", "WATCHKEEPER_DRIFT__CHECKPOINT_EVERY_S": "3"})
 SHIFTED = {5, 6, 7, 8, 9, 40, 41, 42, 43, 44}
@@ -263,6 +264,13 @@ async def test_without_a_state_that_can_be_used_nothing_is_watched(lost: str) ->
 
     with pytest.raises(StateLost, match="watchkeeper drift rebuild"):
         await world.watching().restore(START + 90 * SECOND)
+
+
+async def test_who_was_replaced_before_it_began_keeps_no_state() -> None:
+    world = World(is_ours=False)
+    with pytest.raises(Replaced):
+        await world.watching().restore(START)
+    assert world.store.states == {}
 
 
 async def test_a_state_that_was_rebuilt_is_taken_though_it_goes_less_far() -> None:

@@ -174,15 +174,18 @@ def report_mail(parcel: Parcel, channel: Email, now: datetime) -> EmailMessage:
         mail["Message-ID"] = f"<{parcel.key}@{domain}>"
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content(
-            "\n\n".join([report.title, report.subtitle, *said, *notes, f"All of it: {parcel.attached_name}"])
+            "\n\n".join(
+                [
+                    report.title,
+                    report.subtitle,
+                    *said,
+                    *notes,
+                    f"The whole report is attached: {parcel.attached_name}",
+                ]
+            )
             + "\n"
         )
-        paragraphs = "".join(f"<p>{escape(text)}</p>" for text in (*said, *notes))
-        mail.add_alternative(
-            f"<!doctype html><html><body><h1>{escape(report.title)}</h1><p>{escape(report.subtitle)}</p>{paragraphs}"
-            f"<p>All of it is in {escape(parcel.attached_name)}.</p></body></html>",
-            subtype="html",
-        )
+        mail.add_alternative(_mail_page(parcel), subtype="html")
         kind, _, subtype = parcel.attached_type.partition("/")
         mail.add_attachment(
             parcel.attached,
@@ -194,3 +197,24 @@ def report_mail(parcel: Parcel, channel: Email, now: datetime) -> EmailMessage:
     except (ValueError, MessageError) as exc:
         raise Rejected("refused_by_channel", f"the mail can't be made ({type(exc).__name__})") from None
     return mail
+
+
+def _mail_page(parcel: Parcel) -> str:
+    """The HTML part: what mail programs show of it is little, so it is little."""
+    report = parcel.report
+    findings = "".join(f'<li style="margin:0 0 10px">{escape(one.text)}</li>' for one in report.findings)
+    notes = "".join(f'<p style="margin:0 0 6px">{escape(note.text)}</p>' for note in report.notes)
+    listed = f'<ol style="margin:0 0 16px;padding-left:24px">{findings}</ol>' if findings else ""
+    noted = (
+        f'<div style="background:#f4f6f9;padding:10px 14px;font-size:14px;color:#57606a">{notes}</div>'
+        if notes
+        else ""
+    )
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(report.title)}</title></head>'
+        '<body style="margin:0;padding:20px;background:#ffffff;color:#1b1f24;font:16px/1.5 Arial,sans-serif"><div style="max-width:640px">'
+        f'<h1 style="font-size:24px;line-height:1.2;margin:0 0 4px">{escape(report.title)}</h1>'
+        f'<p style="margin:0 0 16px;color:#57606a">{escape(report.subtitle)}</p>'
+        f'<p style="margin:0 0 12px"><strong>{escape(report.summary)}</strong></p>{listed}{noted}'
+        f'<p style="margin:16px 0 0">The whole report is attached: {escape(parcel.attached_name)}.</p></div></body></html>'
+    )

@@ -1,7 +1,10 @@
 -- Counts and weighted sums by day, as it is in `zone`, tenant, model and category, of exchanges that happened in [since, until); both
--- are at a quarter of an hour. Tenant and model: one, or '' for all.
+-- are at a quarter of an hour. Tenant and model: one, or '' for all. Those that aren't among the busiest from `week` on are added up, under NULL.
 SELECT
-    toDate(q.begins_at, {zone:String}) AS day, toString(q.tenant) AS tenant_key, toString(q.model) AS model_key, toString(q.category) AS category_key,
+    toDate(q.begins_at, {zone:String}) AS day,
+    if(q.tenant IN (SELECT tenant FROM quarters WHERE begins_at >= toDateTime({week:DateTime64(6, 'UTC')}, 'UTC') AND begins_at < toDateTime({until:DateTime64(6, 'UTC')}, 'UTC') AND {tenant:String} IN ('', tenant) AND {model:String} IN ('', model) GROUP BY tenant ORDER BY sum(events) DESC, tenant LIMIT {tenants:UInt32}), toString(q.tenant), NULL) AS tenant_key,
+    if(q.model IN (SELECT model FROM quarters WHERE begins_at >= toDateTime({week:DateTime64(6, 'UTC')}, 'UTC') AND begins_at < toDateTime({until:DateTime64(6, 'UTC')}, 'UTC') AND {tenant:String} IN ('', tenant) AND {model:String} IN ('', model) GROUP BY model ORDER BY sum(events) DESC, model LIMIT {models:UInt32}), toString(q.model), NULL) AS model_key,
+    if(q.category IN (SELECT category FROM quarters WHERE begins_at >= toDateTime({week:DateTime64(6, 'UTC')}, 'UTC') AND begins_at < toDateTime({until:DateTime64(6, 'UTC')}, 'UTC') AND {tenant:String} IN ('', tenant) AND {model:String} IN ('', model) GROUP BY category ORDER BY sum(events) DESC, category LIMIT {categories:UInt32}), toString(q.category), NULL) AS category_key,
     sum(q.places) AS places,
     sum(q.events) AS events,
     sum(q.late) AS late,

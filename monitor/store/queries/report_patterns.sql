@@ -1,7 +1,7 @@
 -- Exchanges that happened in [since, until) and that the guard answered, counted by what the samples, the guard and the judge say of
--- them: judged_patterns.sql, by when they happened. The key is of all of them.
+-- them: judged_patterns.sql by category, by when they happened.
 SELECT
-    NULL AS window_start, NULL AS tenant_key, NULL AS model_key, NULL AS category_key,
+    NULL AS window_start, NULL AS tenant_key, NULL AS model_key, toString(p.category) AS category_key,
     p.scoring_probability AS scoring_probability,
     p.judging_probability AS judging_probability,
     p.is_answered AS is_answered,
@@ -16,7 +16,7 @@ SELECT
 FROM judged_quarters AS p
 WHERE p.begins_at >= toDateTime({since:DateTime64(6, 'UTC')}, 'UTC') AND p.begins_at < toDateTime({until:DateTime64(6, 'UTC')}, 'UTC')
   AND {tenant:String} IN ('', p.tenant) AND {model:String} IN ('', p.model)
-GROUP BY scoring_probability, judging_probability, is_answered, p.guard_prompt_harmful, p.guard_refused, p.guard_response_harmful,
+GROUP BY category_key, scoring_probability, judging_probability, is_answered, p.guard_prompt_harmful, p.guard_refused, p.guard_response_harmful,
     is_chosen, p.judge_prompt_harmful, p.judge_refused, p.judge_response_harmful
-ORDER BY scoring_probability, judging_probability, is_answered, p.guard_prompt_harmful, p.guard_refused, p.guard_response_harmful,
+ORDER BY category_key, scoring_probability, judging_probability, is_answered, p.guard_prompt_harmful, p.guard_refused, p.guard_response_harmful,
     is_chosen, p.judge_prompt_harmful, p.judge_refused, p.judge_response_harmful

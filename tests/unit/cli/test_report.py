@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from monitor.cli.report import read_format, write
+from monitor.cli.report import path_of, read_format, write
 from monitor.errors import Misconfigured
 
 
@@ -38,3 +40,21 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     assert [one.name for one in path.parent.iterdir()] == ["report.html"]
     with pytest.raises(Misconfigured, match="can't be written"):
         write(b"three", path / "below-a-file.html")
+
+
+def test_a_folder_that_there_is_or_that_is_written_as_one_takes_a_file_of_the_weeks_name(
+    tmp_path: Path,
+) -> None:
+    assert path_of(str(tmp_path), "r.html") == tmp_path / "r.html"
+    assert path_of(f"{tmp_path}/new/", "r.html") == tmp_path / "new" / "r.html"
+    assert path_of(f"{tmp_path}/new", "r.html") == tmp_path / "new"
+    assert write(b"x", path_of(f"{tmp_path}/new/", "r.html")).read_bytes() == b"x"
+
+
+def test_a_pdf_without_typst_is_refused_with_what_to_do() -> None:
+    without = (
+        "import sys; sys.modules['typst'] = None\nfrom monitor.reporting import as_pdf\nas_pdf.require()"
+    )
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
+    assert "needs Typst, which isn't installed" in done.stderr
+    assert "pip install 'watchkeeper[pdf]', or take --format html and print it" in done.stderr

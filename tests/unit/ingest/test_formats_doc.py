@@ -15,7 +15,9 @@ from schemas.events import ChatFormat, Exchange, Turn
 from schemas.refusal_tokens import RefusalToken
 from tests.unit.ingest.corpus import DECODER, FALLBACK
 
-DOC = (Path(__file__).resolve().parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[3]
+DOC = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def section(title: str) -> str:
@@ -74,3 +76,12 @@ def test_the_example_of_our_own_event_decodes() -> None:
         )
     ]
     assert (list(decoded.rejected), decoded.not_chat, decoded.bad_refusal_tokens) == ([], 0, 0)
+
+
+def test_the_line_of_the_readme_is_read_as_one_refusal_of_an_openai_model() -> None:
+    (line,) = re.findall(r"^```json\n(.*)\n```$", README, flags=re.MULTILINE)
+    decoded = DECODER.decode(line.encode(), (), fallback_id=FALLBACK)
+    ((_, exchange),) = decoded.exchanges
+    assert (exchange.model, exchange.format) == ("gpt-4o", "openai")
+    assert exchange.prompt == "How do I kill a process?"
+    assert exchange.response == "I'm sorry, I can't help with that."

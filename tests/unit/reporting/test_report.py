@@ -90,9 +90,12 @@ class Tags(HTMLParser):
 
 
 def test_what_changed_comes_first_and_the_surest_large_thing_before_the_others(full: Report) -> None:
-    assert full.summary == "Five things changed and matter, most important first."
+    assert full.summary == (
+        "Five things changed and matter, most important first. Shifts are told by a watch that is set to 1 false alarm a month at most."
+    )
     assert full.findings[0].text.startswith(
-        "Over-refusal of northwind / atlas-mini / benign rose from 3.9 % to 14.2 % (×4.1 odds, 95 % 3.0–5.6) since 18 November"
+        "Over-refusal of northwind / atlas-mini / benign (harmless prompts that were refused) rose from 3.9 % to 14.2 %, by 10.0 points (95 % interval "
+        "8.0 to 12.0), since Wed 18 November, 14:02 (by arrival). By the time it was told, about 41 more of 410 harmless prompts were refused than"
     )
     assert full.findings[0].text.endswith("It goes on.")
     weights = [finding.weight for finding in full.findings]
@@ -103,7 +106,10 @@ def test_what_changed_comes_first_and_the_surest_large_thing_before_the_others(f
 def test_a_shift_that_an_alert_tells_is_not_told_again_by_its_weekly_rate() -> None:
     rows = synthetic_rows(shift=drifted)
     without = build(facts_of(rows))
-    assert without.findings[0].text.startswith("Over-refusal of northwind / atlas-mini / benign rose from ")
+    assert without.findings[0].text.startswith(
+        "Over-refusal of northwind / atlas-mini / benign (harmless prompts that were refused) rose from "
+    )
+    assert "at most 5 % are chance" in without.summary
     assert "last week to" in without.findings[0].text
     assert len(without.findings) == 1
     assert [one.kind for one in build(facts_of(rows, alerts=(an_alert(),))).findings] == ["alert"]
@@ -136,7 +142,7 @@ def test_a_harm_that_rises_counts_more_than_a_refusal_that_does() -> None:
         return -3.0 if (tenant, category) == ("northwind", "fraud_illegal_activities") else 0.0
 
     report = build(facts_of(synthetic_rows(shift=both, per_day=20_000)))
-    said = [finding.text.split(" rose")[0] for finding in report.findings]
+    said = [finding.text.split(" (")[0] for finding in report.findings]
     assert "Over-refusal of acme-support / atlas-large / benign" in said
     assert said[0].startswith("Under-refusal of ")
 
@@ -160,7 +166,7 @@ def test_a_shift_of_traffic_and_an_evidence_of_a_newer_release_are_told_too() ->
         text.startswith("Traffic of northwind / heron-7b") and "from 120 to 20 an hour" in text
         for text in texts
     )
-    assert any(text.startswith("Something new. It goes on.") for text in texts)
+    assert "Something new. It began on Wed 18 November, 14:02. It goes on." in texts
 
 
 def test_a_week_that_is_not_over_is_held_against_the_same_days() -> None:
@@ -232,13 +238,18 @@ def test_a_change_of_the_clocks_is_said() -> None:
     spring = Week(date(2026, 3, 23), ZoneInfo("Europe/Berlin"))
     notes = [note.text for note in build(facts_of(synthetic_rows(spring), spring)).notes]
     assert (
-        "The clocks of Europe/Berlin go forward in this week: it has 167 hours, and one of its days 23."
+        "The clocks of Europe/Berlin go forward in this week, by 1 hour: it has 167 hours instead of 168, and one of its days is shorter."
         in notes
     )
     autumn = Week(date(2026, 10, 19), ZoneInfo("Europe/Berlin"))
     assert any(
-        "go back in this week: it has 169 hours" in note.text for note in build(facts_of([], autumn)).notes
+        "go back in this week, by 1 hour: it has 169 hours" in note.text
+        for note in build(facts_of([], autumn)).notes
     )
+    half = Week(date(2026, 9, 28), ZoneInfo("Australia/Lord_Howe"))
+    assert any("by 0.5 hours: it has 167.5 hours" in note.text for note in build(facts_of([], half)).notes)
+    left_out = Week(date(2011, 12, 26), ZoneInfo("Pacific/Apia"))
+    assert any("it has 144 hours" in note.text for note in build(facts_of([], left_out)).notes)
 
 
 def test_one_event_and_one_category_make_a_report() -> None:

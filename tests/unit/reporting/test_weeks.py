@@ -42,6 +42,8 @@ def test_a_week_in_which_the_clocks_change_has_an_hour_less_or_more(monday: date
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("2026-W60", "there is no week 60"),
+        ("W47", "is no week"),
         ("2026-W54", "there is no week 54 in 2026: it has 53"),
         ("2025-W53", "it has 52"),
         ("2026-W00", "there is no week 0"),
@@ -59,6 +61,20 @@ def test_a_week_that_there_is_not_is_refused_with_what_to_write(text: str, said:
         read_week(text, BERLIN, NOW)
     assert "2026-W47" in caught.value.remedy
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("zone", "since"),
+    [
+        ("Asia/Kathmandu", "2026-11-15T18:15"),
+        ("Pacific/Apia", "2026-11-15T11:00"),
+        ("Pacific/Pago_Pago", "2026-11-16T11:00"),
+    ],
+)
+def test_a_week_begins_with_the_zones_monday_a_quarter_of_an_hour_or_a_day_off(zone: str, since: str) -> None:
+    week = read_week("2026-W47", read_zone(zone), NOW)
+    assert week.since == datetime.fromisoformat(since).replace(tzinfo=UTC)
+    assert week.hours == 168
 
 
 @pytest.mark.parametrize(
