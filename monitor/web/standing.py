@@ -41,7 +41,7 @@ class Standing:
     opens: tuple[str, str] | None = None
 
 
-PIPELINE: Final = ("/pipeline", "See which part of the pipeline it is")
+PIPELINE: Final = ("/pipeline", "Look at the pipeline")
 
 
 async def pulse(site: Site, now: datetime) -> Pulse:

@@ -13,6 +13,7 @@ from tests.integration.browser.stage import HOSTILE_ID
 from tests.integration.browser.test_dashboard import PAGES
 
 FURTHER = {
+    "events": "/events?limit=8",
     "alert": "/alerts/98ddc0f4",
     "shift": "/alerts?show=going",
     "event": "/event?" + urlencode({"id": HOSTILE_ID}),
@@ -60,7 +61,7 @@ async def test_by_keys_alone_past_the_navigation_to_a_cell_and_its_figures(visit
     assert (await focused(visitor))[0] == "Skip to the content"
     await expect(page.locator(".skip")).to_be_in_viewport()
     await page.keyboard.press("Enter")
-    reached = []
+    reached: list[tuple[str, str]] = []
     while not reached or reached[-1][0] != "model":
         await page.keyboard.press("Tab")
         reached.append(await focused(visitor))

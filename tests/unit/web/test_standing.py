@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from monitor.settings import load
-from monitor.web.standing import PIPELINE, Pulse, Standing, late_after, standing
+from monitor.web.standing import PIPELINE, Pulse, Standing, Tone, late_after, standing
 from schemas.alerts import Alert
 from tests.unit.cli.alerts_fixture import shift, stalled
 
@@ -33,10 +33,10 @@ def test_all_is_well_only_where_alerts_are_read_and_the_watch_follows_what_arriv
     ],
 )
 def test_alerts_come_first_and_critical_ones_are_counted(
-    going: tuple[Alert, ...], tone: str, words: str
+    going: tuple[Alert, ...], tone: Tone, words: str
 ) -> None:
-    assert said(going) == Standing(tone, words)  # type: ignore[arg-type]  # a tone
-    assert said(going, Pulse(trouble="away")) == Standing(tone, words)  # type: ignore[arg-type]
+    assert said(going) == Standing(tone, words)
+    assert said(going, Pulse(trouble="away")) == Standing(tone, words)
 
 
 def test_alerts_that_may_not_be_all_are_said_to_be() -> None:
