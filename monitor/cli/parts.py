@@ -78,7 +78,8 @@ def require_parts(environ: Mapping[str, str], latest: Callable[[], RunningStack 
     if not parts.is_pointed:
         raise Misconfigured(
             "no embedded stack is running, and no settings say where Kafka, Triton and ClickHouse are",
-            "start one with `watchkeeper up` (or `watchkeeper demo`), or set " + ", ".join(ADDRESSES),
+            "start one with `watchkeeper up` (or `watchkeeper demo`) and wait until it says that it is up, or set "
+            + ", ".join(ADDRESSES),
         )
     return parts
 
