@@ -8,7 +8,8 @@ Prints of each refresh the time, the engine's processor time, and what it counte
 rows read by all statements of a refresh and rows counted, each by verdicts that came, and how far behind the mark is. Last, against counting
 everything again each time, and whether the quarters are what the verdicts say.
 
-Exits 1 where counting takes SHARE of a core's time or more in a phase (how long it takes depends on what else the machine does, which is told), the mark is further behind than BEHIND_S, or the counts differ.
+Exits 1 where counting takes SHARE of a core's time or of the interval or more in a phase, the mark is further behind than BEHIND_S, or the
+counts differ. The interval's share is of use on a machine without other work alone: a refresh that is slowed down ends at half of it.
 """
 
 from __future__ import annotations
@@ -135,13 +136,14 @@ async def phase(traffic: Traffic, rollups: Rollups, engine: Engine, seconds: int
         await asyncio.sleep(max(0.0, EVERY_S - (time.monotonic() - began_s)))
     every_s, came = len(costs) * EVERY_S, sum(one.came for one in costs)
     share = sum(one.cpu_s for one in costs) / every_s
+    of_interval = sum(one.took_s for one in costs) / every_s
     behind_s = max(one.behind_s for one in costs)
     print(
-        f"of one core {share:.2f} ({share / SHARE:.2f} of the limit), of the interval {sum(one.took_s for one in costs) / every_s:.2f}; "
+        f"of one core {share:.2f} ({share / SHARE:.2f} of the limit), of the interval {of_interval:.2f} ({of_interval / SHARE:.2f}); "
         f"for each verdict that came {sum(one.rows for one in costs) / came:.1f} rows counted, {sum(one.read for one in costs) / came:.0f} read; "
         f"behind by at most {behind_s:.0f} s ({behind_s / BEHIND_S:.2f} of the limit)"
     )
-    return share < SHARE and behind_s < BEHIND_S
+    return max(share, of_interval) < SHARE and behind_s < BEHIND_S
 
 
 async def main() -> int:
