@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
+
+
+def free_ports(names: Collection[str], wished: Mapping[str, int] | None = None) -> dict[str, int]:
+    """A port for each of the names, all different: the one that is wished for it, where that is one, else a free one."""
+    ports = {name: port for name, port in (wished or {}).items() if port}
+    for name in names:
+        while name not in ports:
+            port = free_port()
+            if port not in ports.values():
+                ports[name] = port
+    return {name: ports[name] for name in names}
 
 
 def is_free(port: int) -> bool:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from monitor.embedded.free_ports import LOOPBACK, free_port
+from monitor.embedded.free_ports import LOOPBACK, free_ports
 from monitor.embedded.java import Java
 from monitor.embedded.kafka_config import BROKER_CLASS, format_storage, new_cluster_id, write_configuration
 from monitor.embedded.locks import try_lock
@@ -83,7 +83,7 @@ def _is_due(kept: Path, failed: Path) -> bool:
 async def _make(command: Sequence[str], kept: Path) -> None:
     folder = Path(tempfile.mkdtemp(prefix="warm-up-", dir=kept.parent))
     try:
-        ports = {"broker": free_port(), "controller": free_port()}
+        ports = free_ports(("broker", "controller"))
         configuration = write_configuration(folder, ports)
         await asyncio.to_thread(format_storage, command, configuration, new_cluster_id())
         made = folder / kept.name

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
-from monitor.embedded.free_ports import free_port, is_free
+from monitor.embedded.free_ports import free_ports, is_free
 from monitor.embedded.process import TetheredProcess, launched
 from monitor.embedded.progress import OnProgress, Phase, Progress, unheard
 from monitor.errors import Misconfigured, Retryable
@@ -66,9 +66,7 @@ class Part(ABC):
         """`folder` is the part's own and is made if missing. `ports` are taken if free; what is missing is chosen."""
         self.folder = folder
         self.log = folder / f"{self.name}.log"
-        self.ports: dict[str, int] = {
-            name: (ports or {}).get(name) or free_port() for name in self.port_names
-        }
+        self.ports: dict[str, int] = free_ports(self.port_names, ports)
         self.facts: dict[str, str] = {}
         self.hold: tuple[int, ...] = ()
         self._on_progress = on_progress
@@ -129,9 +127,8 @@ class Part(ABC):
             ) from exc
         for attempt in range(1, PORT_TRIES + 1):
             if not self._has_been_ready:
-                self.ports = {
-                    name: port if is_free(port) else free_port() for name, port in self.ports.items()
-                }
+                still_free = {name: port for name, port in self.ports.items() if is_free(port)}
+                self.ports = free_ports(self.port_names, still_free)
             command = await self._command()
             self._tell(
                 "starting", {"ports": ", ".join(f"{name} {port}" for name, port in self.ports.items())}
@@ -143,7 +140,7 @@ class Part(ABC):
                 taken = any(sign in self.tail().lower() for sign in PORT_TAKEN)
                 if not taken or self._has_been_ready or attempt == PORT_TRIES:
                     raise
-                self.ports = {name: free_port() for name in self.port_names}
+                self.ports = free_ports(self.port_names)
             else:
                 break
         self._has_been_ready = True

@@ -82,6 +82,8 @@ async def test_a_worker_whose_guard_never_answers_is_stalled_until_it_does(
     guard.gate = asyncio.Event()
     await fleet.produce(LOGS)
     firing = await fleet.told("worker_stalled", "firing")
+    stalled = 'watchkeeper_worker_condition{kind="worker_stalled"}'
+    await until(lambda: fleet.metrics(worker)[stalled] == 1, "the worker's own next look")
     shown = fleet.metrics(worker)
     checked = await watchkeeper(["check"], fleet.environment)
     guard.gate.set()

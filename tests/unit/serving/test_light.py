@@ -37,7 +37,7 @@ def imported(packages: str, modules: str) -> subprocess.CompletedProcess[str]:
 def test_it_needs_numpy_and_msgspec() -> None:
     found = imported("numpy,msgspec", PURE)
     assert found.returncode == 0, found.stderr
-    assert "pip install watchkeeper --no-deps" in DOC
+    assert "pip install --no-deps ." in DOC
     assert "pip install msgspec numpy" in DOC
 
 
