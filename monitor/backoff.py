@@ -16,6 +16,12 @@ class Backoff:
     attempt: int = 0
     rng: random.Random = field(default_factory=random.Random)
 
+    def went_well(self, for_s: float) -> None:
+        """What fails now comes after so long without a failure: where that is as long as the longest wait, what failed before has nothing to do
+        with it."""
+        if for_s >= self.settings.max_s:
+            self.attempt = 0
+
     def next_s(self, at_least_s: float | None = None) -> float:
         """Seconds to wait now: uniform in [half, whole] of the doubled ceiling, never below `at_least_s`.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -22,7 +23,6 @@ from monitor.errors import WatchkeeperError
 from monitor.metrics import Metric, Metrics
 from monitor.ports import Outbox, OutRecord
 from monitor.settings import Settings
-from schemas.alerts import Alert
 from schemas.audits import AuditRecord
 from workers.actions import ActionLog
 from workers.audit_conclusion import Concluding
@@ -35,6 +35,7 @@ from workers.leadership import Membership
 from workers.opening import opened_store
 from workers.probing import Measuring
 from workers.spells import POLL_S, Duty, Spell
+from workers.telling import tell
 
 log = structlog.get_logger("watchkeeper.audits")
 
@@ -87,7 +88,7 @@ class Auditor(Duty):
             steps=Steps(
                 tables,
                 self._publish,
-                self._tell,
+                partial(tell, self._outbox, kafka),
                 teller,
                 settings.retry,
                 metrics,
@@ -119,13 +120,8 @@ class Auditor(Duty):
             await spell.sleep(wait_s)
 
     async def _publish(self, record: AuditRecord) -> None:
-        await self._write(self._settings.kafka.audits_topic, record.id, record.to_bytes())
-
-    async def _tell(self, alert: Alert) -> None:
-        await self._write(self._settings.kafka.alerts_topic, alert.id, alert.to_bytes())
-
-    async def _write(self, topic: str, key: str, value: bytes) -> None:
-        await self._outbox.publish(topic, 0, [OutRecord(key.encode(), value)])
+        kept = OutRecord(record.id.encode(), record.to_bytes())
+        await self._outbox.publish(self._settings.kafka.audits_topic, 0, [kept])
 
     def show_nothing(self) -> None:
         """See Duty."""

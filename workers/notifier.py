@@ -35,6 +35,7 @@ from workers.identity import Identity
 from workers.leadership import Membership
 from workers.notifier_ports import Feed, OpenFeed
 from workers.spells import Duty, Spell
+from workers.telling import alert_record
 from workers.trouble import where
 
 log = structlog.get_logger("watchkeeper.notifier")
@@ -240,9 +241,7 @@ class Notifier(Duty):
 
     async def _tell_of(self, term: _Term, alert: Alert, *, is_news: bool = True) -> None:
         """An alert about a channel goes where all alerts go; by that log the other channels hear of it."""
-        term.unkept.append(
-            (self._settings.kafka.alerts_topic, OutRecord(alert.id.encode(), alert.to_bytes()))
-        )
+        term.unkept.append((self._settings.kafka.alerts_topic, alert_record(alert)))
         await self._flushed(term)
         self._metrics.count(Metric.ALERTS_SENT, kind=alert.kind, state=alert.state)
         if is_news:

@@ -24,12 +24,13 @@ from monitor.errors import WatchkeeperError
 from monitor.fleet import Fleet, GroupView, LostWatch, Offsets
 from monitor.health import fleet_findings
 from monitor.metrics import Metric, Metrics
-from monitor.ports import Outbox, OutRecord
+from monitor.ports import Outbox
 from monitor.settings import Settings
 from workers.control import Control
 from workers.identity import Identity
 from workers.leadership import FROZEN_AFTER_S, Leadership
 from workers.policy_maker import InForce, PolicyMaker
+from workers.telling import tell
 from workers.trouble import is_cancelled, said, where
 
 log = structlog.get_logger("watchkeeper.overseer")
@@ -234,9 +235,7 @@ class Overseer(Service):
     async def _tell(self, due: Due, now_s: float) -> None:
         alert = due.alert
         try:
-            await self._outbox.publish(
-                self._settings.kafka.alerts_topic, 0, [OutRecord(alert.id.encode(), alert.to_bytes())]
-            )
+            await tell(self._outbox, self._settings.kafka, alert)
         except WatchkeeperError as exc:
             if (alert.id, due.news) not in self._unsent:
                 self._unsent.add((alert.id, due.news))

@@ -91,8 +91,7 @@ class Policies(Service):
                 error = said(exc)
             else:
                 continue
-            if time.monotonic() - began_s >= self._settings.retry.max_s:
-                backoff = Backoff(self._settings.retry)
+            backoff.went_well(time.monotonic() - began_s)
             wait_s = backoff.next_s()
             log.warning("policies not heard, tried again", error=error, retry_in_s=round(wait_s, 2))
             await self.sleep(wait_s)

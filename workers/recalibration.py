@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -16,18 +17,18 @@ from monitor.adapters.logged_prompts import StoredPrompts
 from monitor.alerting import Alerts
 from monitor.errors import Misconfigured
 from monitor.metrics import Metrics
-from monitor.ports import Outbox, OutRecord
+from monitor.ports import Outbox
 from monitor.recalibration.desk_settings import desk_of
 from monitor.recalibration.keys import check, keys_of
 from monitor.recalibration.kinds import KINDS
 from monitor.recalibration.model_policies import ModelPolicy, read_policies
 from monitor.settings import Settings
-from schemas.alerts import Alert
 from workers.identity import Identity
 from workers.leadership import Membership
 from workers.opening import opened_store
 from workers.recalibrating import Recalibrating, show_nothing
 from workers.spells import Duty, Spell
+from workers.telling import tell
 
 log = structlog.get_logger("watchkeeper.recalibration")
 
@@ -86,7 +87,7 @@ class Recalibrator(Duty):
             log=topic,
             prompts=StoredPrompts(store, settings.kafka.chat_logs_topic, settings.recalibration.most_prompts),
             alerts=alerts,
-            tell=self._tell,
+            tell=partial(tell, self._outbox, settings.kafka),
             settings=settings.recalibration,
             metrics=self._metrics,
             is_ours=spell.is_ours,
@@ -100,7 +101,3 @@ class Recalibrator(Duty):
     def show_nothing(self) -> None:
         """See Duty."""
         show_nothing(self._metrics)
-
-    async def _tell(self, alert: Alert) -> None:
-        record = OutRecord(alert.id.encode(), alert.to_bytes())
-        await self._outbox.publish(self._settings.kafka.alerts_topic, 0, [record])

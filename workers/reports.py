@@ -21,7 +21,7 @@ from monitor.errors import Misconfigured, Rejected, Retryable, WatchkeeperError
 from monitor.metrics import Metrics
 from monitor.notifying.channels import Channel
 from monitor.notifying.references import Secrets
-from monitor.ports import Outbox, OutRecord
+from monitor.ports import Outbox
 from monitor.reporting import as_pdf
 from monitor.reporting.building import build
 from monitor.reporting.document import Report
@@ -36,6 +36,7 @@ from workers.identity import Identity
 from workers.leadership import Membership
 from workers.opening import opened_store
 from workers.spells import Duty, Spell
+from workers.telling import tell
 from workers.trouble import where
 
 log = structlog.get_logger("watchkeeper.reports")
@@ -196,9 +197,8 @@ class Reporter(Duty):
         """The alerts, in order; what Kafka doesn't take now it takes in the next turn."""
         while round_.untold:
             alert = round_.untold[0]
-            record = OutRecord(alert.id.encode(), alert.to_bytes())
             try:
-                await self._outbox.publish(self._settings.kafka.alerts_topic, 0, [record])
+                await tell(self._outbox, self._settings.kafka, alert)
             except WatchkeeperError as exc:
                 log.warning("an alert about a report isn't told yet, tried again", error=str(exc))
                 return

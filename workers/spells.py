@@ -108,8 +108,7 @@ class Duty(Service):
         return POLL_S
 
     def _failed(self, spell: Spell, backoff: Backoff, error: str) -> float:
-        if spell.went_well_for_s >= self._retry.max_s:
-            backoff.attempt = 0  # what failed before it has nothing to do with this
+        backoff.went_well(spell.went_well_for_s)
         wait_s = backoff.next_s()
         self._log.warning(f"{self._doing} failed, begun again", error=error, retry_in_s=round(wait_s, 2))
         return wait_s

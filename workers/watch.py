@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -20,15 +21,15 @@ from monitor.drift.kinds import DriftKind
 from monitor.errors import WatchkeeperError
 from monitor.fleet import LostWatch
 from monitor.metrics import Metric, Metrics
-from monitor.ports import Outbox, OutRecord
+from monitor.ports import Outbox
 from monitor.settings import Settings
-from schemas.alerts import Alert
 from workers.actions import ActionLog
 from workers.closing import Closer
 from workers.identity import Identity
 from workers.leadership import Membership
 from workers.opening import opened_store
 from workers.spells import POLL_S, Duty, Spell
+from workers.telling import tell
 from workers.watching import STREAM_STATES, Engines, StateLost, Watching
 
 log = structlog.get_logger("watchkeeper.watch")
@@ -135,9 +136,6 @@ def opening(who: Identity, outbox: Outbox, settings: Settings, engines: Engines,
     """Connects to the store and the broker of the settings."""
     fleet, kafka = settings.kafka.group_prefix, settings.kafka
 
-    async def tell(alert: Alert) -> None:
-        await outbox.publish(kafka.alerts_topic, 0, [OutRecord(alert.id.encode(), alert.to_bytes())])
-
     @asynccontextmanager
     async def opened(spell: Spell) -> AsyncIterator[tuple[Watching, Closing]]:
         async with opened_store(settings.clickhouse, metrics) as store, KafkaAdmin.connect(kafka) as admin:
@@ -145,7 +143,7 @@ def opening(who: Identity, outbox: Outbox, settings: Settings, engines: Engines,
                 engines=engines,
                 store=WatchTables(store, fleet, kafka.chat_logs_topic),
                 actions=ActionLog(admin, kafka.alert_actions_topic, fleet),
-                tell=tell,
+                tell=partial(tell, outbox, kafka),
                 settings=settings,
                 source=who.source,
                 metrics=metrics,

@@ -7,6 +7,7 @@ from typing import Final
 from monitor.reporting import charts, words
 from monitor.reporting.document import Block, Cell, Column, Paragraph, Section, Table, Tone
 from monitor.reporting.facts import AuditValue, Facts
+from monitor.wording.figures import NOTHING
 
 MOST_SETS: Final = 4
 MOST_LAYERS: Final = 40
@@ -108,7 +109,7 @@ def _of_set(facts: Facts, number: int, title: str, values: list[AuditValue]) -> 
 
 def _value(one: AuditValue | None) -> Cell:
     if one is None or one.value is None:
-        return Cell(words.NOTHING)
+        return Cell(NOTHING)
     bounds = "" if one.low is None or one.high is None else f" ({one.low:.3g}–{one.high:.3g})"
     return Cell(f"{one.value:.3g}{bounds}", one.value)
 

@@ -16,6 +16,7 @@ from monitor.reporting import words
 from monitor.reporting.changes import RATES, Changes
 from monitor.reporting.document import Cell, Column, Picture, Table
 from monitor.reporting.facts import EVERYTHING, AuditValue, CellKey
+from monitor.wording.figures import NOTHING
 
 _QUERIES: Final = ("report_days",)
 _INK, _QUIET, _LINE, _BAND, _SHADE = "#1b1f24", "#57606a", "#0b5394", "#9fc5e8", "#eef2f6"
@@ -191,7 +192,7 @@ def heat_map(changes: Changes, measure: Measure, categories: Sequence[CellKey]) 
         (
             Cell(words.category(key[2] or "")),
             *(
-                Cell(words.share(value), value) if np.isfinite(value) else Cell(words.NOTHING)
+                Cell(words.share(value), value) if np.isfinite(value) else Cell(NOTHING)
                 for value in map(float, values[row])
             ),
         )
@@ -264,11 +265,7 @@ def audit_picture(
                 (
                     Cell(f"{words.name(one.layer)}, {one.at.astimezone(zone):%d %B}"),
                     Cell(f"{one.value:.3g}", one.value),
-                    Cell(
-                        words.NOTHING
-                        if one.low is None or one.high is None
-                        else f"{one.low:.3g}–{one.high:.3g}"
-                    ),
+                    Cell(NOTHING if one.low is None or one.high is None else f"{one.low:.3g}–{one.high:.3g}"),
                 )
                 for one in shown
             ]

@@ -13,6 +13,7 @@ from monitor.reporting import words
 from monitor.reporting.changes import RATES, Changes
 from monitor.reporting.document import Block, Cell, Column, Paragraph, Section, Table
 from monitor.reporting.facts import EVERYTHING, Facts, Quality
+from monitor.wording.figures import NOTHING
 from schemas.taxonomy import CATEGORIES
 
 MOST_CATEGORIES: Final = 24
@@ -113,7 +114,7 @@ def _number(one: Quality | None) -> tuple[str, float]:
 
 def _mean(one: Quality | None, *, is_share: bool) -> tuple[str, float | None]:
     if one is None or not one.n:
-        return words.NOTHING, None
+        return NOTHING, None
     if is_share:
         # As many alike as would vary so; where all are the same, as many as there are.
         spread = one.mean * (1 - one.mean)

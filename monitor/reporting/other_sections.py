@@ -9,6 +9,7 @@ from monitor.reporting import words
 from monitor.reporting.changes import Changes
 from monitor.reporting.document import Block, Cell, Column, Paragraph, Section, Table
 from monitor.reporting.facts import EVERYTHING, CalibrationNow, Example, Facts, Told
+from monitor.wording.figures import NOTHING
 
 MOST_ALERTS: Final = 40
 _ALERTS_ASKED_FOR: Final = 500
@@ -139,14 +140,14 @@ def _calibration_row(facts: Facts, one: CalibrationNow) -> tuple[Cell, ...]:
         f"{words.category(group) if group else one.rule} {value:.3g}"
         for group, value in one.thresholds.items()
     )
-    said = "; ".join(one.guarantees) or one.reason or words.NOTHING
+    said = "; ".join(one.guarantees) or one.reason or NOTHING
     return (
         Cell(words.name(one.model)),
         Cell(str(one.version), one.version),
         Cell(one.state.replace("_", " "), one.state, "worse" if one.state == "rolled_back" else ""),
         Cell(words.moment(one.published_at or one.at, zone), (one.published_at or one.at).isoformat()),
         Cell(words.name(one.by)),
-        Cell(words.text(thresholds or words.NOTHING, 160)),
+        Cell(words.text(thresholds or NOTHING, 160)),
         Cell(words.text(said, 300)),
     )
 
@@ -171,9 +172,9 @@ def data_section(facts: Facts, changes: Changes) -> Section:
                     Cell(title),
                     Cell(words.whole(count), count),
                     Cell(words.share(count / events), count / events),
-                    Cell(words.whole(count_before) if before else words.NOTHING, count_before),
+                    Cell(words.whole(count_before) if before else NOTHING, count_before),
                     Cell(
-                        words.share(count_before / before) if before else words.NOTHING,
+                        words.share(count_before / before) if before else NOTHING,
                         count_before / before if before else None,
                     ),
                 )

@@ -12,6 +12,7 @@ from monitor.reporting.document import Block, Cell, Column, Paragraph, Section, 
 from monitor.reporting.facts import EVERYTHING, CellKey, Facts
 from monitor.reporting.findings import tone_of
 from monitor.reporting.significance import LEVEL
+from monitor.wording.figures import NOTHING, points_text
 from schemas.taxonomy import CATEGORIES
 
 MOST_ROWS: Final = 24
@@ -97,8 +98,8 @@ def _volume_row(changes: Changes, key: CellKey, weeks_with: Sequence[int]) -> tu
     return (
         Cell(words.cell(key)),
         Cell(words.whole(events), events),
-        Cell(words.whole(last) if weeks_with else words.NOTHING, last),
-        Cell(words.NOTHING if mean is None else words.whole(mean), mean),
+        Cell(words.whole(last) if weeks_with else NOTHING, last),
+        Cell(NOTHING if mean is None else words.whole(mean), mean),
         Cell(words.whole(wanted), wanted),
         Cell(words.whole(answered), answered),
         Cell(words.share(coverage), coverage, "warning" if coverage is not None and coverage < 0.95 else ""),
@@ -123,8 +124,8 @@ def _day_row(changes: Changes, number: int) -> tuple[Cell, ...]:
             "" if has_begun else "quiet",
         ),
         Cell(words.share(coverage), coverage),
-        Cell(words.whole(late) if has_begun else words.NOTHING, late if has_begun else None),
-        Cell(words.whole(before) if changes.has_past(1) else words.NOTHING, before),
+        Cell(words.whole(late) if has_begun else NOTHING, late if has_begun else None),
+        Cell(words.whole(before) if changes.has_past(1) else NOTHING, before),
     )
 
 
@@ -210,7 +211,7 @@ def _rate_row(changes: Changes, measure: Measure, key: CellKey) -> tuple[Cell, .
 
 def _change_cell(change: Change | None) -> Cell:
     if change is None:
-        return Cell(words.NOTHING)
+        return Cell(NOTHING)
     shown = words.points_beside(change.change, max(change.now.value or 0.0, change.before.value or 0.0))
     if change.is_significant:
         return Cell(
@@ -240,13 +241,11 @@ def _narrow(changes: Changes) -> Table | None:
             Cell(words.share(one.before.value), one.before.value),
             Cell(words.share(one.now.value), one.now.value),
             Cell(
-                f"{'▲' if one.is_rise else '▼'} {words.points(one.change).removesuffix(' points')}",
+                f"{'▲' if one.is_rise else '▼'} {points_text(one.change, has_unit=False)}",
                 one.change,
                 tone_of(one.measure, is_rise=one.is_rise),
             ),
-            Cell(
-                f"{words.points(one.low).removesuffix(' points')} to {words.points(one.high).removesuffix(' points')}"
-            ),
+            Cell(f"{points_text(one.low, has_unit=False)} to {points_text(one.high, has_unit=False)}"),
             Cell("last week" if one.versus == "last week" else "four weeks"),
         )
         for one in ranked[:MOST_ROWS]

@@ -11,7 +11,7 @@ from monitor.reporting import words
 from monitor.reporting.changes import RATES, Change
 from monitor.reporting.facts import Told
 from monitor.reporting.weeks import Week
-from monitor.wording.figures import shares_apart
+from monitor.wording.figures import points_text, shares_apart
 from schemas.evidence import DriftEvidence
 
 _MEANT: Final[Mapping[Measure, str]] = {
@@ -68,7 +68,7 @@ def _subject(measure: Measure, place: Mapping[str, str]) -> str:
 def _by(change: float, low: float, high: float) -> str:
     """By 7.9 points (95 % interval 6.8 to 8.9); the ends have a sign where they differ in it."""
     ends = [low, high] if change >= 0 else [-high, -low]
-    shown = [words.points(end).removesuffix(" points") for end in ends]
+    shown = [points_text(end, has_unit=False) for end in ends]
     if ends[0] >= 0:
         shown = [end.removeprefix("+") for end in shown]
-    return f"by {words.points(abs(change)).removeprefix('+')} (95 % interval {shown[0]} to {shown[1]})"
+    return f"by {points_text(abs(change)).removeprefix('+')} (95 % interval {shown[0]} to {shown[1]})"

@@ -11,11 +11,10 @@ from zoneinfo import ZoneInfo
 from monitor.drift.measures import Measure
 from monitor.drift.wording import printable
 from monitor.reporting.facts import CellKey
-from monitor.wording.figures import points_text, share_text
+from monitor.wording.figures import NOTHING, share_text
 from monitor.wording.visible import visible
 
 LONGEST_TEXT: Final = 400
-NOTHING: Final = "—"
 
 TITLES: Final[Mapping[Measure, str]] = {
     Measure.REFUSAL: "Refusal",
@@ -88,11 +87,6 @@ def interval(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return NOTHING
     return f"{share_text(low).removesuffix(' %')}–{share_text(high)}"
-
-
-def points(value: float) -> str:
-    """+3.2 points."""
-    return points_text(value)
 
 
 def points_beside(change: float, rate: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -144,8 +144,3 @@ def session_of(request: Request) -> Session | None:
     """Who asks; None for somebody who may only read."""
     site: Site = request.app.state.site
     return site.sessions.of(request.cookies.get(cookie_name(site)))
-
-
-def ago(at: datetime, now: datetime) -> str:
-    """How long ago."""
-    return duration(max(now - at, timedelta(0)))
