@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,6 +31,15 @@ def exactly(value: float) -> object:
     return pytest.approx(value, rel=1e-9)
 
 
+def over_a_gap(value: float, rows: Floats, gap: float) -> object:
+    """What is divided by, or is, a distance that is taken from inner products, by scikit-learn as here: |a|^2 - 2ab + |b|^2 is
+    right to some float64 steps of the longest row's square, which are few digits of a gap that is nearly nothing.
+    """
+    return pytest.approx(
+        value, rel=max(1e-9, 4 * np.finfo(float).eps * np.square(rows).sum(axis=1).max() / gap**2)
+    )
+
+
 def geometries(rows: Floats, safe: int) -> tuple[Geometry, Geometry]:
     return Gram.of(rows, safe), Rows(rows, safe)
 
@@ -40,6 +51,17 @@ def ones(rows: Floats) -> Floats:
 def sides(rows: Floats, safe: int) -> tuple[Floats, Floats]:
     first = (np.arange(len(rows)) < safe).astype(np.float64)[None, :]
     return first, 1 - first
+
+
+def davies_bouldin_by_hand(rows: Floats, safe: int) -> tuple[float, float]:
+    """The index and the distance of the centroids, from differences alone: nothing cancels but what the rows themselves lack."""
+    means = [part.mean(axis=0) for part in (rows[:safe], rows[safe:])]
+    gap = float(np.linalg.norm(means[0] - means[1]))
+    spread = sum(
+        float(np.linalg.norm(part - mean, axis=1).mean())
+        for part, mean in zip((rows[:safe], rows[safe:]), means, strict=True)
+    )
+    return spread / gap, gap
 
 
 def dunn_by_hand(rows: Floats, is_second: NDArray[np.bool_]) -> float:
@@ -67,16 +89,19 @@ def test_measures_are_those_of_scikit_learn(drawn: tuple[int, int, int, int]) ->
     rows = chance.normal(chance.normal(size=dimensions), 1, (safe + unsafe, dimensions))
     rows[safe:] += chance.normal()
     labels = np.arange(len(rows)) >= safe
+    by_hand, gap = davies_bouldin_by_hand(rows, safe)
+    assert by_hand == over_a_gap(judge.davies_bouldin_score(rows, labels), rows, gap)
     for geometry in geometries(rows, safe):
-        assert scatters(geometry, ones(rows)).chi[0] == exactly(judge.calinski_harabasz_score(rows, labels))
-        assert by_rows(AuditMeasure.DBI, geometry, *sides(rows, safe))[0] == exactly(
-            judge.davies_bouldin_score(rows, labels)
-        )
+        chi = scatters(geometry, ones(rows)).chi[0]
+        assert chi == over_a_gap(judge.calinski_harabasz_score(rows, labels), rows, gap)
+        assert by_rows(AuditMeasure.DBI, geometry, *sides(rows, safe))[0] == over_a_gap(by_hand, rows, gap)
     gram = Gram.of(rows, safe)
     assert by_rows(AuditMeasure.SILHOUETTE, gram, *sides(rows, safe))[0] == pytest.approx(
         judge.silhouette_score(rows, labels), rel=1e-9, abs=1e-9
     )
-    assert by_rows(AuditMeasure.DUNN, gram, *sides(rows, safe))[0] == exactly(dunn_by_hand(rows, labels))
+    nearest = min(float(np.linalg.norm(rows[:safe] - row, axis=1).min()) for row in rows[safe:])
+    dunn = by_rows(AuditMeasure.DUNN, gram, *sides(rows, safe))[0]
+    assert dunn == over_a_gap(dunn_by_hand(rows, labels), rows, nearest)
 
 
 @given(SETS)
@@ -91,14 +116,37 @@ def test_chi_and_xbi_are_one_statistic_and_chi_follows_from_j(drawn: tuple[int, 
     chi = judge.calinski_harabasz_score(rows, labels)
     means = rows[:safe].mean(axis=0) - rows[safe:].mean(axis=0)
     within = sum(((part - part.mean(axis=0)) ** 2).sum() for part in (rows[:safe], rows[safe:]))
-    assert scatter.xbi[0] == exactly(within / (total * float(means @ means)))
-    assert scatter.xbi[0] * chi == exactly((total - 2) * safe * unsafe / total**2)
+    gap = float(np.linalg.norm(means))
+    assert scatter.xbi[0] == over_a_gap(within / (total * gap**2), rows, gap)
+    assert scatter.xbi[0] * chi == over_a_gap((total - 2) * safe * unsafe / total**2, rows, gap)
     variance = within / (total - 2)
     j = (float(means @ means) - variance * (1 / safe + 1 / unsafe)) / variance
     assert scatter.j[0] == pytest.approx(j, rel=1e-9, abs=1e-9)
-    assert chi == exactly(1 + safe * unsafe / total * j)
-    assert chi_of(scatter.j, safe, unsafe)[0] == exactly(chi)
-    assert xbi_of(scatter.j, safe, unsafe)[0] == exactly(scatter.xbi[0])
+    assert chi == over_a_gap(1 + safe * unsafe / total * j, rows, gap)
+    assert chi_of(scatter.j, safe, unsafe)[0] == over_a_gap(chi, rows, gap)
+    assert xbi_of(scatter.j, safe, unsafe)[0] == over_a_gap(scatter.xbi[0], rows, gap)
+
+
+def test_centroids_that_nearly_coincide_are_told_better_than_scikit_learn_does() -> None:
+    chance = np.random.default_rng(645426)
+    rows = chance.normal(chance.normal(size=1), 1, (22, 1))
+    rows[11:] += chance.normal()
+    values = [Fraction(float(value)) for value in rows[:, 0]]
+    means = [sum(part) / Fraction(11) for part in (values[:11], values[11:])]
+    gap = abs(means[0] - means[1])
+    assert gap < 1e-5
+    spread = sum(
+        abs(value - mean)
+        for part, mean in zip((values[:11], values[11:]), means, strict=True)
+        for value in part
+    )
+    exact = float(spread / 11 / gap)
+    gram, blocks = (
+        by_rows(AuditMeasure.DBI, geometry, *sides(rows, 11))[0] for geometry in geometries(rows, 11)
+    )
+    assert blocks == exactly(exact)
+    theirs = judge.davies_bouldin_score(rows, np.arange(22) >= 11)
+    assert 100 * abs(gram - exact) < abs(theirs - exact)
 
 
 def test_j_is_negative_where_the_centroids_are_closer_than_chance_has_them() -> None:
