@@ -73,7 +73,7 @@ class ClassSums:
 
 
 def scatter_of(safe: ClassSums, unsafe: ClassSums) -> Scatter:
-    """Sizes, W and D^2 of two classes about the same shift. Raises Rejected where a class is empty or both hold three at most."""
+    """Sizes, W and D^2 of two classes about the same shift. Raises Rejected where a class is empty or both hold fewer than three."""
     if not np.array_equal(safe.shift, unsafe.shift):
         raise rejected(
             AuditFault.CHANGED_SHAPE, "the sums are about different references: build them on the same one"
