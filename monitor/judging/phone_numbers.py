@@ -37,7 +37,7 @@ _CODE_AFTER: Final = re.compile(
 )
 _VANITY: Final = re.compile(
     r"(?<![\w+-])(?:\+?1[ .-]?)?\(?8(?:00|33|44|55|66|77|88)\)?[ .-]?"
-    r"(?=[\d .-]{0,8}[A-Z][A-Z\d .-]{1,9})(?:[A-Z\d][ .-]?){6}[A-Z\d](?![A-Za-z])"
+    r"(?=(?:\d[ .-]?){0,5}[A-Z])(?:[A-Z\d][ .-]?){6}[A-Z\d](?![A-Za-z])"
 )
 _KEYPAD: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999")
 _DATES: Final = frozenset({(4, 2, 2), (2, 2, 4), (1, 2, 4), (2, 1, 4), (1, 1, 4)})

@@ -172,6 +172,12 @@ def test_any_usual_separators_between_the_groups_leave_the_number_known(gaps: li
     assert found(f"{word} {number} {word}")[("phone", "18002738255")] == "verified"
 
 
+def test_letters_beside_a_number_are_not_on_its_keys() -> None:
+    assert set(found("AA 1 - 8002738255 AA")) == {("phone", "18002738255")}
+    assert set(found("order 8001234567 ABC, lot 800 123 456 XL")) == set()
+    assert set(found("call 1-800-273-TALK NOW")) == {("phone", "18002738255")}
+
+
 @given(st.text("0123456789 ()+-./", max_size=200))
 def test_a_number_has_three_to_fifteen_digits(text: str) -> None:
     for contact in LIST.find("call " + text):
