@@ -81,7 +81,7 @@ def test_a_week_without_an_answer_of_the_guard_says_so_and_has_no_rate(
 ) -> None:
     report = build(facts_of([of(category="", events=7, to_be_scored=7, **counts)]))
     assert "The guard answered none of this week's exchanges" in said(report)
-    assert report.summary.startswith("Nothing that matters changed. There is no earlier week")
+    assert report.summary.startswith("The guard labelled none of this week's 7 exchanges, so it says nothing")
     found = {line[0].text: line[1].value for line in table(report, "data", "data-quality").rows}
     assert found[row] == 7
     assert all(section.blocks for section in report.sections)
@@ -222,6 +222,22 @@ def test_the_axes_of_a_week_whose_clocks_change_have_each_day_once(monday: date,
     )
     days = [row[0].value for row in lines.data.rows if row[0].text.startswith("Refusal,")]
     assert days == [(monday + timedelta(days=number)).isoformat() for number in range(-28, 7)]
+
+
+@pytest.mark.parametrize(("events", "said_first"), [(1, "1 exchange,"), (700, "700 exchanges,")])
+def test_a_week_of_unknowns_alone_opens_with_that_and_not_with_quiet(events: int, said_first: str) -> None:
+    report = build(facts_of([of(category="", events=events, to_be_scored=events, unknown=events)]))
+    assert report.summary.startswith(
+        f"The guard labelled none of this week's {said_first} so it says nothing"
+    )
+
+
+def test_a_rate_of_nothing_has_no_empty_axes_without_a_word() -> None:
+    report = build(facts_of([of(events=1, answered=1, to_be_scored=1, prompt_harm_d=1, prompt_harm_w2=1)]))
+    lines = next(
+        one for one in report.section("rates").blocks if isinstance(one, Picture) and one.id == "chart-rates"
+    )
+    assert lines.svg.count("nothing to count") == 4
 
 
 def test_nothing_on_a_heat_map_is_hard_to_read() -> None:
