@@ -73,6 +73,7 @@ async function refresh() {
     const next = fresh.getElementById(part.id);
     const isWanted = topics.has("anew") || part.dataset.live.split(" ").some((topic) => topics.has(topic));
     if (!next || !isWanted || (isPaused && part.hasAttribute("data-pausable"))) continue;
+    if (part.hasAttribute("tabindex")) next.tabIndex = part.tabIndex; // it was given the focus, which alone is no change
     if (part.outerHTML !== next.outerHTML && !isWrittenIn(part)) replace(part, next);
   }
 }

@@ -44,12 +44,13 @@ async def test_what_comes_by_itself_leaves_the_focus_where_it_is(visitor: Visito
     titles = [f"Refusal of acme-support / atlas-large rose from 9 % to 4{n} %" for n in range(2)]
     await visitor.goes_to("/")
     await expect(visitor.page.locator("#live .text")).to_have_text("live")
-    await visitor.page.locator(".matrix td.firing a, .matrix td a").last.focus()
-    cell = await visitor.focused()
+    await visitor.page.locator(".matrix td a").last.focus()
+    address = "document.activeElement.getAttribute('href')"
+    cell = await visitor.page.evaluate(address)
     await publish(visitor.stage.settings, [fires(visitor.stage, "5e", titles[0])])
     stands = visitor.page.locator("#standing .alert")
     await expect(stands.filter(has_text=titles[0])).to_be_visible()
-    assert await visitor.focused() == cell
+    assert await visitor.page.evaluate(address) == cell
 
     # In the part itself, on what has neither an id nor an address; and on what goes away.
     await visitor.goes_to("/alerts/" + "5e" * 16)
