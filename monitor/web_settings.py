@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from typing import Final
 
 from pydantic import Field, SecretStr, field_validator
 
 from monitor.setting_group import Group
+
+LEAST_TOKEN_CHARS: Final = 16
 
 
 class WebSettings(Group):
@@ -24,8 +27,8 @@ class WebSettings(Group):
     )
     token: SecretStr = Field(
         SecretStr(""),
-        description="Whoever knows it may act: acknowledge, resolve, mute, approve, roll back. Empty: nobody may, everything can "
-        "be read. `watchkeeper up` makes one a start.",
+        description="Whoever knows it may act: acknowledge, resolve, mute, approve, roll back. 16 characters or more, drawn by a "
+        "machine. Empty: nobody may, everything can be read. `watchkeeper up` makes one a start.",
     )
     allowed_hosts: str = Field(
         "",
@@ -47,6 +50,16 @@ class WebSettings(Group):
     max_streams: int = Field(
         256, ge=1, le=10_000, description="Open pages that are kept up to date at the same time."
     )
+
+    @field_validator("token")
+    @classmethod
+    def _is_hopeless_to_guess(cls, token: SecretStr) -> SecretStr:
+        """Its length is what keeps guessers out who have many addresses."""
+        if 0 < len(token.get_secret_value()) < LEAST_TOKEN_CHARS:
+            raise ValueError(
+                f"give {LEAST_TOKEN_CHARS} characters or more that nobody can guess, from `openssl rand -hex 24` say"
+            )
+        return token
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -60,6 +60,11 @@ class AlertLog:
             f"{len(matches):,} alerts begin with {prefix!r}: {named}{more}", "give more of its id"
         )
 
+    def last_of(self, alert: Alert) -> Done | None:
+        """What somebody did with it last; None where nobody did anything."""
+        done = self.actions.get(alert.id)
+        return done[-1] if done else None
+
     def mute_of(self, alert: Alert, now: datetime) -> Mute | None:
         """Whether no channel is told of it now. One that is over isn't muted."""
         if alert.state in ENDED:

@@ -111,6 +111,17 @@ def rates_by_day(changes: Changes) -> Picture:
             axis.set_title(f"{words.TITLES[measure]}, %", loc="left", fontsize=8, pad=3)
             axis.set_ylim(bottom=0, top=max(high, default=1.0) * 1.15 or 1.0)
             axis.locator_params(axis="y", nbins=3)
+            if not at:
+                axis.set_yticks([])
+                axis.text(
+                    0.5,
+                    0.5,
+                    "nothing to count",
+                    transform=axis.transAxes,
+                    ha="center",
+                    va="center",
+                    color=_QUIET,
+                )
             axis.tick_params(length=2)
         ticks = list(range(first, len(grid.days), 7 if has_past else 1))
         axes[-1].set_xticks(ticks, [f"{grid.days[number].day} {grid.days[number]:%b}" for number in ticks])

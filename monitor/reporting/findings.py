@@ -96,6 +96,11 @@ def summary(facts: Facts, changes: Changes, found: Sequence[Finding]) -> str:
         ranked = ", most important first" if len(found) > 1 else ""
         opening = f"{number} changed and {'matter' if len(found) > 1 else 'matters'}{ranked}."
         return " ".join([opening, *_how_sure(facts, changes, found)])
+    if not changes.grid.total(EVERYTHING, "answered", changes.now):
+        return (
+            f"The guard labelled none of this week's {words.whole(events)} {'exchange' if events == 1 else 'exchanges'}, so it says nothing "
+            "about safety: coverage and the quality of the data say why."
+        )
     return f"Nothing that matters changed. {could_have_seen(changes)}"
 
 

@@ -61,7 +61,7 @@ async def alerts_page(request: Request) -> Response:
         "alerts.html",
         troubles=(site.book.trouble,),
         title="Alerts",
-        alerts=[(alert, log.mute_of(alert, now)) for alert in there],
+        alerts=[(alert, log.mute_of(alert, now), log.last_of(alert)) for alert in there],
         which=which,
         choices=SHOWN,
         count=len(alerts),

@@ -95,10 +95,12 @@ def read(query: Mapping[str, str]) -> Ask:
 
 
 def name_of(query: Mapping[str, str], key: str) -> str | None:
-    """A tenant or a model in an address; None where none is given. Raises BadQueryError for one that is too long."""
+    """A tenant or a model in an address; None where none is given. Raises BadQueryError for what can be none."""
     name = query.get(key)
-    if name is not None and (len(name) > MOST_CHARS or "\x00" in name):
+    if name is not None and len(name) > MOST_CHARS:
         raise BadQueryError(f"{key} is no name: it has {len(name):,} characters, more than {MOST_CHARS:,}.")
+    if name is not None and "\x00" in name:
+        raise BadQueryError(f"{key} is no name: it holds a NUL, which none has.")
     return name or None
 
 

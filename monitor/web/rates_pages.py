@@ -135,7 +135,8 @@ async def overview_page(request: Request) -> Response:
             and ask.tenant in (None, alert.place.get("tenant"))
         },
     )
-    going = [alert for alert in site.book.log.alerts if alert.state not in ENDED]
+    log = site.book.log
+    going = [alert for alert in log.alerts if alert.state not in ENDED]
     return page(
         request,
         "overview.html",
@@ -143,7 +144,7 @@ async def overview_page(request: Request) -> Response:
         title="Overview",
         view=view,
         found=found,
-        going=going[:MOST_ALERTS],
+        going=[(alert, log.mute_of(alert, now), log.last_of(alert)) for alert in going[:MOST_ALERTS]],
         more_going=max(0, len(going) - MOST_ALERTS),
         standing=standing(
             going, beats, alerts_trouble=site.book.trouble, now=now, late=late_after(site.settings)

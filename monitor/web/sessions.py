@@ -8,7 +8,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Final
 
 from pydantic import SecretStr
@@ -16,12 +16,15 @@ from pydantic import SecretStr
 MOST_SESSIONS: Final = 1_000
 MOST_NAME_CHARS: Final = 80
 ATTEMPTS_PER_MINUTE: Final = 5
-"""Wrong tokens from one address; of all addresses together ten times as many."""
+"""Wrong tokens from one address. Others' are not its fault: whoever could keep everybody out by guessing would do just that."""
 MINUTE_S: Final = 60.0
+MOST_ADDRESS_CHARS: Final = 64
+MOST_GUESSERS: Final = 10_000
+"""Addresses whose wrong tokens are remembered. Who has more of them guesses faster, and still in vain (docs/dashboard.md)."""
 
 
 class TooManyAttemptsError(Exception):
-    """So many wrong tokens that nobody is let in for a while."""
+    """So many wrong tokens from one address that nobody is let in from there for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class Sessions:
     last_s: float
     now_s: Callable[[], float]
     _sessions: dict[bytes, Session] = field(default_factory=dict)
-    _wrong: deque[tuple[float, str]] = field(default_factory=deque)
+    _wrong: dict[str, deque[float]] = field(default_factory=dict)
+    """When wrong tokens came, by address; who guessed last stands last."""
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     @property
@@ -57,17 +61,15 @@ class Sessions:
     def log_in(self, token: str, name: str, address: str) -> str | None:
         """The new session's id, for its cookie; None for a wrong token. Takes the same time for every wrong one.
 
-        Raises TooManyAttemptsError, for the right token too.
+        Raises TooManyAttemptsError, for the right token too, where that address sent too many wrong ones within a minute.
         """
         now, address = self.now_s(), network_of(address)
-        while self._wrong and now - self._wrong[0][0] > MINUTE_S:
-            self._wrong.popleft()
-        here = sum(one == address for _, one in self._wrong)
-        if here >= ATTEMPTS_PER_MINUTE or len(self._wrong) >= 10 * ATTEMPTS_PER_MINUTE:
+        wrong = self._wrong.get(address)
+        if wrong is not None and len(wrong) == ATTEMPTS_PER_MINUTE and now - wrong[0] <= MINUTE_S:
             raise TooManyAttemptsError
         wanted = self.token.get_secret_value()
         if not hmac.compare_digest(_digest(token), _digest(wanted)) or not wanted:
-            self._wrong.append((now, address))
+            self._remember(address, now)
             return None
         self._forget(now)
         session_id = secrets.token_urlsafe(32)
@@ -103,6 +105,13 @@ class Sessions:
         """Whether a mark is that of these words, and of this session."""
         return hmac.compare_digest(self.seal(session, *said).encode(), given.encode("utf-8", "surrogatepass"))
 
+    def _remember(self, address: str, now: float) -> None:
+        wrong = self._wrong.pop(address, None) or deque(maxlen=ATTEMPTS_PER_MINUTE)
+        wrong.append(now)
+        self._wrong[address] = wrong
+        while len(self._wrong) > MOST_GUESSERS:
+            del self._wrong[next(iter(self._wrong))]
+
     def _forget(self, now: float) -> None:
         for key in [key for key, one in self._sessions.items() if one.until_s <= now]:
             del self._sessions[key]
@@ -111,11 +120,14 @@ class Sessions:
 
 
 def network_of(address: str) -> str:
-    """Whose an address is: of IPv6 the /64, since one person has all of it."""
+    """Whose an address is: of IPv6 the /64, since one person has all of it, unless it is how a socket writes one of IPv4."""
     try:
-        return str(ip_network(f"{ip_address(address)}/64", strict=False)) if ":" in address else address
+        found = ip_address(address.partition("%")[0])
     except ValueError:
-        return address
+        return address[:MOST_ADDRESS_CHARS]
+    if isinstance(found, IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or IPv6Network((found, 64), strict=False))
 
 
 def _digest(text: str) -> bytes:

@@ -49,6 +49,7 @@ async def test_weeks_of_which_little_is_known_say_what_they_lack(store: ClickHou
     )
     await Rollups(store).refresh()
     unknown = await report_of(store)
+    assert unknown["summary"].startswith("The guard labelled none of this week's 3 exchanges")
     assert "The guard answered none" in json.dumps(unknown["sections"][1])
     assert table(unknown, "data-quality")["The guard's answer could not be read (unknown)"][0] == 3
 

@@ -11,9 +11,11 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from starlette.routing import Route
 
 from monitor.metrics import Metric
-from monitor.settings import Settings
+from monitor.settings import Settings, load
+from monitor.web.app import build_app
 from tests.grafana import (
     DASHBOARDS,
     INTERVAL_S,
@@ -98,6 +100,14 @@ def test_names_and_links_are_of_dashboards_that_are_there() -> None:
     uids = [dashboard(name)["uid"] for name in BOARDS]
     assert uids == [f"watchkeeper-{name}" for name in BOARDS]
     assert all("watchkeeper" in dashboard(name)["tags"] for name in BOARDS)
+
+
+def test_links_to_the_own_dashboard_are_pages_that_it_has() -> None:
+    pages = {route.path for route in build_app(load({})).routes if isinstance(route, Route)}
+    written = "".join((ROOT / f"deploy/grafana/dashboards/{name}.json").read_text("utf-8") for name in BOARDS)
+    links = {link or "/" for link in re.findall(r'\$\{dashboard:raw\}([^"]*)"', written)}
+    assert links == {"/", "/alerts?show=going", "/alerts/${__value.raw}", "/pipeline"}
+    assert {link.partition("?")[0].replace("${__value.raw}", "{id}") for link in links} <= pages
 
 
 @pytest.mark.parametrize("expression", prometheus_expressions())

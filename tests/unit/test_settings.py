@@ -138,6 +138,15 @@ def test_secrets_show_in_no_text() -> None:
     assert settings.privacy == PrivacySettings(hash_key=SecretStr("hunter2"))
 
 
+def test_a_token_that_could_be_guessed_stops_the_start_and_is_not_repeated() -> None:
+    with pytest.raises(Misconfigured, match="WATCHKEEPER_WEB__TOKEN") as refused:
+        load({"WATCHKEEPER_WEB__TOKEN": "fifteen letters"})
+    assert "16 characters or more" in str(refused.value)
+    assert "fifteen letters" not in str(refused.value)
+    assert load({"WATCHKEEPER_WEB__TOKEN": ""}).web.token == SecretStr("")
+    assert load({"WATCHKEEPER_WEB__TOKEN": "sixteen letters!"}).web.token == SecretStr("sixteen letters!")
+
+
 def test_every_secret_is_typed_as_one() -> None:
     named = {name for name in fields() if name.endswith(("PASSWORD", "_KEY", "TOKEN", "SECRET", "SECRETS"))}
     assert named == {name for name, info in fields().items() if "SecretStr" in str(info.annotation)}

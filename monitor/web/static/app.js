@@ -23,7 +23,8 @@ document.querySelector("header nav [aria-current=page]")?.scrollIntoView({ inlin
 
 function say(state, words) {
   live.className = `live ${state}`;
-  live.querySelector(".text").textContent = words;
+  const text = live.querySelector(".text");
+  if (text.textContent !== words) text.textContent = words; // else screen readers would say it again
 }
 
 // Whether what stands here can still be believed.
@@ -72,6 +73,7 @@ async function refresh() {
     const next = fresh.getElementById(part.id);
     const isWanted = topics.has("anew") || part.dataset.live.split(" ").some((topic) => topics.has(topic));
     if (!next || !isWanted || (isPaused && part.hasAttribute("data-pausable"))) continue;
+    if (part.hasAttribute("tabindex")) next.tabIndex = part.tabIndex; // it was given the focus, which alone is no change
     if (part.outerHTML !== next.outerHTML && !isWrittenIn(part)) replace(part, next);
   }
 }
@@ -91,17 +93,31 @@ function isOfAnotherRelease(fresh) {
   return Boolean(sheet(fresh)) && sheet(fresh) !== sheet(document);
 }
 
+// What has the focus in a part, and where its likes stand in the part that takes its place.
+const FOCUSABLE = "a[href], button, input, select, summary, [tabindex]";
+
+function alike(part, one) {
+  const name = (it) => [it.tagName, it.id || it.getAttribute("href") || it.getAttribute("aria-label") || it.textContent.trim()].join(" ");
+  return [...part.querySelectorAll(FOCUSABLE)].filter((it) => name(it) === name(one));
+}
+
 function replace(part, next) {
   const active = part.contains(document.activeElement) ? document.activeElement : null;
-  const key = active && (active.id ? `#${CSS.escape(active.id)}` : active.getAttribute("href") ? `a[href="${CSS.escape(active.getAttribute("href"))}"]` : null);
+  const at = active ? alike(part, active).indexOf(active) : -1;
   const open = [...part.querySelectorAll("details")].map((one) => one.open);
   const scrolled = [...part.querySelectorAll(".scroll")].map((one) => [one.scrollLeft, one.scrollTop]);
   carryOver(next);
   part.replaceWith(next);
-  next.querySelectorAll("details").forEach((one, at) => { one.open = open[at] ?? false; });
-  next.querySelectorAll(".scroll").forEach((one, at) => { if (scrolled[at]) [one.scrollLeft, one.scrollTop] = scrolled[at]; });
+  next.querySelectorAll("details").forEach((one, n) => { one.open = open[n] ?? false; });
+  next.querySelectorAll(".scroll").forEach((one, n) => { if (scrolled[n]) [one.scrollLeft, one.scrollTop] = scrolled[n]; });
   drawAll(next);
-  if (key) next.querySelector(key)?.focus({ preventScroll: true });
+  if (active) focusOn(alike(next, active)[at] ?? alike(next, active)[0] ?? next);
+}
+
+// What is gone leaves the focus where it stood: with its part, not at the top of the page.
+function focusOn(one) {
+  if (!one.matches(FOCUSABLE)) one.tabIndex = -1;
+  one.focus({ preventScroll: true });
 }
 
 function tellAlert(alert) {
@@ -123,7 +139,10 @@ function dismiss(toast) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") document.getElementById("toasts").replaceChildren();
+  const toasts = document.getElementById("toasts");
+  if (event.key !== "Escape") return;
+  if (toasts.contains(document.activeElement)) focusOn(document.getElementById("main"));
+  toasts.replaceChildren();
 });
 
 function connect() {

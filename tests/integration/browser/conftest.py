@@ -90,6 +90,19 @@ class Visitor:
         await self.page.wait_for_url(self.stage.url("/"))
         assert self.stage.dashboard.token not in await self.page.evaluate("location.href")
 
+    async def tabs_to(self, words: str) -> None:
+        """By the Tab key alone, from where the focus is to the control of these words or this id."""
+        for _ in range(80):
+            await self.page.keyboard.press("Tab")
+            if await self.focused() == words:
+                return
+        raise AssertionError(f"the Tab key never comes to {words}")
+
+    async def focused(self) -> str:
+        """The id of what has the focus, or its words."""
+        found = "document.activeElement.id || document.activeElement.textContent.trim()"
+        return str(await self.page.evaluate(found))
+
     async def is_too_wide(self) -> int:
         """By how many pixels the page can be scrolled sideways."""
         found = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -131,15 +131,18 @@ async def test_from_an_alert_to_its_rows_and_by_keyboard_alone_to_acknowledge(vi
     assert await rows.count() > 5
     await visitor.is_kept("alert")
 
-    await visitor.page.locator("#note").focus()
+    await visitor.tabs_to("note")
     await visitor.page.keyboard.type("new system prompt since noon")
     await visitor.page.keyboard.press("Tab")
-    assert await visitor.page.evaluate("document.activeElement.id") == "acknowledge"
+    assert await visitor.focused() == "acknowledge"
     await visitor.page.keyboard.press("Enter")
 
     await expect(visitor.page.locator(".done")).to_contain_text(
         re.compile(r"The new level \([0-9.]+ %\) is normal")
     )
+    await expect(
+        visitor.page.locator(".done")
+    ).to_be_focused()  # where what was done is said, before the form
     await expect(visitor.page.locator(".history li")).to_contain_text(
         "acknowledge by dashboard: Ada <b>Lovelace</b>"
     )
@@ -171,20 +174,26 @@ async def test_every_control_is_reached_by_the_tab_key_and_seen(visitor: Visitor
     assert {outline for _, outline in reached} <= {"solid", "auto"}
 
 
-async def test_an_alert_is_muted_and_told_again(visitor: Visitor) -> None:
+async def test_by_keyboard_alone_an_alert_is_muted_and_told_again(visitor: Visitor) -> None:
     await visitor.logs_in()
     await visitor.goes_to("/alerts/98ddc0f4")
     await expect(visitor.page.locator("#acknowledge")).to_have_count(0)
 
-    await visitor.page.select_option("#length", "8h")
-    await visitor.page.get_by_role("button", name="Mute").click()
+    await visitor.tabs_to("length")
+    await visitor.page.keyboard.press("ArrowDown")
+    await visitor.page.keyboard.press("Tab")
+    assert await visitor.focused() == "Mute"
+    await visitor.page.keyboard.press("Enter")
 
     await expect(visitor.page.locator("#alert-head")).to_contain_text("muted until")
+    await expect(visitor.page.locator(".done")).to_be_focused()
     (muted,) = [one for one in await actions(visitor.stage) if one.verb == "mute"]
     assert muted.until is not None
     assert timedelta(hours=7, minutes=58) < muted.until - datetime.now(UTC) < timedelta(hours=8)
-    await visitor.page.get_by_role("button", name="Unmute").click()
+    await visitor.tabs_to("Unmute")
+    await visitor.page.keyboard.press("Enter")
     await expect(visitor.page.locator("#alert-head")).not_to_contain_text("muted until")
+    await expect(visitor.page.locator(".done")).to_be_focused()
 
 
 async def newest_calibration(stage: Stage) -> Calibration:
@@ -197,16 +206,19 @@ async def newest_calibration(stage: Stage) -> Calibration:
     return verify(records[-1].value or b"", keys.secrets)
 
 
-async def test_a_person_approves_a_calibration_and_goes_back(visitor: Visitor) -> None:
+async def test_by_keyboard_alone_a_person_approves_a_calibration_and_goes_back(visitor: Visitor) -> None:
     stage = visitor.stage
     await visitor.logs_in("Ada")
     await visitor.goes_to("/calibrations")
     await expect(visitor.page.locator("h2").first).to_have_text(f"atlas-mini {SCRIPT}")
 
-    await visitor.page.fill("#reason-1", "as agreed")
-    await visitor.page.get_by_role("button", name="Approve version 1").click()
+    await visitor.tabs_to("reason-1")
+    await visitor.page.keyboard.type("as agreed")
+    await visitor.tabs_to("Approve version 1")
+    await visitor.page.keyboard.press("Enter")
 
     await expect(visitor.page.locator(".done")).to_contain_text("Approved.")
+    await expect(visitor.page.locator(".done")).to_be_focused()
     newest = await newest_calibration(stage)
     assert (newest.version, newest.state, newest.by, newest.reason) == (
         1,
@@ -215,16 +227,21 @@ async def test_a_person_approves_a_calibration_and_goes_back(visitor: Visitor) -
         "as agreed",
     )
     # The row isn't there yet, so the page still has the form of before: a decision about what has changed is refused.
-    await visitor.page.get_by_role("button", name="Approve version 1").click()
+    await visitor.tabs_to("Approve version 1")
+    await visitor.page.keyboard.press("Enter")
     await expect(visitor.page.locator(".trouble")).to_contain_text("become another one")
+    await expect(visitor.page.locator(".trouble")).to_be_focused()
     visitor.said.clear()
 
     published = publish_calibration(newest, by="watchkeeper", at=datetime.now(UTC))
     await calibrate(stage.store, stage.settings, published)
     back = visitor.page.get_by_role("button", name="Roll back")  # comes by itself
     await expect(back).to_be_visible(timeout=10_000)
-    await visitor.page.fill("#reason-1", "refuses too much")
-    await back.click()
+    await expect(visitor.page.locator(".trouble")).to_be_focused()  # what came by itself took nothing
+    await visitor.tabs_to("reason-1")
+    await visitor.page.keyboard.type("refuses too much")
+    await visitor.tabs_to("Roll back")
+    await visitor.page.keyboard.press("Enter")
 
     await expect(visitor.page.locator(".done")).to_contain_text("Rolled back")
     gone = await newest_calibration(stage)

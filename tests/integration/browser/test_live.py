@@ -40,6 +40,38 @@ def fires(stage: Stage, mark: str, title: str) -> Alert:
     )
 
 
+async def test_what_comes_by_itself_leaves_the_focus_where_it_is(visitor: Visitor) -> None:
+    titles = [f"Refusal of acme-support / atlas-large rose from 9 % to 4{n} %" for n in range(2)]
+    await visitor.goes_to("/")
+    await expect(visitor.page.locator("#live .text")).to_have_text("live")
+    await visitor.page.locator(".matrix td a").last.focus()
+    address = "document.activeElement.getAttribute('href')"
+    cell = await visitor.page.evaluate(address)
+    await publish(visitor.stage.settings, [fires(visitor.stage, "5e", titles[0])])
+    stands = visitor.page.locator("#standing .alert")
+    await expect(stands.filter(has_text=titles[0])).to_be_visible()
+    assert await visitor.page.evaluate(address) == cell
+
+    # In the part itself, on what has neither an id nor an address; and on what goes away.
+    await visitor.goes_to("/alerts/" + "5e" * 16)
+    await expect(visitor.page.locator("#live .text")).to_have_text("live")
+    await visitor.page.evaluate(
+        """() => {
+            const one = document.createElement("button");
+            one.textContent = "Once";
+            document.getElementById("actions").append(one);
+            one.focus();
+        }"""
+    )
+    over = fires(visitor.stage, "5e", titles[1])
+    now = datetime.now(UTC)
+    await publish(
+        visitor.stage.settings, [msgspec.structs.replace(over, state="resolved", at=now, ended_at=now)]
+    )
+    await expect(visitor.page.locator("#actions")).to_contain_text("nothing is left to do")
+    await expect(visitor.page.locator("#actions")).to_be_focused()
+
+
 async def test_two_people_see_what_the_other_does_and_the_second_is_refused_with_words(
     visitor: Visitor, other: Visitor
 ) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,6 +17,7 @@ from monitor.reporting.charts import _ink_on
 from monitor.reporting.document import Paragraph, Picture, Report, Table
 from monitor.reporting.facts import EVERYTHING, Grid, Reach
 from monitor.reporting.said_queries import said_parameters
+from monitor.reporting.weeks import Week
 from tests.fakes.reporting import WEEK, day_row, facts_of, full_facts, synthetic_rows
 
 ANSWERED: dict[str, Any] = {
@@ -79,7 +81,7 @@ def test_a_week_without_an_answer_of_the_guard_says_so_and_has_no_rate(
 ) -> None:
     report = build(facts_of([of(category="", events=7, to_be_scored=7, **counts)]))
     assert "The guard answered none of this week's exchanges" in said(report)
-    assert report.summary.startswith("Nothing that matters changed. There is no earlier week")
+    assert report.summary.startswith("The guard labelled none of this week's 7 exchanges, so it says nothing")
     found = {line[0].text: line[1].value for line in table(report, "data", "data-quality").rows}
     assert found[row] == 7
     assert all(section.blocks for section in report.sections)
@@ -186,6 +188,56 @@ def test_corrected_rates_stand_by_category_or_the_reason_why_there_are_none() ->
     )
     nobody = build(facts_of(synthetic_rows()))
     assert not any(isinstance(one, Table) for one in nobody.section("judge").blocks)
+
+
+@pytest.mark.parametrize(
+    ("monday", "heads"),
+    [
+        (
+            date(2026, 3, 23),
+            "Mon 23 Mar, Tue 24 Mar, Wed 25 Mar, Thu 26 Mar, Fri 27 Mar, Sat 28 Mar, Sun 29 Mar",
+        ),
+        (
+            date(2026, 10, 19),
+            "Mon 19 Oct, Tue 20 Oct, Wed 21 Oct, Thu 22 Oct, Fri 23 Oct, Sat 24 Oct, Sun 25 Oct",
+        ),
+    ],
+)
+def test_the_axes_of_a_week_whose_clocks_change_have_each_day_once(monday: date, heads: str) -> None:
+    week = Week(monday, ZoneInfo("Europe/Berlin"))
+    report = build(facts_of(synthetic_rows(week), week))
+    grid = next(
+        one
+        for one in report.section("heat").blocks
+        if isinstance(one, Picture) and one.id == "chart-heat-over-refusal"
+    )
+    assert [column.title for column in grid.data.columns[1:]] == heads.split(", ")
+    assert all(
+        cell.text.endswith("%") for cell in grid.data.rows[0][1:]
+    )  # no day is empty, the changed one neither
+    drawn = re.findall(r">((?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [^<]*)<", grid.svg)
+    assert drawn == heads.split(", ")
+    lines = next(
+        one for one in report.section("rates").blocks if isinstance(one, Picture) and one.id == "chart-rates"
+    )
+    days = [row[0].value for row in lines.data.rows if row[0].text.startswith("Refusal,")]
+    assert days == [(monday + timedelta(days=number)).isoformat() for number in range(-28, 7)]
+
+
+@pytest.mark.parametrize(("events", "said_first"), [(1, "1 exchange,"), (700, "700 exchanges,")])
+def test_a_week_of_unknowns_alone_opens_with_that_and_not_with_quiet(events: int, said_first: str) -> None:
+    report = build(facts_of([of(category="", events=events, to_be_scored=events, unknown=events)]))
+    assert report.summary.startswith(
+        f"The guard labelled none of this week's {said_first} so it says nothing"
+    )
+
+
+def test_a_rate_of_nothing_has_no_empty_axes_without_a_word() -> None:
+    report = build(facts_of([of(events=1, answered=1, to_be_scored=1, prompt_harm_d=1, prompt_harm_w2=1)]))
+    lines = next(
+        one for one in report.section("rates").blocks if isinstance(one, Picture) and one.id == "chart-rates"
+    )
+    assert lines.svg.count("nothing to count") == 4
 
 
 def test_nothing_on_a_heat_map_is_hard_to_read() -> None:

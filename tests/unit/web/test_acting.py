@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
+from monitor.adapters.alert_feed import Entry
+from schemas.alert_actions import AlertAction, Verb
 from tests.unit.cli.alerts_fixture import shift
 from tests.unit.web.apps import HOST, TOKEN, app, client, csrf, log_in
 
@@ -113,3 +116,20 @@ async def test_only_logging_in_sets_a_cookie_and_no_page_carries_a_secret() -> N
             assert "set-cookie" not in found.headers
             for secret in (TOKEN, session, "store-secret-1", "broker-secret-1", "of thirty-two bytes"):
                 assert secret not in found.text, path
+
+
+async def test_the_overview_and_the_list_say_who_did_what_last_and_what_to_do_next() -> None:
+    made = app()
+    now = datetime.now(UTC)
+    done: list[tuple[Verb, str]] = [("mute", "Ada"), ("unmute", "Ben"), ("mute", "dashboard: <b>Cy</b>")]
+    for at, (verb, by) in enumerate(done):
+        did = AlertAction(alert_id=shift().id, fleet=shift().fleet, verb=verb, by=by, note="", until=None)
+        made.state.site.book._take(Entry(did, at, now.timestamp()))
+    async with client(made) as web:
+        overview, listed = (await web.get("/")).text, (await web.get("/alerts")).text
+    for page in (overview, listed):
+        assert page.count('<span class="tag">muted</span>') == 1
+        assert f"<span>mute by dashboard: &lt;b&gt;Cy&lt;/b&gt; at {now:%m-%d %H:%M}" in page
+        assert "by Ada" not in page
+    assert overview.count('<span class="remedy">') == 2
+    assert "remedy" not in listed

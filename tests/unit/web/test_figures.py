@@ -10,9 +10,10 @@ from monitor.drift.measures import Measure
 from monitor.drift.streams import StreamKey
 from monitor.drift.views import StreamState, StreamView
 from monitor.intervals import wilson
-from monitor.web.asking import SPANS, Ask, BadQueryError, number_of, read
+from monitor.web.asking import SPANS, Ask, BadQueryError, Span, number_of, read
 from monitor.web.baselines import Baselines
-from monitor.web.figures import Baseline, Counted, counted, figure, series, tiles_of
+from monitor.web.charts import rate_chart
+from monitor.web.figures import Baseline, Counted, begin_of, counted, figure, series, tiles_of
 from monitor.web.overview import overview, side_of, sparkline
 from schemas.taxonomy import CATEGORIES
 
@@ -168,3 +169,22 @@ def test_only_unknowns_have_no_rate_and_a_coverage() -> None:
         (tile.measure.value, tile.figure.rate) for tile in found.tiles if tile.figure.rate is not None
     ] == [("coverage", 1.0)]
     assert [row.category for row in found.rows] == [None]
+
+
+@pytest.mark.parametrize("change", ["2026-03-29T01:00", "2026-10-25T01:00"])
+@pytest.mark.parametrize("span", SPANS, ids=lambda one: one.name)
+def test_an_axis_goes_on_evenly_where_clocks_elsewhere_change(span: Span, change: str) -> None:
+    """It is in UTC: around a change of Europe's clocks no hour is left out, and none is there twice."""
+    ask = Ask(Measure.REFUSAL, span)
+    since, until = ask.bounds(datetime.fromisoformat(change).replace(tzinfo=UTC) + span.length / 3)
+    tiles = tiles_of(since, until, span.tile)
+    times = [begin_of(tile, span.tile) for tile in tiles]
+    chart = rate_chart(
+        times, [("all", series([], Measure.REFUSAL, tiles))], None, is_long=span.length.days >= 2
+    )
+
+    assert times == [since + span.tile * number for number in range(len(tiles))]
+    assert until - since == span.length
+    assert len(set(chart["labels"])) == len(tiles) == span.length // span.tile
+    assert chart["labels"] == sorted(chart["labels"]) or span.length.days < 2
+    assert chart["clock"] == "UTC"

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import uvicorn
 
-from monitor.settings import load
+from monitor.settings import Settings, load
 from monitor.web.patience import Patience
 from monitor.web.serving import listen, serving
 from tests.unit.web.apps import app, csrf
@@ -112,27 +112,44 @@ async def test_a_chunked_form_is_refused_since_it_says_no_length() -> None:
         assert said.startswith(b"HTTP/1.1 411")
 
 
-@pytest.mark.parametrize(("trusted", "status"), [("", 429), ("10.9.9.9", 429), ("127.0.0.0/8, ::1", 401)])
-async def test_wrong_tokens_count_for_who_sent_them_where_the_proxy_is_trusted(
-    trusted: str, status: int
-) -> None:
-    settings = load(
+RIGHT = "long enough, and drawn by nobody"
+
+
+def behind(trusted: str) -> Settings:
+    """A dashboard that believes these proxies, whose parts are away."""
+    return load(
         {
             "WATCHKEEPER_WEB__PORT": "0",
-            "WATCHKEEPER_WEB__TOKEN": "open sesame",
+            "WATCHKEEPER_WEB__TOKEN": RIGHT,
             "WATCHKEEPER_WEB__TRUSTED_PROXIES": trusted,
             "WATCHKEEPER_CLICKHOUSE__URL": "http://127.0.0.1:9",
             "WATCHKEEPER_KAFKA__BOOTSTRAP": "127.0.0.1:9",
         }
     )
-    async with serving(settings) as dashboard, httpx.AsyncClient(base_url=dashboard.url) as web:
-        form = {"csrf": await csrf(web), "token": "wrong"}
 
-        async def tries(address: str) -> int:
-            # What a client claims stands to the left of what the proxy saw.
-            headers = {"origin": dashboard.url, "x-forwarded-for": f"6.6.6.6, {address}"}
-            return (await web.post("/login", data=form, headers=headers)).status_code
 
-        assert [await tries("192.0.2.1") for _ in range(5)] == [401] * 5
-        assert await tries("192.0.2.1") == 429
-        assert await tries("192.0.2.2") == status
+async def tries(web: httpx.AsyncClient, address: str, *, token: str = "wrong") -> int:
+    """The status of a log-in by the proxy's word. What a client claims stands to the left of what the proxy saw."""
+    headers = {"origin": str(web.base_url).rstrip("/"), "x-forwarded-for": f"6.6.6.6, {address}"}
+    form = {"csrf": await csrf(web), "token": token}
+    return (await web.post("/login", data=form, headers=headers)).status_code
+
+
+@pytest.mark.parametrize(("trusted", "status"), [("", 429), ("10.9.9.9", 429), ("127.0.0.0/8, ::1", 401)])
+async def test_wrong_tokens_count_for_who_sent_them_where_the_proxy_is_trusted(
+    trusted: str, status: int
+) -> None:
+    async with serving(behind(trusted)) as dashboard, httpx.AsyncClient(base_url=dashboard.url) as web:
+        assert [await tries(web, "192.0.2.1") for _ in range(5)] == [401] * 5
+        assert await tries(web, "192.0.2.1") == 429
+        assert await tries(web, "192.0.2.2") == status
+
+
+async def test_a_crowd_of_guessers_keeps_nobody_else_out() -> None:
+    async with (
+        serving(behind("127.0.0.0/8")) as dashboard,
+        httpx.AsyncClient(base_url=dashboard.url) as web,
+    ):
+        crowd = [f"198.51.100.{number}" for number in range(12) for _ in range(6)]
+        assert [await tries(web, address) for address in crowd] == ([401] * 5 + [429]) * 12
+        assert await tries(web, "192.0.2.9", token=RIGHT) == 303

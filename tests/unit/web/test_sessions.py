@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from pydantic import SecretStr
 
-from monitor.web.sessions import ATTEMPTS_PER_MINUTE, MOST_SESSIONS, Sessions, TooManyAttemptsError
+from monitor.web.sessions import (
+    ATTEMPTS_PER_MINUTE,
+    MOST_ADDRESS_CHARS,
+    MOST_GUESSERS,
+    MOST_SESSIONS,
+    Sessions,
+    TooManyAttemptsError,
+    network_of,
+)
 
 
 class Time:
@@ -60,6 +70,34 @@ def test_who_guesses_is_kept_out_for_a_minute_and_others_are_not() -> None:
     assert kept.log_in("right", "", "here")
     Time.now += 61
     assert kept.log_in("right", "", "there")
+
+
+def test_a_stranger_with_many_addresses_keeps_nobody_else_out_and_costs_little() -> None:
+    kept = sessions()
+    for number in range(MOST_GUESSERS + 50):
+        for _ in range(1 + ATTEMPTS_PER_MINUTE * (number < 20)):
+            with suppress(TooManyAttemptsError):
+                assert (
+                    kept.log_in("wrong", "", f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}") is None
+                )
+
+    assert len(kept._wrong) == MOST_GUESSERS
+    assert kept.log_in("right", "", "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("address", "whose"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),  # a socket for both families says so
+        ("2001:db8:0:7:ffff::1", "2001:db8:0:7::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("unix:" + "x" * 1_000, "unix:" + "x" * (MOST_ADDRESS_CHARS - 5)),
+    ],
+)
+def test_an_address_stands_for_whoever_has_it(address: str, whose: str) -> None:
+    assert network_of(address) == whose
 
 
 def test_sessions_are_bounded_the_oldest_goes_first() -> None:
