@@ -38,7 +38,8 @@ async def judging_checks(
         backlogs[role] = Backlog(waiting)
         checks.append(idle_group_check(role, group, members=state.members, lag=waiting))
     if checks and kafka.judge_policies_topic in partitions:
-        checks += policy_checks(await policy_in_force(admin, kafka.judge_policies_topic, kafka.group_prefix))
+        policy = await policy_in_force(admin, kafka.judge_policies_topic, kafka.group_prefix)
+        checks += policy_checks(policy, every_s=settings.judging.policy_every_s)
     return checks, backlogs
 
 
@@ -58,10 +59,14 @@ async def policy_in_force(admin: KafkaAdmin, topic: str, fleet: str) -> JudgePol
     return newest
 
 
-def policy_checks(policy: JudgePolicy | None) -> list[PartCheck]:
-    """Whether the budget holds what must be judged."""
+def policy_checks(policy: JudgePolicy | None, *, every_s: float) -> list[PartCheck]:
+    """Whether the budget holds what must be judged. Every `every_s` the workers see whether the policy fits the traffic."""
     if policy is None:
-        return [passed("workers", "judging policy", "the first one: no traffic has been measured yet")]
+        facts = (
+            f"the first one, made before any traffic; every {every_s:g} s the workers see whether it fits, and "
+            "none has replaced it yet"
+        )
+        return [passed("workers", "judging policy", facts)]
     share = policy.strata.get(MUSTS[0], 1.0)
     facts = (
         f"{policy.version} of {policy.made_at:%Y-%m-%d %H:%M} UTC: about {policy.asked_per_hour:,.0f} questions an "

@@ -21,7 +21,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "Done, and nothing is wrong.",
     ExitCode.PROBLEM: "Done, and a problem was found: the account doesn't balance, a part is unhealthy, a dead letter "
     "was left where it is.",
-    ExitCode.USAGE: "Not done: the command line, a setting or an input can't be used.",
+    ExitCode.USAGE: "Not done: the command line, a setting, an input or the place of an output can't be used.",
     ExitCode.UNREACHABLE: "Not done: Kafka, Triton or ClickHouse can't be reached, or took too long.",
     ExitCode.UNPROVEN: "Done, nothing is known to be wrong, but some figures can't be proved any more "
     "(`account`: the log below them is gone).",

@@ -46,7 +46,7 @@ _ROOM_BYTES: Final = 1_024
 
 def replay(
     files: Annotated[
-        list[str], typer.Argument(help="JSONL files, plain or gzip; - is standard input.", metavar="FILES…")
+        list[str], typer.Argument(help="JSONL files, plain or gzip; - is standard input.", metavar="FILE")
     ],
     *,
     rate: Annotated[
