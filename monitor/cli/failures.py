@@ -39,7 +39,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             raise _told(f"{exc}\n  → {_RETRY_REMEDY}", ExitCode.UNREACHABLE) from exc
         except Interrupted as exc:
             raise _told(str(exc), ExitCode.INTERRUPTED, style="yellow") from exc
-        except KeyboardInterrupt as exc:
+        except (KeyboardInterrupt, typer.Abort) as exc:
             raise typer.Exit(ExitCode.INTERRUPTED) from exc
         except BrokenPipeError as exc:
             drop_output()

@@ -156,9 +156,10 @@ def write(content: bytes, path: Path) -> Path:
     except BrokenPipeError:
         raise
     except OSError as exc:
-        raise Misconfigured(
-            f"{path} can't be written: {exc.strerror or type(exc).__name__}", "name another path with --out"
-        ) from exc
+        why = exc.strerror or type(exc).__name__
+        if isinstance(exc, FileExistsError | NotADirectoryError):
+            why = "a file lies where its folder would be"
+        raise Misconfigured(f"{path} can't be written: {why}", "name another path with --out") from exc
     return path
 
 

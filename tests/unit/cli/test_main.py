@@ -187,6 +187,7 @@ def build_app(entry: Entry) -> typer.Typer:
         ),
         (Interrupted("interrupted: 3 sent"), 130, "watchkeeper: interrupted: 3 sent\n"),
         (KeyboardInterrupt(), 130, ""),
+        (typer.Abort(), 130, ""),
     ],
 )
 def test_each_error_has_its_exit_code_and_is_told_without_a_traceback(

@@ -39,7 +39,7 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     path = write(b"one", tmp_path / "new" / "report.html")
     assert write(b"two", path).read_bytes() == b"two"
     assert [one.name for one in path.parent.iterdir()] == ["report.html"]
-    with pytest.raises(Misconfigured, match="can't be written"):
+    with pytest.raises(Misconfigured, match="can't be written: a file lies where"):
         write(b"three", path / "below-a-file.html")
 
 
