@@ -76,7 +76,9 @@ def replay(
     ] = False,
     topic: Annotated[
         str | None,
-        typer.Option(help="Write to this topic instead.", show_default="as --backfill or --live says"),
+        typer.Option(
+            help="Write to this topic instead.", metavar="TOPIC", show_default="as --backfill or --live says"
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")] = False,
 ) -> None:

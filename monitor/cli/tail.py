@@ -102,9 +102,8 @@ async def _tail(
                 if left == 0:
                     break
     if not shown:
-        notes().print(
-            Text(f"No verdict{_of(wanted)} arrived{_since(begin)}.", style="yellow"), soft_wrap=True
-        )
+        when = _since(begin) or ": it began just now, and --since 1h would begin an hour ago"
+        notes().print(Text(f"No verdict{_of(wanted)} arrived{when}.", style="yellow"), soft_wrap=True)
     if unreadable:
         notes().print(
             Text(f"{unreadable:,} records were no verdicts; see `watchkeeper dlq list`.", style="yellow")
