@@ -38,8 +38,7 @@ async def judging_checks(
         backlogs[role] = Backlog(waiting)
         checks.append(idle_group_check(role, group, members=state.members, lag=waiting))
     if checks and kafka.judge_policies_topic in partitions:
-        policy = await policy_in_force(admin, kafka.judge_policies_topic, kafka.group_prefix)
-        checks += policy_checks(policy, every_s=settings.judging.policy_every_s)
+        checks += policy_checks(await policy_in_force(admin, kafka.judge_policies_topic, kafka.group_prefix))
     return checks, backlogs
 
 
@@ -59,12 +58,11 @@ async def policy_in_force(admin: KafkaAdmin, topic: str, fleet: str) -> JudgePol
     return newest
 
 
-def policy_checks(policy: JudgePolicy | None, *, every_s: float) -> list[PartCheck]:
-    """Whether the budget holds what must be judged. Every `every_s` the workers see whether the policy fits the traffic."""
+def policy_checks(policy: JudgePolicy | None) -> list[PartCheck]:
+    """Whether the budget holds what must be judged."""
     if policy is None:
         facts = (
-            f"the first one, made before any traffic; every {every_s:g} s the workers see whether it fits, and "
-            "none has replaced it yet"
+            "the first one, made before any traffic; the workers replace it once they see that it doesn't fit"
         )
         return [passed("workers", "judging policy", facts)]
     share = policy.strata.get(MUSTS[0], 1.0)
