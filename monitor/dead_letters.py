@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from monitor.errors import Misconfigured
+from monitor.ingest.reasons import Reason
 from monitor.origin import origin_in, place
 from monitor.ports import OutRecord
 from schemas import topics
@@ -17,6 +18,11 @@ from schemas import topics
 _OWN: Final = "watchkeeper-"
 _SLUG: Final = re.compile(r"[a-z0-9_.-]{1,64}", re.ASCII)
 _ID: Final = re.compile(r"([A-Za-z0-9._-]{1,249})/(\d{1,10})/(\d{1,18})", re.ASCII)
+REASONS: Final = (
+    *Reason,
+    *("internal_error", "not_a_verdict", "not_a_request", "not_a_judgement", "refused_by_store", "unknown"),
+)
+"""Those that a letter of this version can have; one of another version may have another."""
 REMEMBERED: Final = 100_000
 """Letters among which a repeated one is looked for; it comes within the batches that one worker had under way."""
 

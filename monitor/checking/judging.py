@@ -61,7 +61,10 @@ async def policy_in_force(admin: KafkaAdmin, topic: str, fleet: str) -> JudgePol
 def policy_checks(policy: JudgePolicy | None) -> list[PartCheck]:
     """Whether the budget holds what must be judged."""
     if policy is None:
-        return [passed("workers", "judging policy", "the first one: no traffic has been measured yet")]
+        facts = (
+            "the first one, made before any traffic; the workers replace it once they see that it doesn't fit"
+        )
+        return [passed("workers", "judging policy", facts)]
     share = policy.strata.get(MUSTS[0], 1.0)
     facts = (
         f"{policy.version} of {policy.made_at:%Y-%m-%d %H:%M} UTC: about {policy.asked_per_hour:,.0f} questions an "

@@ -18,9 +18,7 @@ from monitor.errors import Misconfigured
 
 
 def agreement(
-    files: Annotated[
-        list[str], typer.Argument(help="JSONL files of labels, plain or gzip.", metavar="FILES…")
-    ],
+    files: Annotated[list[str], typer.Argument(help="JSONL files of labels, plain or gzip.", metavar="FILE")],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -35,7 +33,7 @@ def agreement(
 
     Examples:
         watchkeeper agreement labels.jsonl
-        watchkeeper agreement labels.jsonl --json | jq '.agreements[] | {label, agreement, kappa}'
+        watchkeeper agreement labels.jsonl --json | jq '.agreements[].kappa'
     """
     ids, labels = read_labels(files)
     if not ids:

@@ -81,7 +81,7 @@ def mute(
 
     Examples:
         watchkeeper alerts mute 98ddc0f4 --for 2h
-        watchkeeper alerts mute 98ddc0f4 --until 2026-05-01T10:30Z --note "maintenance"
+        watchkeeper alerts mute 98ddc0f4 --until 2026-05-01 --note maintenance
     """
     now = datetime.now(UTC)
     if length is not None and until is not None:

@@ -37,7 +37,8 @@ def alerts(
     Examples:
         watchkeeper alerts
         watchkeeper alerts --watch
-        watchkeeper alerts --since 7d --json | jq '.alerts[] | select(.state == "firing") | .title'
+        watchkeeper alerts --since 7d
+        watchkeeper alerts --json | jq '.alerts[] | select(.state == "firing")'
         watchkeeper alerts show 98ddc0f4
     """
     begin = parse_time(since, datetime.now(UTC), option="--since")

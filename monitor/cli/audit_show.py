@@ -16,6 +16,7 @@ from monitor.adapters.clickhouse import ClickHouse, connect
 from monitor.audit.pictures import PastPoint, audit_picture, past_points
 from monitor.cli.audit_shapes import AuditDocument, AuditPastLine, AxiomLine
 from monitor.cli.audit_view import audit_view, headline
+from monitor.cli.choices import said
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.parts import parts_here
 from monitor.errors import Misconfigured
@@ -81,7 +82,7 @@ def show(
     Examples:
         watchkeeper audit show
         watchkeeper audit show 3f2a --plot audit.svg
-        watchkeeper audit show --model llama-3 --json | jq '.changes[] | select(.is_significant and .is_large)'
+        watchkeeper audit show --json | jq '.changes[] | select(.is_significant)'
     """
     if plot is not None:
         plot_format(plot)
@@ -216,8 +217,10 @@ async def _look(settings: Settings, id_: str, model: str, anchor_set: str) -> Sh
             )
             matching = [record for record in newest if record.id.startswith(id_)]
         if not matching:
+            asked = said(model=[model] if model else [], anchors=[anchor_set] if anchor_set else [])
             raise Misconfigured(
-                f"there is no audit {id_!r} of this fleet" if id_ else "there is no such audit yet",
+                f"there is no audit{f' {id_!r}' if id_ else ''} of {asked or 'this fleet'}"
+                + ("" if id_ else " yet"),
                 "`watchkeeper audit run` makes one; `watchkeeper audit show` shows the newest",
             )
         if id_ and len(matching) > 1:

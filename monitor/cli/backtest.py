@@ -89,7 +89,7 @@ def backtest(
     Examples:
         watchkeeper backtest --since 30d --budget 1,2,5
         watchkeeper backtest --since 7d --shares refusal=1,response_harm=1
-        watchkeeper backtest --by occurred --since 2026-03-01 --until 2026-03-08 --json | jq .trials
+        watchkeeper backtest --by occurred --since 2026-03-01 --until 2026-03-08
     """
     now = datetime.now(UTC)
     begin, end = parse_time(since, now, option="--since"), parse_time(until, now, option="--until")

@@ -56,7 +56,7 @@ def calibrate(*, as_json: Json = False) -> None:
 
 def show(
     model: Annotated[
-        str | None, typer.Argument(help="The model; not needed where there is one.", metavar="[MODEL]")
+        str | None, typer.Argument(help="The model; not needed where there is one.", metavar="MODEL")
     ] = None,
     *,
     plot: Plot = None,

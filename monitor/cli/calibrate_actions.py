@@ -24,7 +24,7 @@ from monitor.wording.visible import visible
 from schemas.calibrations import Calibration
 
 _Model = Annotated[
-    str | None, typer.Argument(help="The model; not needed where there is one.", metavar="[MODEL]")
+    str | None, typer.Argument(help="The model; not needed where there is one.", metavar="MODEL")
 ]
 _Version = Annotated[
     int | None,
@@ -58,7 +58,7 @@ def approve(
     observes it.
 
     Examples:
-        watchkeeper calibrate approve atlas --version 3 --note "agreed in the review"
+        watchkeeper calibrate approve atlas --version 3 --note reviewed
     """
     _check_note(note)
     settings = parts_here().settings

@@ -51,7 +51,7 @@ class _Looked:
 def propose(
     model: Annotated[
         str | None,
-        typer.Argument(help="The model; not needed where the policy file has one.", metavar="[MODEL]"),
+        typer.Argument(help="The model; not needed where the policy file has one.", metavar="MODEL"),
     ] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Look, and write nothing.")] = False,

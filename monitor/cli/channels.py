@@ -48,7 +48,7 @@ def channels(
     Examples:
         watchkeeper channels
         watchkeeper channels test
-        watchkeeper channels --json | jq '.channels[] | select(.takes == []) | .name'
+        watchkeeper channels --json | jq '.channels[] | select(.takes == [])'
     """
     settings = parts_here().settings
     secrets = Secrets(os.environ)
@@ -87,7 +87,9 @@ def try_out(
     chosen = [one for one in _configured(settings) if name is None or one.name == name]
     if not chosen:
         raise Misconfigured(
-            "there is no channel to try" if name is None else "there is no channel of this name in the file",
+            "there is no channel to try"
+            if name is None
+            else f"there is no channel {visible(name)!r} in the file",
             f"name it in the file that {variable('channels', 'file')} names; `watchkeeper channels` lists them",
         )
     secrets = Secrets(os.environ)

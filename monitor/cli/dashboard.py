@@ -22,10 +22,11 @@ from monitor.web.serving import Dashboard, serving
 def dashboard(
     *,
     port: Annotated[
-        int | None, typer.Option(help="Serve it there.", min=0, max=65_535, show_default="the setting")
+        int | None,
+        typer.Option(help="Serve it there.", min=0, max=65_535, metavar="PORT", show_default="the setting"),
     ] = None,
     host: Annotated[
-        str | None, typer.Option(help="Serve it on that address.", show_default="the setting")
+        str | None, typer.Option(help="Serve it on that address.", metavar="HOST", show_default="the setting")
     ] = None,
     login: Annotated[
         bool,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from monitor.adapters.kafka import KafkaOutbox, dead_letter_topics
 from monitor.adapters.kafka_admin import KafkaAdmin, Range, Record
+from monitor.cli.choices import chosen, said
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.dlq_view import counts_table, letters_table, say_plan
 from monitor.cli.exits import ExitCode
@@ -21,6 +22,7 @@ from monitor.cli.parts import parts_here
 from monitor.cli.shapes import LetterCount, LetterDocument, LetterLine, LetterReplayDocument, LettersDocument
 from monitor.cli.times import SYNTAX, parse_time
 from monitor.dead_letters import (
+    REASONS,
     DeadLetter,
     LetterId,
     ReplayPlan,
@@ -79,7 +81,10 @@ def list_letters(
         return
     console = output()
     if not tally.total:
-        console.print("No dead letters" + (" match." if reason or since or until else "."), style="green")
+        times = [f"since {since}"] * bool(since) + [f"until {until}"] * bool(until)
+        asked = ", ".join([*([said(reason=selection.reasons)] if reason else []), *map(visible, times)])
+        found = f"No dead letters match ({asked})." if asked else "No dead letters."
+        console.print(Text(found, style="green"))
         return
     console.print(counts_table(tally), letters_table(tally.newest()), sep="\n\n")
     if tally.repeated:
@@ -137,7 +142,7 @@ def show(
 
 def replay(
     letters: Annotated[
-        list[str] | None, typer.Argument(help="Ids of letters, from `dlq list`.", metavar="[ID]…")
+        list[str] | None, typer.Argument(help="Ids of letters, from `dlq list`.", metavar="ID")
     ] = None,
     *,
     reason: _Reason = None,
@@ -228,16 +233,23 @@ def _selection(
     now = datetime.now(UTC)
     return Selection(
         ids=ids,
-        reasons=frozenset(reason or ()),
+        reasons=frozenset(name.strip().lower() for name in reason or ()),
         since=parse_time(since, now, option="--since") if since else None,
         until=parse_time(until, now, option="--until") if until else None,
     )
 
 
+def check_reasons(wanted: frozenset[str], there_are: Collection[str]) -> None:
+    """Raises Misconfigured for a reason that no letter has and none of ours can have."""
+    known = dict.fromkeys([*sorted(there_are), *REASONS])
+    chosen(sorted(wanted), known, option="--reason", what="reason of a dead letter")
+
+
 async def _letters(
-    admin: KafkaAdmin, settings: KafkaSettings, selection: Selection
+    admin: KafkaAdmin, settings: KafkaSettings, selection: Selection, reasons: set[str] | None = None
 ) -> AsyncIterator[DeadLetter]:
-    """The selected letters of all dead-letter topics; of ids, only their places are read."""
+    """The selected letters of all dead-letter topics; of ids, only their places are read. The reasons of all that are read are
+    added to `reasons`."""
     present = await admin.partitions()
     for topic in dead_letter_topics(settings):
         if topic not in present:
@@ -254,6 +266,8 @@ async def _letters(
             }
         async for record in admin.read(topic, ranges):
             letter = _read(topic, record)
+            if reasons is not None:
+                reasons.add(letter.reason)
             if selection.takes(letter):
                 yield letter
 
@@ -269,11 +283,12 @@ def _read(topic: str, record: Record) -> DeadLetter:
 
 
 async def _tally(settings: KafkaSettings, selection: Selection, keep: int) -> Tally:
-    tally = Tally(keep)
+    tally, reasons = Tally(keep), set[str]()
     async with KafkaAdmin.connect(settings) as admin:
         with notes().status("reading the dead letters…"):
-            async for letter in _letters(admin, settings, selection):
+            async for letter in _letters(admin, settings, selection, reasons):
                 tally.add(letter)
+    check_reasons(selection.reasons, reasons)
     return tally
 
 
@@ -303,7 +318,9 @@ async def _replay(
     settings: KafkaSettings, selection: Selection, *, max_attempts: int, to: Mapping[str, str], send: bool
 ) -> ReplayPlan:
     async with KafkaAdmin.connect(settings) as admin:
-        found = [letter.without_message async for letter in _letters(admin, settings, selection)]
+        reasons = set[str]()
+        found = [letter.without_message async for letter in _letters(admin, settings, selection, reasons)]
+        check_reasons(selection.reasons, reasons)
         plan = plan_replay(found, topics_read=frozenset(to), max_attempts=max_attempts)
         for topic in {to[letter.topic] for letter in plan.letters}:
             await admin.require_topic(topic)
@@ -322,8 +339,8 @@ async def _send_back(
     """Read the planned letters once more, now with their messages, and send those, some megabytes at a time."""
     waiting: dict[tuple[str, int], list[OutRecord]] = defaultdict(list)
     size_bytes = 0
-    chosen = Selection(ids=frozenset(letter.id for letter in plan.letters))
-    async for letter in _letters(admin, settings, chosen):
+    planned = Selection(ids=frozenset(letter.id for letter in plan.letters))
+    async for letter in _letters(admin, settings, planned):
         waiting[to[letter.topic], letter.partition].append(returned_message(letter))
         size_bytes += letter.size_bytes
         if size_bytes > _SENT_AT_ONCE_BYTES:

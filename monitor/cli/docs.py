@@ -116,7 +116,7 @@ def _section(name: str, entry: Entry) -> str:
     function = getattr(import_module(entry.module), entry.function)
     texts = [_markdown(text) for text in paragraphs(function)]
     parameters = [p for p in load(entry).params if not getattr(p, "hidden", False) and p.name != "help"]
-    arguments = " ".join(p.metavar or p.name.upper() for p in parameters if p.param_type_name == "argument")
+    arguments = " ".join(_argument(p) for p in parameters if p.param_type_name == "argument")
     usage = " ".join(word for word in ("watchkeeper", name, arguments, "[OPTIONS]") if word)
     lines = [f"## watchkeeper {name}", "", f"`{usage}`", "", "\n\n".join(texts), ""]
     if parameters:
@@ -133,6 +133,11 @@ def _markdown(paragraph: str) -> str:
     if not rest:
         return paragraph
     return "\n".join([head, "", "```sh", *inspect.cleandoc("\n".join(rest)).split("\n"), "```"])
+
+
+def _argument(parameter: Any) -> str:
+    name = (parameter.metavar or parameter.name.upper()) + ("" if parameter.nargs == 1 else "…")
+    return name if parameter.required else f"[{name}]"
 
 
 def _row(parameter: Any) -> str:

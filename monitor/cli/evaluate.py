@@ -48,14 +48,18 @@ def evaluate(
         typer.Option(
             help="The guard: a model that Triton serves.",
             metavar="NAME",
-            show_default="WATCHKEEPER_TRITON__GUARD_MODEL",
+            show_default="the setting",
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="Draw this many rows at random, always the same ones.", min=1)
+        int | None,
+        typer.Option(help="Draw this many rows at random, always the same ones.", min=1, metavar="N"),
     ] = None,
     resamples: Annotated[
-        int, typer.Option(help="Resamples of the bootstrap intervals; 0: no intervals.", min=0, max=100_000)
+        int,
+        typer.Option(
+            help="Resamples of the bootstrap intervals; 0: no intervals.", min=0, max=100_000, metavar="N"
+        ),
     ] = RESAMPLES,
     plot: Annotated[
         Path | None, typer.Option(help="Write the reliability plot there, as SVG.", metavar="FILE.svg")
@@ -75,8 +79,9 @@ def evaluate(
 
     Examples:
         watchkeeper evaluate --data dev.jsonl.gz
-        watchkeeper evaluate --guard wildguard --data dev.jsonl.gz --limit 1000 --plot reliability.svg
-        watchkeeper evaluate --data dev.jsonl.gz --json | jq '.findings[] | select(.source == "all")'
+        watchkeeper evaluate --guard wildguard --data dev.jsonl.gz --limit 1000
+        watchkeeper evaluate --data dev.jsonl.gz --plot reliability.svg
+        watchkeeper evaluate --data dev.jsonl.gz --json | jq '.findings[]'
     """
     if data == "-":
         raise Misconfigured("--data - can't be: the data is read twice", "name a file")

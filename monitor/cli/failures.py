@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import sys
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
@@ -13,6 +11,7 @@ from rich.text import Text
 
 from monitor.cli.console import notes
 from monitor.cli.exits import ExitCode
+from monitor.cli.streams import drop_output
 from monitor.errors import Misconfigured, Rejected, Retryable, WatchkeeperError
 
 P = ParamSpec("P")
@@ -40,11 +39,10 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             raise _told(f"{exc}\n  → {_RETRY_REMEDY}", ExitCode.UNREACHABLE) from exc
         except Interrupted as exc:
             raise _told(str(exc), ExitCode.INTERRUPTED, style="yellow") from exc
-        except KeyboardInterrupt as exc:
+        except (KeyboardInterrupt, typer.Abort) as exc:
             raise typer.Exit(ExitCode.INTERRUPTED) from exc
         except BrokenPipeError as exc:
-            # Whatever is still buffered must not raise once more when Python closes stdout.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop_output()
             raise typer.Exit(ExitCode.PIPE_CLOSED) from exc
 
     return run

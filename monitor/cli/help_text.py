@@ -8,13 +8,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _CODE: Final = re.compile(r"`([^`]+)`")
+_INDENT: Final = re.compile(r"^ +", re.MULTILINE)
 
 
 def help_text(function: Callable[..., Any]) -> str:
-    """The docstring of a command as Rich markup, `code` in colour; text in square brackets is shown as it is."""
-    return "\n\n".join(
-        _CODE.sub(r"[cyan]\1[/cyan]", part.replace("[", r"\[")) for part in paragraphs(function)
-    )
+    """The docstring of a command as Rich markup, `code` in colour; text in square brackets is shown as it is, and so are
+    indents: within a tag, or Typer takes away what the lines after a paragraph's first have in common."""
+    return "\n\n".join(_marked(part) for part in paragraphs(function))
+
+
+def _marked(paragraph: str) -> str:
+    coloured = _CODE.sub(r"[cyan]\1[/cyan]", paragraph.replace("[", r"\["))
+    return _INDENT.sub(r"[none]\g<0>[/none]", coloured)
 
 
 def paragraphs(function: Callable[..., Any]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import logging
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from monitor.cli.failures import guarded
 from monitor.cli.help_text import help_text
+from monitor.cli.streams import prepare, whole_output
 from monitor.version import watchkeeper_version
 
 _STACK: Final = "Start here"
@@ -222,9 +222,8 @@ def watchkeeper(
 
 def main() -> None:
     """The console script."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    prepare()
     # Libraries may log what they like; a command says what matters itself, in its own words.
     logging.getLogger().addHandler(logging.NullHandler())
-    build().main(prog_name="watchkeeper")
+    with whole_output():
+        build().main(prog_name="watchkeeper")

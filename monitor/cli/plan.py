@@ -14,6 +14,7 @@ import typer
 
 from monitor.adapters.windows import WatchTables
 from monitor.cli.backtest import read_budgets, read_policies
+from monitor.cli.choices import chosen, said
 from monitor.cli.console import output, print_json
 from monitor.cli.drift_shapes import PlanDocument, PlanLine
 from monitor.cli.parts import parts_here
@@ -29,6 +30,7 @@ from monitor.drift.watch import Watch
 from monitor.errors import Misconfigured
 from monitor.intervals import Z_95, wilson
 from monitor.settings import Settings
+from schemas.taxonomy import CATEGORIES
 from schemas.windows import Window
 
 _DAY: Final = timedelta(days=1)
@@ -78,11 +80,13 @@ def plan(
         watchkeeper plan --budget 10 --tenant acme --measure refusal
         watchkeeper plan --json | jq '.cells[] | select(.state == "learning")'
     """
-    unknown = sorted(set(measure or ()) - set(Measure))
-    if unknown:
-        raise Misconfigured(f"--measure {unknown[0]!r} is no measure", "choose among " + ", ".join(Measure))
-    if sort not in _SORTS:
-        raise Misconfigured(f"--sort {sort!r} is no order", "choose among " + ", ".join(_SORTS))
+    wanted = Choice(
+        frozenset(tenant or ()),
+        frozenset(model or ()),
+        chosen(category, CATEGORIES, option="--category", what="category"),
+        chosen(measure, [one.value for one in Measure], option="--measure", what="measure"),
+    )
+    (order,) = chosen([sort], _SORTS, option="--sort", what="order")
     if budget is not None:
         read_budgets(budget)  # a mistake is told before anything is asked
     settings = parts_here().settings
@@ -92,18 +96,15 @@ def plan(
             f"--budget {budget!r} names {len(policies)} budgets",
             "give one; `watchkeeper backtest` compares several",
         )
-    chosen = Choice(
-        frozenset(tenant or ()), frozenset(model or ()), frozenset(category or ()), frozenset(measure or ())
-    )
     document = asyncio.run(_plan(settings, policies[0]))
     document = document.model_copy(
-        update={"cells": in_order([c for c in document.cells if chosen.takes(c)], sort)}
+        update={"cells": in_order([c for c in document.cells if wanted.takes(c)], order)}
     )
     if as_json:
         print_json(document)
     else:
         console = output()
-        console.print(plan_view(document, console.width, limit))
+        console.print(plan_view(document, console.width, limit, wanted=str(wanted)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,10 @@ class Choice:
     models: frozenset[str]
     categories: frozenset[str]
     measures: frozenset[str]
+
+    def __str__(self) -> str:
+        """In words; empty where all are chosen."""
+        return said(tenant=self.tenants, model=self.models, category=self.categories, measure=self.measures)
 
     def takes(self, cell: PlanLine) -> bool:
         """Whether the cell is among them."""

@@ -21,8 +21,8 @@ _LONGEST_H: Final = 24.0 * 365 * 2
 """What takes longer is never."""
 
 
-def plan_view(document: PlanDocument, width: int, limit: int) -> Group:
-    """For `width` columns, at most `limit` cells."""
+def plan_view(document: PlanDocument, width: int, limit: int, *, wanted: str = "") -> Group:
+    """For `width` columns, at most `limit` cells; `wanted` says which alone were asked for."""
     parts: list[RenderableType] = [
         Text(f"Until a shift of the odds is noticed, by {moment(document.position)}", style="bold"),
         Text(
@@ -37,7 +37,9 @@ def plan_view(document: PlanDocument, width: int, limit: int) -> Group:
         return Group(
             *parts,
             Text(
-                "No cell is watched here: one appears with its first traffic, and without filters all are listed.",
+                f"No cell of {wanted} is watched; without filters all that are watched are listed."
+                if wanted
+                else "No cell is watched yet: one appears with its first traffic.",
                 style="yellow",
             ),
         )

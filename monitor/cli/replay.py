@@ -46,7 +46,7 @@ _ROOM_BYTES: Final = 1_024
 
 def replay(
     files: Annotated[
-        list[str], typer.Argument(help="JSONL files, plain or gzip; - is standard input.", metavar="FILES…")
+        list[str], typer.Argument(help="JSONL files, plain or gzip; - is standard input.", metavar="FILE")
     ],
     *,
     rate: Annotated[
@@ -76,7 +76,9 @@ def replay(
     ] = False,
     topic: Annotated[
         str | None,
-        typer.Option(help="Write to this topic instead.", show_default="as --backfill or --live says"),
+        typer.Option(
+            help="Write to this topic instead.", metavar="TOPIC", show_default="as --backfill or --live says"
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")] = False,
 ) -> None:

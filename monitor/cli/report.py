@@ -71,7 +71,8 @@ def report(
 
     Examples:
         watchkeeper report --out report.html
-        watchkeeper report --week 2026-W47 --time-zone Europe/Berlin --out reports/
+        watchkeeper report --time-zone Europe/Berlin --out reports/
+        watchkeeper report --week 2026-W47 --out reports/
         watchkeeper report --week this --tenant acme-support --format md
         watchkeeper report --format pdf --out report.pdf
         watchkeeper report --format json | jq -r '.findings[].text'
@@ -130,27 +131,35 @@ def read_format(form: str | None, out: Path | None) -> Format:
         )
     chosen = next((one for one in FORMATS if one == form.strip().lower()), None)
     if chosen is None:
-        raise Misconfigured(f"--format {form!r} is none", f"choose among {', '.join(FORMATS)}")
+        raise Misconfigured(f"--format {form!r} is no format", f"choose one of {', '.join(FORMATS)}")
     return chosen
 
 
 def write(content: bytes, path: Path) -> Path:
-    """The file, whole or not at all. Raises Misconfigured where it can't be written."""
+    """The file, whole or not at all; what is no file (a pipe, /dev/stdout) is written to, and a link stays one. Raises
+    Misconfigured where it can't be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".report-")
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return path
+        target = path.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=target.parent, prefix=".report-")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
             Path(draft).chmod(0o644)
-            Path(draft).replace(path)
+            Path(draft).replace(target)
         except BaseException:
             Path(draft).unlink(missing_ok=True)
             raise
+    except BrokenPipeError:
+        raise
     except OSError as exc:
-        raise Misconfigured(
-            f"{path} can't be written: {exc.strerror or type(exc).__name__}", "name another path with --out"
-        ) from exc
+        why = exc.strerror or type(exc).__name__
+        if isinstance(exc, FileExistsError | NotADirectoryError):
+            why = "a file lies where its folder would be"
+        raise Misconfigured(f"{path} can't be written: {why}", "name another path with --out") from exc
     return path
 
 

@@ -12,11 +12,11 @@ import typer
 from rich.text import Text
 
 from monitor.adapters.kafka_admin import KafkaAdmin, Range, Record
+from monitor.cli.choices import chosen, said
 from monitor.cli.console import notes, output, print_json
 from monitor.cli.parts import parts_here
 from monitor.cli.times import SYNTAX, parse_time
 from monitor.cli.verdict_line import Filter, tail_line, verdict_line
-from monitor.errors import Misconfigured
 from monitor.kafka_settings import KafkaSettings
 from schemas.events import Verdict
 from schemas.taxonomy import CATEGORIES
@@ -56,26 +56,21 @@ def tail(
         watchkeeper tail --refused --category benign
         watchkeeper tail --since 1h --no-follow --json | jq .category
     """
-    unknown = sorted(set(category or ()) - set(CATEGORIES))
-    if unknown:
-        raise Misconfigured(
-            f"--category {unknown[0]!r} is no category", "choose among " + ", ".join(CATEGORIES)
-        )
-    chosen = Filter(
+    wanted = Filter(
         frozenset(tenant or ()),
         frozenset(model or ()),
-        frozenset(category or ()),
+        chosen(category, CATEGORIES, option="--category", what="category"),
         is_harmful=harmful,
         is_refused=refused,
     )
     begin = parse_time(since, datetime.now(UTC), option="--since") if since else None
     settings = parts_here().settings.kafka
-    asyncio.run(_tail(settings, chosen, begin, limit=limit, follow=not no_follow, as_json=as_json))
+    asyncio.run(_tail(settings, wanted, begin, limit=limit, follow=not no_follow, as_json=as_json))
 
 
 async def _tail(
     settings: KafkaSettings,
-    chosen: Filter,
+    wanted: Filter,
     begin: datetime | None,
     *,
     limit: int | None,
@@ -85,28 +80,50 @@ async def _tail(
     console = output()
     width = console.width if console.is_terminal else None
     left = limit
-    unreadable = 0
+    shown = unreadable = 0
     async with KafkaAdmin.connect(settings) as admin:
+        if follow:
+            notes().print(Text(waiting_text(settings, wanted, begin), style="dim"), soft_wrap=True)
         async for record in _records(admin, settings.verdicts_topic, begin, follow=follow):
             try:
                 verdict = Verdict.from_bytes(record.value or b"")
             except (msgspec.DecodeError, UnicodeDecodeError):
                 unreadable += 1
                 continue
-            if not chosen.takes(verdict):
+            if not wanted.takes(verdict):
                 continue
             if as_json:
                 print_json(tail_line(verdict))
             else:
                 console.print(verdict_line(verdict, width), soft_wrap=True)
+            shown += 1
             if left is not None:
                 left -= 1
                 if left == 0:
                     break
+    if not shown:
+        when = _since(begin) or ": it began just now, and --since 1h would begin an hour ago"
+        notes().print(Text(f"No verdict{_of(wanted)} arrived{when}.", style="yellow"), soft_wrap=True)
     if unreadable:
         notes().print(
             Text(f"{unreadable:,} records were no verdicts; see `watchkeeper dlq list`.", style="yellow")
         )
+
+
+def waiting_text(settings: KafkaSettings, wanted: Filter, begin: datetime | None) -> str:
+    """What a follower waits for, and where."""
+    since = _since(begin) or " from now on"
+    return f"Verdicts{_of(wanted)}{since}, on {settings.verdicts_topic} at {settings.bootstrap}; Ctrl-C ends."
+
+
+def _of(wanted: Filter) -> str:
+    names = said(tenant=wanted.tenants, model=wanted.models, category=wanted.categories)
+    only = [*["harmful"] * wanted.is_harmful, *["refused"] * wanted.is_refused, *([names] if names else [])]
+    return f" ({', '.join(only)})" if only else ""
+
+
+def _since(begin: datetime | None) -> str:
+    return f" since {begin:%Y-%m-%d %H:%M:%S} UTC" if begin is not None else ""
 
 
 async def _records(

@@ -22,7 +22,11 @@ class Done:
 
 
 async def begin(
-    arguments: Sequence[str], environment: Mapping[str, str], stdin: int = asyncio.subprocess.DEVNULL
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    stdin: int = asyncio.subprocess.DEVNULL,
+    *,
+    stdout: int = asyncio.subprocess.PIPE,
 ) -> asyncio.subprocess.Process:
     """Start a command; no setting of ours is in its environment but those given, nor how wide the terminal of the tests is."""
     inherited = {
@@ -38,7 +42,7 @@ async def begin(
         cwd=REPOSITORY,
         env={**inherited, **environment},
         stdin=stdin,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
     )
 

@@ -132,7 +132,7 @@ async def test_show_prints_the_newest_audit_its_history_and_a_picture(stack: Sta
     made = [msgspec.structs.replace(one, fleet=fleet) for one in (first, second)]
     empty = await watchkeeper(["audit", "show"], stack.environment)
     assert (empty.code, empty.out) == (2, "")
-    assert "there is no such audit yet" in empty.err
+    assert "there is no audit of this fleet yet" in empty.err
     await AuditRows(stack.store).insert([one.to_bytes() for one in made])
 
     picture = tmp_path / "audit.svg"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -18,7 +19,7 @@ from monitor.embedded.clickhouse import ClickHousePart
 from monitor.reporting.gathering import gather
 from monitor.reporting.said_queries import said_parameters
 from monitor.settings import variable
-from tests.integration.commands import watchkeeper
+from tests.integration.commands import begin, watchkeeper
 from tests.integration.test_clickhouse_queries import answered
 from tests.integration.test_report import NOW, WEEK, emptied, report_of, table
 from tests.stores import new_store, unanswered
@@ -93,6 +94,19 @@ async def test_a_store_that_is_away_is_said_and_leaves_no_file(tmp_path: Path, u
     assert "ClickHouse doesn't answer" in done.err
     assert "watchkeeper check" in done.err
     assert not files_in(tmp_path)
+
+
+async def test_a_reader_that_went_away_ends_the_report_quietly(database: ClickHouse) -> None:
+    there = {
+        variable("clickhouse", "url"): database._settings.url,
+        variable("clickhouse", "database"): database._settings.database,
+    }
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = await begin(["report"], there, stdout=writer)
+    os.close(writer)
+    _, err = await process.communicate()
+    assert (process.returncode, err) == (141, b"")
 
 
 async def test_who_has_a_report_is_remembered(store: ClickHouse) -> None:

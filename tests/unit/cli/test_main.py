@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from importlib import import_module
@@ -115,8 +116,10 @@ def test_without_stack_and_settings_a_command_says_how_to_start(arguments: list[
         (["backtest", "--since", "1d", "--until", "2d"], "isn't before --until"),
         (["backtest", "--by", "size"], "--by 'size' is neither arrival nor occurred"),
         (["backtest", "--window", "7s"], "doesn't divide a day"),
-        (["plan", "--measure", "refusals"], "--measure 'refusals' is no measure"),
-        (["plan", "--sort", "size"], "--sort 'size' is no order"),
+        (["plan", "--measure", "refusals"], "--measure 'refusals' is no measure → did you mean refusal?"),
+        (["plan", "--category", "cyberatacks"], "is no category → did you mean cyberattacks?"),
+        (["plan", "--sort", "size"], "--sort 'size' is no order → choose among noticed, traffic, rate, name"),
+        (["tail", "--category", "Bening"], "--category 'Bening' is no category → did you mean benign?"),
         (["alerts", "--watch", "show", "ab"], "--watch belongs after show"),
     ],
 )
@@ -146,6 +149,22 @@ def test_every_command_loads_and_explains_itself_with_examples(path: tuple[str, 
         assert parameter.help, f"{path}: {parameter.name} has no help"
 
 
+@pytest.mark.parametrize(
+    ("path", "entry"), leaves(), ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_examples_are_indented_and_fit_into_80_columns(
+    path: tuple[str, ...], entry: Entry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        build().main([*path, "--help"], prog_name="watchkeeper")
+    shown = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    begin = shown.index(" Examples:") + 1
+    document = getattr(import_module(entry.module), entry.function).__doc__ or ""
+    lines = inspect.cleandoc(document.partition("Examples:\n")[2].rstrip()).splitlines()
+    assert shown[begin : shown.index("", begin)] == [f"     {line}" for line in lines]
+
+
 def build_app(entry: Entry) -> typer.Typer:
     app = typer.Typer()
     app.command(entry.name)(getattr(import_module(entry.module), entry.function))
@@ -168,6 +187,7 @@ def build_app(entry: Entry) -> typer.Typer:
         ),
         (Interrupted("interrupted: 3 sent"), 130, "watchkeeper: interrupted: 3 sent\n"),
         (KeyboardInterrupt(), 130, ""),
+        (typer.Abort(), 130, ""),
     ],
 )
 def test_each_error_has_its_exit_code_and_is_told_without_a_traceback(

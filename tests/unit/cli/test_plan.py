@@ -154,7 +154,10 @@ def test_of_many_cells_some_are_shown_and_the_rest_counted() -> None:
 
 
 def test_no_cell_is_said() -> None:
-    assert "No cell is watched here" in rendered(plan_view(document([]), 60, 40), 60)
+    assert "No cell is watched yet" in rendered(plan_view(document([]), 60, 40), 60)
+    wanted = Choice(frozenset(["b", "a"]), frozenset(), frozenset(["benign"]), frozenset())
+    none = rendered(plan_view(document([]), 120, 40, wanted=str(wanted)), 120)
+    assert "No cell of tenant a or b, category benign is watched" in none
 
 
 def test_the_plan_of_a_real_watch_has_a_line_a_stream() -> None:

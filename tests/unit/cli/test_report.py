@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,8 +39,20 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     path = write(b"one", tmp_path / "new" / "report.html")
     assert write(b"two", path).read_bytes() == b"two"
     assert [one.name for one in path.parent.iterdir()] == ["report.html"]
-    with pytest.raises(Misconfigured, match="can't be written"):
+    with pytest.raises(Misconfigured, match="can't be written: a file lies where"):
         write(b"three", path / "below-a-file.html")
+
+
+def test_a_link_stays_one_and_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    link = tmp_path / "latest.html"
+    link.symlink_to("w47.html")
+    assert write(b"one", link) == link
+    assert (link.is_symlink(), (tmp_path / "w47.html").read_bytes()) == (True, b"one")
+    reader, writer = os.pipe()
+    write(b"two", Path(f"/dev/fd/{writer}"))
+    assert os.read(reader, 10) == b"two"
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_folder_that_there_is_or_that_is_written_as_one_takes_a_file_of_the_weeks_name(
