@@ -99,7 +99,7 @@ def summary(account: Account) -> Text:
     """The equation in one line, of all chat logs."""
     exchanges, messages = account.exchanges, account.messages
     equation = (
-        f"{messages.produced:,} messages produced: {messages.handled:,} handled ({messages.dead:,} of them "
+        f"{messages.produced:,} message{'' if messages.produced == 1 else 's'} produced: {messages.handled:,} handled ({messages.dead:,} of them "
         f"dead-lettered), {messages.pending:,} pending. "
         f"{exchanges.found:,} exchanges = {exchanges.stored:,} stored + {exchanges.repeats:,} repeats + "
         f"{exchanges.sampled_out:,} sampled out + {exchanges.dead:,} dead-lettered + {exchanges.pending:,} pending"

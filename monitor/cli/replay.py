@@ -114,7 +114,7 @@ def replay(
         interrupted = True
     except WatchkeeperError:
         if sent.produced:
-            notes().print(f"{sent.produced:,} messages were sent before this:", style="yellow")
+            notes().print(f"{sent.messages} sent before this:", style="yellow")
         raise
     if as_json:
         print_json(
@@ -129,13 +129,11 @@ def replay(
             )
         )
     if interrupted:
-        raise Interrupted(
-            f"interrupted: {sent.produced:,} messages were sent and acknowledged, the rest was not"
-        )
+        raise Interrupted(f"interrupted: {sent.messages} sent and acknowledged, the rest was not")
     if not as_json:
         took_s = max(time.monotonic() - began_s, 0.001)
         output().print(
-            f"{sent.produced:,} messages sent to {target} in {took_s:.1f} s "
+            f"{sent.messages} sent to {target} in {took_s:.1f} s "
             f"({sent.produced / took_s:,.0f} a second)."
             + (f" {sent.empty_lines:,} empty lines were skipped." if sent.empty_lines else "")
         )
@@ -148,6 +146,11 @@ class Sent:
     produced: int = 0
     bytes: int = 0
     empty_lines: int = 0
+
+    @property
+    def messages(self) -> str:
+        """How many, in words."""
+        return "1 message" if self.produced == 1 else f"{self.produced:,} messages"
 
 
 @dataclass(slots=True)

@@ -100,6 +100,8 @@ def report(
     notes().print(
         Text("✓ ", style="green").append(f"{made.week} → {written}", style="default"), soft_wrap=True
     )
+    for number, finding in enumerate(made.findings, start=1):
+        notes().print(Text(f"{number}. {finding.text}"), soft_wrap=True)
     notes().print(Text(made.summary), soft_wrap=True)
 
 

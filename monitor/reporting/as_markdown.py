@@ -37,12 +37,14 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     yield "## What changed"
     yield ""
-    yield f"**{escaped(report.summary)}**"
-    yield ""
     for number, finding in enumerate(report.findings, start=1):
         yield f"{number}. {escaped(finding.text)}"
     if report.findings:
         yield ""
+        yield escaped(report.summary)
+    else:
+        yield f"**{escaped(report.summary)}**"
+    yield ""
     for note in report.notes:
         yield f"> {escaped(note.text)}"
         yield ">"

@@ -74,7 +74,7 @@ def findings(facts: Facts, changes: Changes) -> tuple[Finding, ...]:
 
 
 def summary(facts: Facts, changes: Changes, found: Sequence[Finding]) -> str:
-    """What the report opens with: how many things changed; or that nothing did, and what could have been seen."""
+    """How many things changed, and what keeps chance out of them; or that nothing did, and what could have been seen."""
     events = changes.grid.total(EVERYTHING, "events", changes.now)
     if facts.week.since > facts.asked_at:
         return (

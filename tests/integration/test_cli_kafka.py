@@ -105,7 +105,7 @@ async def test_replay_stops_at_a_line_too_large_and_has_sent_those_before(
     limited = {**environment, "WATCHKEEPER_KAFKA__MAX_MESSAGE_BYTES": "5000"}
     done = await watchkeeper(["replay", str(path), "--live"], limited)
     assert done.code == 2
-    assert "1 messages were sent" in done.err
+    assert "1 message sent before this:" in done.err
     assert "line 2: longer than 3,976 bytes" in done.err
     assert "Traceback" not in done.err
     kafka = load(environment).kafka

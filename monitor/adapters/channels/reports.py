@@ -133,7 +133,7 @@ def slack_report(parcel: Parcel) -> dict[str, Any]:
     lines = [
         f"*{number}.* {escaped(finding.text)}" for number, finding in enumerate(report.findings, start=1)
     ]
-    parts = [escaped(report.subtitle), escaped(report.summary), *lines]
+    parts = [escaped(report.subtitle), *lines, escaped(report.summary)]
     notes = "\n".join(escaped(note.text) for note in report.notes)
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": report.title[:HEADER], "emoji": False}},
@@ -163,7 +163,7 @@ def report_mail(parcel: Parcel, channel: Email, now: datetime) -> EmailMessage:
     """The mail. Its message id is the parcel's key, so that one that comes twice can be told. Raises Rejected where it can't be made."""
     report = parcel.report
     domain = channel.sender.partition("@")[2].lower()
-    said = [report.summary, *(f"{number}. {one.text}" for number, one in enumerate(report.findings, start=1))]
+    said = [*(f"{number}. {one.text}" for number, one in enumerate(report.findings, start=1)), report.summary]
     notes = [note.text for note in report.notes]
     mail = EmailMessage(policy=SMTP_POLICY)
     try:
@@ -215,6 +215,6 @@ def _mail_page(parcel: Parcel) -> str:
         '<body style="margin:0;padding:20px;background:#ffffff;color:#1b1f24;font:16px/1.5 Arial,sans-serif"><div style="max-width:640px">'
         f'<h1 style="font-size:24px;line-height:1.2;margin:0 0 4px">{escape(report.title)}</h1>'
         f'<p style="margin:0 0 16px;color:#57606a">{escape(report.subtitle)}</p>'
-        f'<p style="margin:0 0 12px"><strong>{escape(report.summary)}</strong></p>{listed}{noted}'
+        f'{listed}<p style="margin:0 0 12px">{escape(report.summary)}</p>{noted}'
         f'<p style="margin:16px 0 0">The whole report is attached: {escape(parcel.attached_name)}.</p></div></body></html>'
     )

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from html import unescape
 from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
 
@@ -101,6 +102,15 @@ def test_what_changed_comes_first_and_the_surest_large_thing_before_the_others(f
     weights = [finding.weight for finding in full.findings]
     assert weights == sorted(weights, reverse=True)
     assert {finding.kind for finding in full.findings} == {"alert", "dead_letters", "audit", "calibration"}
+
+
+def test_the_first_sentence_is_the_weightiest_finding_or_that_there_is_none(full: Report) -> None:
+    quiet = replace(full, findings=(), summary="Nothing that matters changed.")
+    for report, first in ((full, full.findings[0].text), (quiet, quiet.summary)):
+        page = unescape(re.sub("<[^>]+>", "", as_html.render(report)))
+        for shown in (page, as_markdown.render(report).replace("\\", "")):
+            said = " ".join(shown.partition("What changed")[2].split()).lstrip("1.* ")
+            assert said.startswith(first[:60])
 
 
 def test_a_shift_that_an_alert_tells_is_not_told_again_by_its_weekly_rate() -> None:
