@@ -19,6 +19,7 @@ from monitor.notifying.message import Message
 from monitor.settings import Settings, load
 from schemas.alert_deliveries import AlertDelivery
 from schemas.alerts import Alert
+from tests.fakes.membership import FakeMembership
 from tests.fakes.outbox import FakeOutbox
 from tests.unit.notifying.made import NOON, NOON_S, alert, channel, moved
 from tests.waiting import until
@@ -29,16 +30,6 @@ from workers.spells import Spell
 DELIVERIES = ("safety.alert_deliveries", 0)
 ALERTS = ("safety.alerts", 0)
 WHO = Identity("host-1-ab", "0.1.0", NOON)
-
-
-@dataclass
-class Leads:
-    """Implements workers.leadership.Membership."""
-
-    term: int = 1
-    is_owner: bool = True
-    is_live: bool = True
-    now_s: float = NOON_S
 
 
 @dataclass
@@ -119,7 +110,7 @@ class Opened:
 class Rig:
     channels: dict[str, FakeChannel]
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
-    leads: Leads = field(default_factory=Leads)
+    leads: FakeMembership = field(default_factory=lambda: FakeMembership(now_s=NOON_S))
     metrics: Metrics = field(default_factory=Metrics)
 
     def __post_init__(self) -> None:
@@ -176,7 +167,7 @@ async def test_an_alert_is_told_and_kept_and_told_no_more_by_who_comes_after() -
 
 
 async def test_nobody_is_told_anything_while_another_oversees() -> None:
-    rig = Rig({"one": FakeChannel()}, leads=Leads(is_owner=False))
+    rig = Rig({"one": FakeChannel()}, leads=FakeMembership(is_owner=False, now_s=NOON_S))
     rig.feed.alerts.append(alert())
     async with rig.running():
         await until(rig.metrics.exposition, "a turn")
