@@ -82,10 +82,10 @@ class Rollups:
         (row,) = await self.store.query("rollup_marks", way=WAY)
         return Reach(row["now"], row["counted"], row["filled"] is not None, row["stored"])
 
-    async def refresh(self) -> Counted | None:
+    async def refresh(self, reach: Reach | None = None) -> Counted | None:
         """Count the quarters anew of which something was written since the last time, as far as they are due (`Waiting`). None where `is_ours`
-        ended it."""
-        reach = await self.reach()
+        ended it. `reach`: how far it is, where that was asked just now."""
+        reach = reach or await self.reach()
         if not reach.is_filled:
             if not await self.fill():
                 return None
@@ -182,7 +182,7 @@ class Rollups:
             some = quarters[first : first + MOST_QUARTERS]
             found = await self.store.query("rollup_sizes", quarters=some)
             sizes: dict[datetime, int] = {row["begins_at"]: row["row_count"] for row in found}
-            for batch in batches(some, sizes, most_rows=most_rows, most_quarters=MOST_QUARTERS):
+            for batch in batches(some, sizes, most_rows=most_rows):
                 yield batch, sum(sizes.get(one, 0) for one in batch)
 
     async def _count(self, quarters: Sequence[datetime]) -> bool:
