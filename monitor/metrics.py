@@ -260,6 +260,7 @@ class Metric(Enum):
     CHANNEL_WAITING = overseeing_metrics.CHANNEL_WAITING
     CHANNEL_OLDEST = overseeing_metrics.CHANNEL_OLDEST
     CHANNELS_DEAD = overseeing_metrics.CHANNELS_DEAD
+    CHANNEL_LOGS_AWAY = overseeing_metrics.CHANNEL_LOGS_AWAY
 
     # Calibrations of refusal tokens
     CALIBRATIONS = recalibration_metrics.CALIBRATIONS

@@ -108,6 +108,11 @@ CHANNEL_OLDEST: Final = gauge(
 CHANNELS_DEAD: Final = gauge(
     "channels_dead", "channels", "Channels about which the alert `channel_dead` fires.", Label.CHANNEL
 )
+CHANNEL_LOGS_AWAY: Final = gauge(
+    "channel_logs_away_seconds",
+    "seconds",
+    "For how long the worker that oversees hasn't been able to read the logs of alerts, by which it tells the channels; 0 while it can, and elsewhere.",
+)
 
 # The judge's budget
 JUDGE_BUDGET: Final = gauge(

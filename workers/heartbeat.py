@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, Literal, Protocol
 
@@ -20,7 +19,7 @@ from monitor.ports import Outbox, OutRecord
 from monitor.settings import Settings
 from schemas.status import RoleStatus, WorkerStatus
 from workers.identity import Identity
-from workers.trouble import said, where
+from workers.trouble import is_cancelled, said, where
 
 log = structlog.get_logger("watchkeeper.heartbeat")
 
@@ -78,8 +77,13 @@ class Heartbeat(Service):
         ends is to be told, and that it does so again and again."""
         if self._itself.has_crashed:
             return
-        with suppress(TimeoutError, Retryable, Misconfigured):
+        try:
             await asyncio.wait_for(self._say("leaving"), GOODBYE_WITHIN_S)
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+        except (TimeoutError, Retryable, Misconfigured):
+            pass
 
     def status(self, state: Literal["leaving"] | None = None) -> WorkerStatus:
         """How it stands now."""
@@ -102,15 +106,21 @@ class Heartbeat(Service):
 
     async def _say_now_and_then(self) -> None:
         is_heard = True
+        error: str | None
         while not self.should_stop:
             try:
                 await self._say()
+            except asyncio.CancelledError as exc:
+                if is_cancelled():
+                    raise
+                error = where(exc)
             except Exception as exc:  # noqa: BLE001  # a worker that says nothing is told as silent; it must not be
-                if is_heard:
-                    log.warning("status not said, tried again", topic=self._topic, error=said(exc))
-                is_heard = False
+                error = said(exc)
             else:
-                is_heard = True
+                error = None
+            if error is not None and is_heard:
+                log.warning("status not said, tried again", topic=self._topic, error=error)
+            is_heard = error is None
             await self.sleep(self._health.status_every_s)
 
     async def _judge_now_and_then(self) -> None:

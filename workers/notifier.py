@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
@@ -85,10 +85,16 @@ class Notifier(Duty):
         self._channels = {channel.name: (channel, adapter) for channel, adapter in channels}
         self._metrics = metrics
         self._term: _Term | None = None
+        self._owed: list[AlertDelivery] = []
+        """What channels were told in the spell before and that may not be kept: a broker that is away acknowledges nothing."""
+        self._away_from_s: float | None = None
+        """Since when the logs can't be read."""
 
     async def act(self, spell: Spell, stack: AsyncExitStack) -> None:
         """Until somebody else may have taken over, or the end."""
-        feed = await stack.enter_async_context(self._open_feed(self._settings.kafka, spell.now - LOG_OF))
+        with self._reading():
+            feed = await stack.enter_async_context(self._open_feed(self._settings.kafka, spell.now - LOG_OF))
+        self._read_again()
         if not spell.is_ours():
             return
         term = self._term = await self._taken_over(spell, feed)
@@ -99,7 +105,8 @@ class Notifier(Duty):
         tidied_s = time.monotonic()
         try:
             while spell.is_ours():
-                entries = await feed.next(TURN_S)
+                with self._reading():
+                    entries = await feed.next(TURN_S)
                 for entry in entries:
                     _take(term.schedule, entry)
                 if entries:
@@ -128,6 +135,29 @@ class Notifier(Duty):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            topic = self._settings.kafka.alert_deliveries_topic
+            kept = [AlertDelivery.from_bytes(one.value or b"") for to, one in term.unkept if to == topic]
+            self._owed = [one for one in kept if one.alert_id]
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What fails here is that the logs can't be read: said once, until they can."""
+        try:
+            yield
+        except WatchkeeperError as exc:
+            if self._away_from_s is None:
+                self._away_from_s = time.monotonic()
+                log.warning(
+                    "the logs of alerts can't be read, so no channel is told what is new", error=str(exc)
+                )
+            raise
+
+    def _read_again(self) -> None:
+        if self._away_from_s is not None:
+            log.warning(
+                "the logs of alerts are read again", after_s=round(time.monotonic() - self._away_from_s, 1)
+            )
+        self._away_from_s = None
 
     async def _taken_over(self, spell: Spell, feed: Feed) -> _Term:
         """How it stands, by the logs."""
@@ -140,6 +170,7 @@ class Notifier(Duty):
         )
         for entry in feed.past:
             _take(schedule, entry)
+        owed = [one for one in self._owed if schedule.remember(one)]
         now_s = spell.now_s
         membership = schedule.open(feed.alerts_end, now_s)
         schedule.forget(now_s)
@@ -149,7 +180,7 @@ class Notifier(Duty):
             for name, (channel, _) in self._channels.items()
         }
         term = _Term(spell, schedule, standings, {name: asyncio.Event() for name in self._channels})
-        await self._keep(term, membership)
+        await self._keep(term, [*owed, *membership])
         for alert in list(schedule.firing(CHANNEL_DEAD)):
             name = alert.place.get("channel", "")
             if name in standings:
@@ -287,7 +318,9 @@ class Notifier(Duty):
             wake.set()
 
     def show(self) -> None:
-        """What waits, by type of channel."""
+        """What waits, by type of channel, and whether the logs can be read."""
+        away_s = 0.0 if self._away_from_s is None else time.monotonic() - self._away_from_s
+        self._metrics.set(Metric.CHANNEL_LOGS_AWAY, round(away_s, 3))
         term = self._term
         if term is None or term.spell.term != self._leads.term:
             return  # the logs are read in a moment
@@ -305,6 +338,7 @@ class Notifier(Duty):
 
     def show_nothing(self) -> None:
         """See Duty."""
+        self._metrics.set(Metric.CHANNEL_LOGS_AWAY, 0)
         for kind in TYPES:
             for metric in (Metric.CHANNEL_WAITING, Metric.CHANNEL_OLDEST, Metric.CHANNELS_DEAD):
                 self._metrics.set(metric, 0, channel=kind)

@@ -25,7 +25,8 @@ class Feed(Protocol):
         ...
 
     async def next(self, within_s: float) -> list[Entry]:
-        """What came since, as soon as something did; nothing after that time. Raises Retryable or Misconfigured."""
+        """What came since, as soon as something did; nothing after that time. Raises Retryable, also
+        where the broker answers nothing any more, or Misconfigured."""
         ...
 
 

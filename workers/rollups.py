@@ -26,8 +26,8 @@ SHARE: Final = 0.5
 class Refreshing(Protocol):
     """See monitor/adapters/rollups.py."""
 
-    async def refresh(self) -> Counted | None:
-        """Count anew what is touched."""
+    async def refresh(self, reach: Reach) -> Counted | None:
+        """Count anew what is touched. `reach`: as it was just now."""
         ...
 
     async def reach(self) -> Reach:
@@ -59,7 +59,7 @@ class RollupKeeper(Duty):
             reach = await rollups.reach()
             behind_s = (reach.now - reach.counted).total_seconds() if reach.counted else 0.0
             self._metrics.set(Metric.ROLLUP_LAG, behind_s)
-            counted = await rollups.refresh()
+            counted = await rollups.refresh(reach)
             took_s = time.monotonic() - began_s
             if counted is not None:
                 self._metrics.set(Metric.ROLLUP_LAG, took_s + counted.behind_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from schemas.alerts import Alert
 MOST_RECORDS: Final = 100_000
 """Of each log, the newest so many are read on taking over: some hundred alerts an hour for thirty days."""
 CLOSE_WITHIN_S: Final = 5.0
+QUIET_S: Final = 5.0
+"""After so long without a word the broker is asked whether it is there: a night without alerts looks the same."""
+CHECK_WITHIN_S: Final = 4.0
 
 Content = Alert | AlertAction | AlertDelivery
 T = TypeVar("T", Alert, AlertAction, AlertDelivery)
@@ -48,6 +52,7 @@ class AlertFeed:
     ) -> None:
         self._settings = settings
         self._consumer = consumer
+        self._heard_s = time.monotonic()
         self.past = past
         """In the order of each log; of one that is very long, the newest."""
         self.alerts_end = alerts_end
@@ -86,11 +91,16 @@ class AlertFeed:
             await close(consumer.stop(), CLOSE_WITHIN_S)
 
     async def next(self, within_s: float) -> list[Entry]:
-        """What came, as soon as something did; nothing after that time. Raises Retryable or Misconfigured."""
+        """What came, as soon as something did; nothing after that time, or after CHECK_WITHIN_S more. Raises Retryable, also where the broker
+        answers nothing any more, or Misconfigured."""
         try:
             batches = await self._consumer.getmany(timeout_ms=int(within_s * 1000), max_records=1_000)
         except KafkaError as exc:
             raise translated(exc, "following the alerts") from exc
+        if batches or time.monotonic() - self._heard_s >= QUIET_S:
+            if not batches:
+                await self._check()
+            self._heard_s = time.monotonic()
         return [
             entry
             for partition, records in batches.items()
@@ -98,15 +108,14 @@ class AlertFeed:
             if (entry := _entry(self._settings, partition.topic, record)) is not None
         ]
 
-    async def check(self, within_s: float) -> None:
-        """Ask the broker for something that it has to answer: it alone tells a quiet log from a broker that is away. Raises Retryable or
-        Misconfigured."""
+    async def _check(self) -> None:
+        """Ask the brokers of what is followed for something that they have to answer: it alone tells a quiet log from a broker that is away."""
         try:
-            async with asyncio.timeout(within_s):
-                await self._consumer.end_offsets([TopicPartition(self._settings.alerts_topic, 0)])
+            async with asyncio.timeout(CHECK_WITHIN_S):
+                await self._consumer.end_offsets(self._consumer.assignment())
         except TimeoutError as exc:
             raise Retryable(
-                f"no Kafka broker answers at {self._settings.bootstrap} within {within_s:g} s"
+                f"no Kafka broker answers at {self._settings.bootstrap} within {CHECK_WITHIN_S:g} s"
             ) from exc
         except KafkaError as exc:
             raise translated(exc, "following the alerts") from exc

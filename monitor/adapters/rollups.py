@@ -32,6 +32,9 @@ MOST_EAGER: Final = 500_000
 and in a large one old logs cost no more than that."""
 MOST_COPIED: Final = 2_000_000
 """Old rows that are copied at once, about."""
+LEAST_BATCHES: Final = 2
+"""So many a refresh counts, however slow the store is: that with the quarter that goes on, and that of those which wait longest. With one alone the
+quarter that goes on would keep all others from being counted."""
 _HASHES: Final = 1 << 64
 
 
@@ -66,7 +69,7 @@ def always() -> bool:
 @dataclass(frozen=True, slots=True)
 class Rollups:
     """The quarters of one store. `is_ours` is asked before each step that writes: false ends the work early, harmlessly. A refresh begins
-    nothing more once it has counted for `at_most_s`: the next one goes on."""
+    nothing more once it has taken `at_most_s` and counted LEAST_BATCHES: the next one goes on."""
 
     store: ClickHouse
     is_ours: Callable[[], bool] = always
@@ -76,35 +79,36 @@ class Rollups:
     most_counted: int = MOST_COUNTED
     most_eager: int = MOST_EAGER
     waiting: Waiting = field(default_factory=Waiting)
+    monotonic_s: Callable[[], float] = time.monotonic
 
     async def reach(self) -> Reach:
         """How far it is."""
         (row,) = await self.store.query("rollup_marks", way=WAY)
         return Reach(row["now"], row["counted"], row["filled"] is not None, row["stored"])
 
-    async def refresh(self) -> Counted | None:
+    async def refresh(self, reach: Reach | None = None) -> Counted | None:
         """Count the quarters anew of which something was written since the last time, as far as they are due (`Waiting`). None where `is_ours`
-        ended it."""
-        reach = await self.reach()
+        ended it. `reach`: how far it is, where that was asked just now."""
+        reach = reach or await self.reach()
         if not reach.is_filled:
             if not await self.fill():
                 return None
             reach = await self.reach()
-        began_s = time.monotonic()
+        began_s = self.monotonic_s()
         now = reach.now
         written = await self._written(self.waiting.since(reach.counted), now)
         touched = await self._touched(self.waiting.fresh(written), now)
         self.waiting.touch(touched, reach.counted, now, seen=written)
-        counted, rows = 0, 0
+        batches_counted, counted, rows = 0, 0, 0
         async for batch, size in self._wanted(now):
-            spent_s = time.monotonic() - began_s
-            if counted and spent_s >= self.at_most_s:
+            spent_s = self.monotonic_s() - began_s
+            if batches_counted >= LEAST_BATCHES and spent_s >= self.at_most_s:
                 break
             if not await self._count(batch):
                 return None
             for quarter in batch:
                 self.waiting.counted(quarter, reach.now + timedelta(seconds=spent_s))
-            counted, rows = counted + len(batch), rows + size
+            batches_counted, counted, rows = batches_counted + 1, counted + len(batch), rows + size
         until = self.waiting.until()
         if until is not None and self.is_ours():
             await self._note("counted", until)
@@ -182,7 +186,7 @@ class Rollups:
             some = quarters[first : first + MOST_QUARTERS]
             found = await self.store.query("rollup_sizes", quarters=some)
             sizes: dict[datetime, int] = {row["begins_at"]: row["row_count"] for row in found}
-            for batch in batches(some, sizes, most_rows=most_rows, most_quarters=MOST_QUARTERS):
+            for batch in batches(some, sizes, most_rows=most_rows):
                 yield batch, sum(sizes.get(one, 0) for one in batch)
 
     async def _count(self, quarters: Sequence[datetime]) -> bool:

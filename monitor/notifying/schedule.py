@@ -76,6 +76,14 @@ class Schedule:
         else:
             self._known[delivery.channel, delivery.alert_id] = delivery
 
+    def remember(self, delivery: AlertDelivery) -> bool:
+        """What a channel was told, perhaps without a record of it, once all records are recalled: whether it is news, and to be kept."""
+        known = self._known.get((delivery.channel, delivery.alert_id))
+        is_news = known is None or _standing(known) < _standing(delivery)
+        if is_news:
+            self.recall(delivery)
+        return is_news
+
     def open(self, end: int, now_s: float) -> list[AlertDelivery]:
         """To be called once all three logs are read: `end` is the offset after the last alert. Returns what is to be kept of
         channels that came or went since somebody last looked: what was before isn't told to one that came, but for what fires.
@@ -318,6 +326,10 @@ class Schedule:
 
 def _last_change(history: History) -> Change | None:
     return history.changes[-1] if history.changes else None
+
+
+def _standing(delivery: AlertDelivery) -> tuple[int, int, datetime]:
+    return delivery.offset, delivery.action_offset, delivery.at
 
 
 def _offset(known: AlertDelivery | None) -> int:

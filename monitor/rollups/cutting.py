@@ -28,14 +28,14 @@ def slices(written: Sequence[tuple[datetime, int]], until: datetime, *, most_row
 
 
 def batches(
-    quarters: Iterable[datetime], sizes: Mapping[datetime, int], *, most_rows: int, most_quarters: int
+    quarters: Iterable[datetime], sizes: Mapping[datetime, int], *, most_rows: int
 ) -> Iterator[list[datetime]]:
-    """The quarters in the order given, in batches of at most so many rows (but for a single larger one) and so many quarters."""
+    """The quarters in the order given, in batches of at most so many rows, but for a single larger one."""
     batch: list[datetime] = []
     rows = 0
     for quarter in quarters:
         size = sizes.get(quarter, 0)
-        if batch and (rows + size > most_rows or len(batch) == most_quarters):
+        if batch and rows + size > most_rows:
             yield batch
             batch, rows = [], 0
         batch.append(quarter)

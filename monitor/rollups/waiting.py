@@ -79,12 +79,12 @@ class Waiting:
                 del self._counted[quarter]
 
     def split(self, now: datetime) -> tuple[list[datetime], list[datetime]]:
-        """Those that are due, and those that are behind but to be left alone. First the ones that go on, then those that wait longest, of
-        these the newest first."""
+        """Those that are due, and those that are behind but to be left alone. First the one that goes on, then those that wait longest, of
+        these the newest first: so each is counted before any other is counted twice, but for the one that goes on."""
 
         def order(quarter: datetime) -> tuple[bool, datetime, timedelta]:
             since = self._behind.get(quarter) or self._counted.get(quarter, EVER)
-            return quarter + QUARTER <= now, since, now - quarter
+            return not quarter <= now < quarter + QUARTER, since, now - quarter
 
         def is_due(quarter: datetime) -> bool:
             counted = self._counted.get(quarter)

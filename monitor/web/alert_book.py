@@ -23,9 +23,6 @@ log = structlog.get_logger("watchkeeper.dashboard")
 SINCE: Final = timedelta(days=30)
 """As long as the topic keeps them."""
 POLL_S: Final = 1.0
-QUIET_POLLS: Final = 5
-"""After so many without a word the broker is asked whether it is there: a night without alerts looks the same."""
-CHECK_WITHIN_S: Final = 4.0
 AGAIN_S: Final = 2.0
 _SEVERITY: Final = {"critical": 0, "warning": 1, "info": 2}
 
@@ -67,13 +64,8 @@ class AlertBook:
                         self._take(entry)
                     self.trouble, self.is_read = "", True
                     self.on_change()
-                    quiet = 0
                     while True:
                         entries = await feed.next(POLL_S)
-                        quiet = 0 if entries else quiet + 1
-                        if quiet >= QUIET_POLLS:
-                            quiet = 0
-                            await feed.check(CHECK_WITHIN_S)
                         told = [one for one in map(self._take, entries) if one is not None]
                         for alert in told:
                             self.on_alert(alert)

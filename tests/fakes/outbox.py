@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from monitor.errors import WatchkeeperError
 from monitor.ports import Headers, OutRecord
 
 
@@ -15,7 +14,7 @@ class FakeOutbox:
     """Implements ports.LetterBox. `failures` are raised one a call, first to last, before anything is written; `on_publish` is
     called at each write."""
 
-    failures: list[WatchkeeperError] = field(default_factory=list)
+    failures: list[BaseException] = field(default_factory=list)
     published: dict[tuple[str, int], list[OutRecord]] = field(default_factory=lambda: defaultdict(list))
 
     on_publish: Callable[[], None] = lambda: None

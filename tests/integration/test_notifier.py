@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
+from monitor.adapters.kafka import KafkaOutbox, ensure_topics
 from monitor.adapters.kafka_admin import KafkaAdmin
 from monitor.embedded.clickhouse import ClickHousePart
 from monitor.embedded.kafka import KafkaPart
 from monitor.embedded.workers import WorkersPart
+from monitor.metrics import Metric, Metrics
+from monitor.notifying.message import Message
+from monitor.settings import load
 from schemas.alert_actions import AlertAction, Verb
 from schemas.alert_deliveries import AlertDelivery
 from schemas.alerts import Alert, Severity, Source, State, alert_id
 from tests.fakes.mail_server import MailServer
+from tests.fakes.membership import FakeMembership
 from tests.fakes.receiver import TLS, Receiver, answer
-from tests.integration.fleets import Fleet
+from tests.integration.fleets import Fleet, freeze, thaw
+from tests.unit.notifying.made import FLEET, alert, channel
 from tests.waiting import until
+from workers.identity import Identity
+from workers.notifier import Notifier
+from workers.telling import tell
 
 SECRET = "s3cr3t-v4lue"
 QUICK = {
@@ -265,6 +276,68 @@ async def test_a_channel_that_is_dead_delays_no_other_and_is_told_until_it_works
 
 def _managed(team: Team, alert: Alert) -> bool:
     return bool(team.managed(alert))
+
+
+async def test_a_broker_that_falls_silent_is_noticed_and_when_it_is_back_nothing_is_lost_or_told_twice(
+    new_kafka: Callable[[], KafkaPart],
+) -> None:
+    """Leading all the while: the broker of the alerts may be silent alone. It is frozen between a telling and the record of it."""
+    async with new_kafka() as broker, AsyncExitStack() as stack:
+        settings = load(
+            {"WATCHKEEPER_KAFKA__BOOTSTRAP": broker.address, "WATCHKEEPER_KAFKA__GROUP_PREFIX": FLEET}
+        )
+        await ensure_topics(settings.kafka)
+        metrics, heard = Metrics(), Heard()
+        outbox = await KafkaOutbox.connect(settings.kafka)
+        stack.push_async_callback(outbox.aclose)
+        who = Identity("host-1-ab", "0.1.0", datetime.now(UTC))
+        leads = FakeMembership(now_s=time.time())
+        notifier = Notifier(
+            who, outbox, settings, leads, [(channel("webhook", "hook"), heard)], metrics=metrics
+        )
+        stack.push_async_callback(notifier.stop)
+        await notifier.start()
+        await tell(outbox, settings.kafka, alert(0))
+        await until(lambda: heard.ids == [alert(0).id], "the first alert")
+
+        def shown(metric: Metric, **labels: str) -> float:
+            notifier.show()
+            return metrics.value(metric, **labels)
+
+        heard.on_tell = lambda: freeze(broker)
+        said = asyncio.ensure_future(
+            tell(outbox, settings.kafka, alert(1))
+        )  # perhaps acknowledged in the end alone
+        try:
+            with capture_logs() as logs:
+                await until(lambda: shown(Metric.CHANNEL_LOGS_AWAY) > 0, "that the broker is away")
+        finally:
+            heard.on_tell = lambda: None
+            thaw(broker)
+        await said
+        await until(lambda: shown(Metric.CHANNEL_LOGS_AWAY) == 0, "that the broker is back")
+        await tell(outbox, settings.kafka, alert(2))
+        await until(lambda: alert(2).id in heard.ids, "what came after")
+        await until(lambda: shown(Metric.CHANNEL_WAITING, channel="webhook") == 0, "that nothing waits")
+
+    assert heard.ids == [alert(number).id for number in range(3)]
+    assert [line["error"] for line in logs if "logs of alerts" in line["event"]] == [
+        f"no Kafka broker answers at {broker.address} within 4 s"
+    ]
+
+
+@dataclass
+class Heard:
+    """Implements ports.AlertChannel: it takes everything. `on_tell` is called as it does."""
+
+    ids: list[str] = field(default_factory=list)
+    on_tell: Callable[[], None] = lambda: None
+
+    async def tell(self, message: Message) -> None:
+        self.ids += [telling.alert.id for telling in message.tellings]
+        self.on_tell()
+
+    async def ready(self) -> None: ...
 
 
 async def test_a_worker_doesnt_start_with_a_file_of_channels_that_cant_be_used(team: Team) -> None:

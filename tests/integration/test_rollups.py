@@ -259,14 +259,14 @@ async def test_what_is_to_be_left_alone_holds_the_mark_back_and_who_takes_over_c
     assert await rows(store, "SELECT sum(events) FROM quarters") == [(3,)]
 
 
-async def test_a_refresh_without_time_counts_a_batch_and_the_next_goes_on(store: ClickHouse) -> None:
-    await store.insert([verdict(f"e{n}", 20 * n).to_bytes() for n in range(3)])
+async def test_a_refresh_without_time_counts_two_batches_and_the_next_goes_on(store: ClickHouse) -> None:
+    await store.insert([verdict(f"e{n}", 20 * n).to_bytes() for n in range(5)])
     rollups = Rollups(store, at_most_s=0, most_counted=1)
 
     counts = [await rollups.refresh() for _ in range(3)]
 
     assert [(one.quarters, one.waiting, one.until is None) for one in counts if one] == [
-        *((1, 2, True), (1, 1, True), (1, 0, False)),
+        *((2, 3, True), (2, 1, True), (1, 0, False)),
     ]
 
 

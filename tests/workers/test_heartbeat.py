@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 
 from monitor.errors import Retryable
 from monitor.metrics import Metric, Metrics
+from monitor.ports import OutRecord
 from monitor.settings import Settings, load
 from schemas.status import RoleStatus, WorkerStatus
 from tests.fakes.outbox import FakeOutbox
@@ -37,6 +39,16 @@ class FakeWorker:
 
     def roles(self) -> list[RoleStatus] | None:
         return self.standing
+
+
+class Silent(FakeOutbox):
+    """Never answers."""
+
+    asked = 0
+
+    async def publish(self, topic: str, partition: int, records: Sequence[OutRecord]) -> None:
+        self.asked += 1
+        await asyncio.Event().wait()
 
 
 @pytest.fixture
@@ -103,6 +115,43 @@ async def test_a_broker_that_is_away_is_logged_once_and_a_word_that_was_not_hear
         await until(lambda: said(outbox), "a word that was heard")
 
     assert [line["event"] for line in logs] == ["status not said, tried again"]
+
+
+async def test_what_others_cancel_ends_no_heartbeat_and_who_ends_it_ends_it(
+    heartbeat: Heartbeat, itself: FakeWorker, outbox: FakeOutbox
+) -> None:
+    outbox.failures = [asyncio.CancelledError(), asyncio.CancelledError()]
+    with capture_logs() as logs:
+        await heartbeat.start()
+        await until(lambda: said(outbox), "a word after what others cancelled")
+        outbox.failures = [asyncio.CancelledError()]
+        await until(lambda: len(outbox.failures) == 0, "a cancelled word")
+    await heartbeat.stop()
+
+    assert [line["event"] for line in logs][:1] == ["status not said, tried again"]
+    assert said(outbox)[-1].state == "leaving"
+    assert all(one.done() for one in heartbeat._futures)
+
+
+async def test_a_goodbye_that_others_cancel_ends_the_heartbeat_all_the_same(
+    heartbeat: Heartbeat, outbox: FakeOutbox
+) -> None:
+    outbox.failures = [asyncio.CancelledError()]
+    await heartbeat.on_stop()
+
+    assert outbox.published == {}
+
+
+async def test_a_heartbeat_that_is_cancelled_ends(itself: FakeWorker, metrics: Metrics) -> None:
+    silent = Silent()
+    heartbeat = Heartbeat(WHO, itself, silent, SETTINGS, metrics=metrics)
+    saying = asyncio.ensure_future(heartbeat._say_now_and_then())
+    await until(lambda: silent.asked, "a word that nobody answers")
+    saying.cancel()
+    await asyncio.wait((saying,))
+
+    assert saying.cancelled()
+    assert silent.asked == 1
 
 
 def test_a_worker_judges_itself_without_any_broker(

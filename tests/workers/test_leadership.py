@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tests.fakes.membership import FakeMembership
 from workers.leadership import Leadership
-
-
-@dataclass
-class FakeMember:
-    term: int = 0
-    is_owner: bool = False
-    is_live: bool = False
-    now_s: float = 1_700_000_000.0
 
 
 class Scene:
@@ -21,7 +12,7 @@ class Scene:
     def __init__(self) -> None:
         self.clock_s = 100.0
         self.leadership = Leadership(5.0, monotonic_s=lambda: self.clock_s)
-        self.member = FakeMember()
+        self.member = FakeMembership(term=0, is_owner=False, is_live=False)
         self.leadership.joined(self.member)
 
     def own(self) -> None:
@@ -82,6 +73,6 @@ def test_no_term_comes_twice() -> None:
         scene.turn(60.0)
         terms.append(scene.leadership.term)
         scene.leadership.left()
-        scene.member = FakeMember()
+        scene.member = FakeMembership(term=0, is_owner=False, is_live=False)
         scene.leadership.joined(scene.member)
     assert len(set(terms)) == len(terms)

@@ -19,6 +19,7 @@ from monitor.notifying.message import Message
 from monitor.settings import Settings, load
 from schemas.alert_deliveries import AlertDelivery
 from schemas.alerts import Alert
+from tests.fakes.membership import FakeMembership
 from tests.fakes.outbox import FakeOutbox
 from tests.unit.notifying.made import NOON, NOON_S, alert, channel, moved
 from tests.waiting import until
@@ -29,16 +30,6 @@ from workers.spells import Spell
 DELIVERIES = ("safety.alert_deliveries", 0)
 ALERTS = ("safety.alerts", 0)
 WHO = Identity("host-1-ab", "0.1.0", NOON)
-
-
-@dataclass
-class Leads:
-    """Implements workers.leadership.Membership."""
-
-    term: int = 1
-    is_owner: bool = True
-    is_live: bool = True
-    now_s: float = NOON_S
 
 
 @dataclass
@@ -119,7 +110,7 @@ class Opened:
 class Rig:
     channels: dict[str, FakeChannel]
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
-    leads: Leads = field(default_factory=Leads)
+    leads: FakeMembership = field(default_factory=lambda: FakeMembership(now_s=NOON_S))
     metrics: Metrics = field(default_factory=Metrics)
 
     def __post_init__(self) -> None:
@@ -176,7 +167,7 @@ async def test_an_alert_is_told_and_kept_and_told_no_more_by_who_comes_after() -
 
 
 async def test_nobody_is_told_anything_while_another_oversees() -> None:
-    rig = Rig({"one": FakeChannel()}, leads=Leads(is_owner=False))
+    rig = Rig({"one": FakeChannel()}, leads=FakeMembership(is_owner=False, now_s=NOON_S))
     rig.feed.alerts.append(alert())
     async with rig.running():
         await until(rig.metrics.exposition, "a turn")
@@ -305,6 +296,46 @@ async def test_logs_that_cant_be_read_are_read_later() -> None:
         rig.feed.alerts.append(alert(1))
         await until(lambda: len(rig.deliveries()) == 2, "what came after")
     assert rig.channels["one"].news == ["began", "began"]
+
+
+async def test_logs_that_cant_be_read_are_said_once_and_shown_until_they_can() -> None:
+    rig = Rig({"one": FakeChannel()})
+    with capture_logs() as logs:
+        async with rig.running() as notifier:
+            await until(lambda: rig.feed.opened, "the logs read")
+            rig.feed.failures = [Retryable("no broker answers")] * 1_000
+
+            def away_s() -> float:
+                notifier.show()
+                return rig.metrics.value(Metric.CHANNEL_LOGS_AWAY)
+
+            await until(lambda: away_s() > 0 and len(rig.feed.failures) < 998, "that it is away")
+            rig.feed.failures.clear()
+            await until(lambda: away_s() == 0, "that it is back")
+    said = [(line["log_level"], line["event"]) for line in logs if "logs of alerts" in line["event"]]
+    assert said == [
+        ("warning", "the logs of alerts can't be read, so no channel is told what is new"),
+        ("warning", "the logs of alerts are read again"),
+    ]
+
+
+async def test_what_was_told_while_the_broker_was_away_is_kept_in_the_next_spell_and_told_no_more() -> None:
+    rig = Rig({"one": FakeChannel()})
+    async with rig.running():
+        await until(lambda: rig.outbox.published[DELIVERIES], "that it joined")
+        rig.outbox.failures = [Retryable("away")] * 1_000
+        rig.feed.alerts.append(alert(0))
+        await until(lambda: len(rig.outbox.failures) < 1_000, "what was told, and can't be kept")
+        rig.feed.failures = [Retryable("no broker answers")]
+        rig.feed.alerts.append(alert(1))
+        await until(lambda: rig.feed.opened >= 2, "the logs read anew")
+        rig.outbox.failures.clear()
+        await until(lambda: len(rig.deliveries()) == 2, "all of it")
+    assert [message.tellings[0].alert.id for message in rig.channels["one"].heard] == [
+        alert(0).id,
+        alert(1).id,
+    ]
+    assert rig.deliveries() == [("one", "began")] * 2
 
 
 async def test_a_stop_lets_arrive_what_is_on_its_way() -> None:

@@ -15,6 +15,7 @@ from monitor.reporting.parcels import Parcel
 from monitor.reporting.weeks import Week
 from monitor.settings import Settings, load
 from schemas.alerts import Alert
+from tests.fakes.membership import FakeMembership
 from tests.fakes.outbox import FakeOutbox
 from tests.fakes.reporting import facts_of
 from tests.waiting import until
@@ -25,16 +26,6 @@ DUE = datetime(2026, 11, 23, 7, tzinfo=UTC)
 """A Monday: the report of 2026-W47 is due."""
 WHO = Identity("host-1-ab", "0.1.0", DUE)
 ALERTS = ("safety.alerts", 0)
-
-
-@dataclass
-class Leads:
-    """Implements workers.leadership.Membership."""
-
-    term: int = 1
-    is_owner: bool = True
-    is_live: bool = True
-    now_s: float = DUE.timestamp() + 60
 
 
 @dataclass
@@ -90,7 +81,7 @@ class FakeKept:
 class Rig:
     channels: dict[str, ReportChannel]
     kept: FakeKept = field(default_factory=FakeKept)
-    leads: Leads = field(default_factory=Leads)
+    leads: FakeMembership = field(default_factory=lambda: FakeMembership(now_s=DUE.timestamp() + 60))
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
     settings: Settings = field(
         default_factory=lambda: load(
@@ -152,7 +143,7 @@ async def test_it_comes_again_with_the_next_week() -> None:
 
 async def test_nothing_is_sent_while_another_oversees_or_once_it_is_too_late() -> None:
     team = FakeReports()
-    rig = Rig({"team": team}, leads=Leads(is_owner=False))
+    rig = Rig({"team": team}, leads=FakeMembership(is_owner=False, now_s=DUE.timestamp() + 60))
     async with rig.running():
         rig.leads.now_s += timedelta(days=4).total_seconds()
         rig.leads.is_owner = True

@@ -13,6 +13,7 @@ from monitor.errors import Retryable
 from monitor.metrics import Metrics
 from monitor.rollup_settings import RollupSettings
 from monitor.settings import RetrySettings, Settings
+from tests.fakes.membership import FakeMembership
 from tests.waiting import until
 from workers.rollups import RollupKeeper
 
@@ -24,29 +25,21 @@ SETTINGS = Settings(
 
 
 @dataclass
-class Member:
-    """Implements workers.leadership.Membership."""
-
-    is_owner: bool = False
-    is_live: bool = True
-    term: int = 1
-    now_s: float = NOW.timestamp()
-
-
-@dataclass
 class FakeRollups:
     """Counts how often it was opened, and refreshed; fails as often as it is told."""
 
     failures: int = 0
     opened: int = 0
+    reached: int = 0
     refreshed: int = 0
     closed: int = 0
     is_ours: Callable[[], bool] = field(default=lambda: False)
 
     async def reach(self) -> Reach:
+        self.reached += 1
         return Reach(NOW, NOW, is_filled=True)
 
-    async def refresh(self) -> Counted | None:
+    async def refresh(self, reach: Reach) -> Counted | None:
         if self.failures:
             self.failures -= 1
             raise Retryable("the store is away, as told")
@@ -62,7 +55,7 @@ class FakeRollups:
 
 
 async def test_whoever_oversees_refreshes_and_another_does_not() -> None:
-    member, rollups, metrics = Member(), FakeRollups(), Metrics()
+    member, rollups, metrics = FakeMembership(is_owner=False), FakeRollups(), Metrics()
     keeper = RollupKeeper(SETTINGS, member, rollups.open, metrics=metrics)
     await keeper.start()
     try:
@@ -77,11 +70,12 @@ async def test_whoever_oversees_refreshes_and_another_does_not() -> None:
     finally:
         await keeper.stop()
     assert rollups.closed == rollups.opened
+    assert rollups.reached == rollups.refreshed
 
 
 async def test_a_store_that_is_away_is_tried_again() -> None:
     rollups = FakeRollups(failures=3)
-    keeper = RollupKeeper(SETTINGS, Member(is_owner=True), rollups.open, metrics=Metrics())
+    keeper = RollupKeeper(SETTINGS, FakeMembership(), rollups.open, metrics=Metrics())
     await keeper.start()
     try:
         await until(lambda: rollups.refreshed, "a refresh after three failures")

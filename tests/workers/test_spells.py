@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -13,6 +12,7 @@ from structlog.testing import capture_logs
 
 from monitor.errors import Misconfigured, Retryable
 from monitor.settings import RetrySettings
+from tests.fakes.membership import FakeMembership
 from tests.waiting import until
 from workers.leadership import Replaced
 from workers.spells import CLOSE_WITHIN_S, POLL_S, SHOW_EVERY_S, Duty, Spell
@@ -22,21 +22,11 @@ NOON_S = 1_700_000_000.0
 SECRET = "what a person typed"
 
 
-@dataclass
-class Member:
-    """Implements workers.leadership.Membership."""
-
-    term: int = 1
-    is_owner: bool = True
-    is_live: bool = True
-    now_s: float = NOON_S
-
-
 class FakeDuty(Duty):
     """`outcomes` come one a spell, first to last: an exception is raised, a number of seconds goes by well before the one that follows
     it is raised; then each spell goes on until it is over. Time goes by as it is waited for."""
 
-    def __init__(self, member: Member, outcomes: list[BaseException | float]) -> None:
+    def __init__(self, member: FakeMembership, outcomes: list[BaseException | float]) -> None:
         self.clock_s = 100.0
         super().__init__(
             member, RETRY, doing="minding", log=structlog.get_logger("test"), monotonic_s=lambda: self.clock_s
@@ -105,7 +95,7 @@ def lines(logs: list[Any], level: str) -> list[str]:
 
 
 async def test_a_spell_begins_once_we_oversee_and_its_history_is_read_and_ends_with_the_term() -> None:
-    member = Member(is_owner=False)
+    member = FakeMembership(is_owner=False)
     duty = FakeDuty(member, [])
     async with running(duty):
         await until(lambda: duty.clock_s > 110, "some polls")
@@ -125,7 +115,7 @@ async def test_a_spell_begins_once_we_oversee_and_its_history_is_read_and_ends_w
 async def test_failures_are_waited_for_longer_and_longer_and_their_messages_are_said_where_they_are_ours() -> (
     None
 ):
-    duty = FakeDuty(Member(), [Retryable("away"), ValueError(SECRET), *[Retryable("away")] * 8])
+    duty = FakeDuty(FakeMembership(), [Retryable("away"), ValueError(SECRET), *[Retryable("away")] * 8])
     with capture_logs() as logs:
         async with running(duty):
             await until(lambda: len(duty.spells) == 11, "spells")
@@ -138,7 +128,7 @@ async def test_failures_are_waited_for_longer_and_longer_and_their_messages_are_
 
 async def test_what_fails_after_it_went_well_for_long_is_tried_again_soon() -> None:
     away = Retryable("away")
-    duty = FakeDuty(Member(), [*[away] * 7, 86_400.0, away, away])
+    duty = FakeDuty(FakeMembership(), [*[away] * 7, 86_400.0, away, away])
     async with running(duty):
         await until(lambda: len(duty.spells) == 10, "spells")
     assert duty.waited_s[6] >= 32
@@ -148,14 +138,14 @@ async def test_what_fails_after_it_went_well_for_long_is_tried_again_soon() -> N
 
 async def test_what_fails_soon_after_it_went_well_is_waited_for_longer_and_longer() -> None:
     away = Retryable("away")
-    duty = FakeDuty(Member(), [1.0, away] * 8)
+    duty = FakeDuty(FakeMembership(), [1.0, away] * 8)
     async with running(duty):
         await until(lambda: len(duty.spells) == 9, "spells")
     assert duty.waited_s[7] >= 32
 
 
 async def test_a_new_term_begins_at_once_whatever_was_waited_for() -> None:
-    member = Member()
+    member = FakeMembership()
     duty = FakeDuty(member, [*[Retryable("away")] * 9, Misconfigured("no table"), Retryable("away")])
 
     def replaced() -> None:
@@ -171,7 +161,7 @@ async def test_a_new_term_begins_at_once_whatever_was_waited_for() -> None:
 
 
 async def test_what_waits_for_a_person_is_an_error_and_tried_again_later() -> None:
-    duty = FakeDuty(Member(), [Misconfigured("no table", "make one")])
+    duty = FakeDuty(FakeMembership(), [Misconfigured("no table", "make one")])
     with capture_logs() as logs:
         async with running(duty):
             await until(lambda: len(duty.spells) == 2, "another spell")
@@ -181,7 +171,7 @@ async def test_what_waits_for_a_person_is_an_error_and_tried_again_later() -> No
 
 
 async def test_who_was_replaced_ends_quietly_and_goes_on_if_it_is_its_turn() -> None:
-    duty = FakeDuty(Member(), [Replaced(), Replaced(), Retryable("away")])
+    duty = FakeDuty(FakeMembership(), [Replaced(), Replaced(), Retryable("away")])
     with capture_logs() as logs:
         async with running(duty):
             await until(lambda: len(duty.spells) == 4, "spells")
@@ -191,7 +181,7 @@ async def test_who_was_replaced_ends_quietly_and_goes_on_if_it_is_its_turn() -> 
 
 
 async def test_a_cancelling_that_is_not_ours_is_a_failure_as_any_other() -> None:
-    duty = FakeDuty(Member(), [asyncio.CancelledError(), asyncio.CancelledError()])
+    duty = FakeDuty(FakeMembership(), [asyncio.CancelledError(), asyncio.CancelledError()])
     with capture_logs() as logs:
         async with running(duty):
             await until(lambda: len(duty.spells) == 3, "spells")
@@ -200,7 +190,7 @@ async def test_a_cancelling_that_is_not_ours_is_a_failure_as_any_other() -> None
 
 
 async def test_the_figures_are_anothers_while_we_do_not_oversee_and_a_fault_in_them_ends_nothing() -> None:
-    member = Member(is_owner=False)
+    member = FakeMembership(is_owner=False)
     duty = FakeDuty(member, [Misconfigured("no table")] * 100)
     async with running(duty):
         await until(lambda: duty.shown, "figures")
@@ -222,7 +212,7 @@ class RealTime(FakeDuty):
 
 
 async def test_a_stop_ends_what_is_waited_for_at_once() -> None:
-    owner, other = Member(), Member(is_owner=False)
+    owner, other = FakeMembership(), FakeMembership(is_owner=False)
     failed, acting, waiting = (
         RealTime(owner, [Misconfigured("no table")]),
         RealTime(owner, []),
@@ -236,11 +226,11 @@ async def test_a_stop_ends_what_is_waited_for_at_once() -> None:
 
 
 async def test_a_duty_that_never_began_can_be_stopped() -> None:
-    await FakeDuty(Member(), []).stop()
+    await FakeDuty(FakeMembership(), []).stop()
 
 
 async def test_the_time_of_a_spell_is_known_after_we_have_left_the_group() -> None:
-    member = Member()
+    member = FakeMembership()
     spell = Spell(FakeDuty(member, []), member)
     member.now_s += 5
     assert spell.now_s == NOON_S + 5
@@ -251,7 +241,7 @@ async def test_the_time_of_a_spell_is_known_after_we_have_left_the_group() -> No
 
 
 async def test_a_stop_ends_a_spell_though_nobody_else_may_act_yet() -> None:
-    member = Member()
+    member = FakeMembership()
     duty = FakeDuty(member, [])
     spell = Spell(duty, member)
     await duty.stop()

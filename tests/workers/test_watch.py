@@ -16,22 +16,13 @@ from monitor.fleet import LostWatch
 from monitor.metrics import Metric, Metrics
 from monitor.settings import load
 from schemas.alerts import Alert, Source
+from tests.fakes.membership import FakeMembership
 from tests.fakes.watch import SECOND, START, FakeActions, FakeEngines, FakeWatchStore
 from workers.spells import Spell
 from workers.watch import FAILURES_IN_A_ROW, Watcher
 from workers.watching import StateLost, Watching
 
 SETTINGS = load({"WATCHKEEPER_DRIFT__WINDOW_S": "1"})
-
-
-@dataclass
-class Leads:
-    """Implements workers.leadership.Membership."""
-
-    term: int = 1
-    is_owner: bool = True
-    is_live: bool = True
-    now_s: float = START.timestamp()
 
 
 class Quick(Watcher):
@@ -52,7 +43,7 @@ async def tell(_: Alert) -> None:
 class World:
     """A leadership, the store of the windows, and when which are closed: what `closed` says, first to last, then none."""
 
-    leads: Leads = field(default_factory=Leads)
+    leads: FakeMembership = field(default_factory=lambda: FakeMembership(now_s=START.timestamp()))
     store: FakeWatchStore = field(default_factory=FakeWatchStore)
     metrics: Metrics = field(default_factory=Metrics)
     closed: list[datetime | Exception] = field(default_factory=list)

@@ -181,6 +181,31 @@ def test_a_worker_that_dies_after_telling_repeats_that_message_with_its_key_and_
         assert news == expected(_changes(records), logs.channels[0])
 
 
+def test_what_was_told_and_may_not_be_kept_counts_unless_the_log_knows_better() -> None:
+    hook = channel("webhook")
+    schedule = Schedule([hook], FLEET, "w", late_after_s=3_600)
+    schedule.open(0, NOON_S)
+    schedule.hear(alert(), 0, NOON_S)
+    began = schedule.due("webhook", NOON_S)
+    assert began is not None
+    (owed,) = schedule.told(began, "told", NOON_S)
+    schedule.hear(moved(alert(), "resolved"), 1, NOON_S)
+    over = schedule.due("webhook", NOON_S)
+    assert over is not None
+    (newer,) = schedule.told(over, "told", NOON_S)
+
+    for recalled, is_news in (([], True), ([owed], False), ([newer], False)):
+        after = Schedule([hook], FLEET, "w", late_after_s=3_600)
+        for one in recalled:
+            after.recall(one)
+        assert after.remember(owed) is is_news
+        after.open(2, NOON_S)
+        after.hear(alert(), 0, NOON_S)
+        after.hear(moved(alert(), "resolved"), 1, NOON_S)
+        due = after.due("webhook", NOON_S)
+        assert (due and due.tellings[0].news.value) == (None if recalled == [newer] else "resolved")
+
+
 def test_what_a_repeat_of_the_log_says_is_told_once() -> None:
     logs = Logs([channel()])
     for after_s in (0, 300, 600):
