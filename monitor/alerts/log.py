@@ -8,13 +8,19 @@ from datetime import datetime
 from typing import Final
 
 from monitor.errors import Misconfigured
-from schemas.alert_actions import AlertAction
+from schemas.alert_actions import AlertAction, Verb
 from schemas.alerts import Alert
 
 ENDED: Final = frozenset({"acknowledged", "resolved"})
 ORDER: Final = {"firing": 0, "stale": 1, "acknowledged": 2, "resolved": 2}
 """States, those that go on first."""
 _MOST_NAMED: Final = 5
+_DONE: Final[Mapping[Verb, str]] = {
+    "acknowledge": "acknowledged",
+    "resolve": "resolved by hand",
+    "mute": "muted",
+    "unmute": "unmuted",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,11 @@ class Done:
 
     action: AlertAction
     at: datetime
+
+    @property
+    def what(self) -> str:
+        """The past participle of its verb, which `by` and a name can follow."""
+        return _DONE[self.action.verb]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,6 @@ from schemas.evidence import DriftEvidence, Stratum
 
 MOST_STRATA: Final = 12
 _PLACES: Final = ("tenant", "model", "category")
-_VERBS: Final = {
-    "acknowledge": "acknowledged",
-    "resolve": "resolved by hand",
-    "mute": "muted",
-    "unmute": "unmuted",
-}
 
 
 def explained(
@@ -144,7 +138,7 @@ def _strata(strata: Sequence[Stratum], width: int) -> Table:
 
 def _done(done: Done) -> Text:
     action = done.action
-    text = Text(f"{moment(done.at)}  {_VERBS[action.verb]}")
+    text = Text(f"{moment(done.at)}  {done.what}")
     if action.verb == "mute":
         text.append(" until it is over" if action.until is None else f" until {moment(action.until)}")
     text.append(f" by {visible(action.by) or '—'}")

@@ -144,7 +144,7 @@ async def test_from_an_alert_to_its_rows_and_by_keyboard_alone_to_acknowledge(vi
         visitor.page.locator(".done")
     ).to_be_focused()  # where what was done is said, before the form
     await expect(visitor.page.locator(".history li")).to_contain_text(
-        "acknowledge by dashboard: Ada <b>Lovelace</b>"
+        "acknowledged by dashboard: Ada <b>Lovelace</b>"
     )
     (done,) = [one for one in await actions(visitor.stage) if one.verb == "acknowledge"]
     assert (done.by, done.note) == ("dashboard: Ada <b>Lovelace</b>", "new system prompt since noon")

@@ -89,7 +89,7 @@ async def test_two_people_see_what_the_other_does_and_the_second_is_refused_with
     await expect(other.page.locator("#alert-head")).to_contain_text("muted until")
     await visitor.page.fill("#note", "planned")
     await visitor.page.get_by_role("button", name="Acknowledge").click()
-    await expect(visitor.page.locator(".history")).to_contain_text("acknowledge by dashboard: Ada: planned")
+    await expect(visitor.page.locator(".history")).to_contain_text("acknowledged by dashboard: Ada: planned")
     now = datetime.now(UTC)
     await publish(
         visitor.stage.settings, [msgspec.structs.replace(alert, state="acknowledged", at=now, ended_at=now)]
@@ -101,7 +101,7 @@ async def test_two_people_see_what_the_other_does_and_the_second_is_refused_with
     await other.page.get_by_role("button", name="Resolve").click()
 
     await expect(other.page.locator(".trouble")).to_contain_text("is over since")
-    await expect(other.page.locator(".history")).to_contain_text("acknowledge by dashboard: Ada: planned")
+    await expect(other.page.locator(".history")).to_contain_text("acknowledged by dashboard: Ada: planned")
 
 
 async def test_an_alert_is_announced_once_though_the_connection_breaks(visitor: Visitor) -> None:

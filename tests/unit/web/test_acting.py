@@ -129,7 +129,7 @@ async def test_the_overview_and_the_list_say_who_did_what_last_and_what_to_do_ne
         overview, listed = (await web.get("/")).text, (await web.get("/alerts")).text
     for page in (overview, listed):
         assert page.count('<span class="tag">muted</span>') == 1
-        assert f"<span>mute by dashboard: &lt;b&gt;Cy&lt;/b&gt; at {now:%m-%d %H:%M}" in page
+        assert f"<span>muted by dashboard: &lt;b&gt;Cy&lt;/b&gt; at {now:%m-%d %H:%M}" in page
         assert "by Ada" not in page
     assert overview.count('<span class="remedy">') == 2
     assert "remedy" not in listed
