@@ -112,7 +112,6 @@ class Visitor:
         """Keep a picture of the whole page, where TEST_PICTURES names a folder."""
         folder = os.environ.get("TEST_PICTURES")
         if folder:
-            await self.page.wait_for_function("performance.getEntriesByName('charts-drawn').length > 0")
             await self.page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
